@@ -1,0 +1,71 @@
+"""Every error this project raises on purpose, each with a stable code.
+
+A code crosses the wire and stands in docs/errors.md; a message says what was expected, what came and
+what to do, and never carries a record, a match key, a secret or a path of another party's machine.
+"""
+
+from __future__ import annotations
+
+
+class ElsewhereError(Exception):
+    """Anything raised on purpose. Subclasses differ where a caller can do something different."""
+
+    code = "internal"
+
+
+# --- OPRF and identifiers: elsewhere.oprf -----------------------------------------------------------
+
+
+class MalformedKey(ElsewhereError):
+    """Bytes that are not a key of the stated kind."""
+
+    code = "oprf.key"
+
+
+class MalformedElement(ElsewhereError):
+    """A batch holds bytes that are not a canonical, non-identity, unrepeated group element."""
+
+    code = "oprf.element"
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(f"element {index}: expected 32 bytes of a canonical ristretto255 element; {reason}")
+        self.index = index
+
+
+class BatchTooLarge(ElsewhereError):
+    """More elements than one call takes. Nothing was evaluated; split the batch."""
+
+    code = "oprf.batch"
+
+
+class ProofInvalid(ElsewhereError):
+    """The evaluation was not made with the key that the custodian published. Do not use any of it."""
+
+    code = "proof.invalid"
+
+
+class SodiumMissing(ElsewhereError):
+    """No usable libsodium: install Debian's libsodium23, or the `rbcl` wheel."""
+
+    code = "setup.libsodium"
+
+
+# --- Sealing and signing ----------------------------------------------------------------------------
+
+
+class SealBroken(ElsewhereError):
+    """A sealed message did not open: altered, for someone else, or in another place of the protocol."""
+
+    code = "seal.broken"
+
+
+class SignatureInvalid(ElsewhereError):
+    """A signature does not verify under the key that the roster gives for its signer."""
+
+    code = "signature.invalid"
+
+
+class MessageTooLarge(ElsewhereError):
+    """A message does not fit the constant size of its kind."""
+
+    code = "message.size"

@@ -1,0 +1,1 @@
+"""The blind courier: introduces, relays and caches ciphertext; holds nothing that identifies a child."""

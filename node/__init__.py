@@ -1,0 +1,1 @@
+"""One agency's node: its records, keys, catalogue and log, inside its own walls."""
