@@ -1,0 +1,1 @@
+"""The wire: generated code, conversions to checked values, channels. The only room where protobuf meets the domain."""

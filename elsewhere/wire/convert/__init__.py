@@ -1,0 +1,1 @@
+"""Conversions between generated messages and checked values, one module per service."""

@@ -1,0 +1,1 @@
+"""Generated from proto/elsewhere/wire/v1 by `make proto`; never edited."""
