@@ -38,6 +38,23 @@ class BatchTooLarge(ElsewhereError):
     code = "oprf.batch"
 
 
+class BatchSizeWrong(ElsewhereError):
+    """A batch does not hold the number of elements its message must hold. Nothing was evaluated."""
+
+    code = "oprf.size"
+
+    def __init__(self, *, expected: int | None, got: int) -> None:
+        wanted = "at least 1 element" if expected is None else f"exactly {expected} elements"
+        super().__init__(f"expected {wanted}; {got} came")
+        self.expected, self.got = expected, got
+
+
+class MalformedScalar(ElsewhereError):
+    """Bytes that are not a scalar below the group order: a blind or a proof was made wrongly."""
+
+    code = "oprf.scalar"
+
+
 class ProofInvalid(ElsewhereError):
     """The evaluation was not made with the key that the custodian published. Do not use any of it."""
 
@@ -69,3 +86,9 @@ class MessageTooLarge(ElsewhereError):
     """A message does not fit the constant size of its kind."""
 
     code = "message.size"
+
+
+class NotCanonical(ElsewhereError):
+    """A document is not canonical JSON, so its digest would not be the only one. Ask its sender for another."""
+
+    code = "document.not_canonical"
