@@ -221,20 +221,24 @@ class Question(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CUSTODIAN_FIELD_NUMBER: _builtins.int
+    LOOKUP_ID_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
     custodian: _builtins.str
     """agency id, 2..32 characters"""
+    lookup_id: _builtins.bytes
+    """16 random bytes, another for each custodian; both rounds' seals bind it"""
     sealed: _builtins.bytes
     """EvaluateRequest in Signed, padded and sealed: one constant size"""
     def __init__(
         self,
         *,
         custodian: _builtins.str = ...,
+        lookup_id: _builtins.bytes = ...,
         sealed: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian", b"custodian", "sealed", b"sealed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["custodian", b"custodian", "lookup_id", b"lookup_id", "sealed", b"sealed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,6 +283,7 @@ class Dispatch(_message.Message):
     ROUTE_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
     SEARCHER_FIELD_NUMBER: _builtins.int
+    LOOKUP_ID_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
     REMAINING_MS_FIELD_NUMBER: _builtins.int
     route: _builtins.bytes
@@ -287,6 +292,8 @@ class Dispatch(_message.Message):
     """1 or 2"""
     searcher: _builtins.str
     """agency id of the link it came from; the seal binds it, so a lie does not open"""
+    lookup_id: _builtins.bytes
+    """as the Question gave it, in both rounds"""
     sealed: _builtins.bytes
     """as sent"""
     remaining_ms: _builtins.int
@@ -297,12 +304,13 @@ class Dispatch(_message.Message):
         route: _builtins.bytes = ...,
         round: _builtins.int = ...,
         searcher: _builtins.str = ...,
+        lookup_id: _builtins.bytes = ...,
         sealed: _builtins.bytes = ...,
         remaining_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["remaining_ms", b"remaining_ms", "round", b"round", "route", b"route", "sealed", b"sealed", "searcher", b"searcher"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lookup_id", b"lookup_id", "remaining_ms", b"remaining_ms", "round", b"round", "route", b"route", "sealed", b"sealed", "searcher", b"searcher"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
