@@ -92,3 +92,40 @@ class NotCanonical(ElsewhereError):
     """A document is not canonical JSON, so its digest would not be the only one. Ask its sender for another."""
 
     code = "document.not_canonical"
+
+
+# --- Persons and match keys -------------------------------------------------------------------------
+
+
+class PersonMalformed(ElsewhereError):
+    """A person that no record can hold: too long, too many, control characters. Correct `field` and retry.
+
+    An odd value (an impossible date, a wrong check digit) is never refused; it is only not used.
+    """
+
+    code = "person.malformed"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+
+
+# --- A node's folder: node.config, node.keys --------------------------------------------------------
+
+
+class ConfigInvalid(ElsewhereError):
+    """A settings file is missing, unreadable or holds an unknown or impossible key. Correct it and start again."""
+
+    code = "config.invalid"
+
+
+class KeyFileExposed(ElsewhereError):
+    """A secret file can be read by others. Make it mode 0600, ask who could have read it, then rotate the key."""
+
+    code = "key.exposed"
+
+
+class KeyFileMissing(ElsewhereError):
+    """A key that the node needs is not there, or is not one. Restore it or make new keys and join again."""
+
+    code = "key.missing"
