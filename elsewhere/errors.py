@@ -129,3 +129,59 @@ class KeyFileMissing(ElsewhereError):
     """A key that the node needs is not there, or is not one. Restore it or make new keys and join again."""
 
     code = "key.missing"
+
+
+# --- Signed documents: roster, key statements, agreement --------------------------------------------
+
+
+class DocumentInvalid(ElsewhereError):
+    """A document says something it cannot say. Correct `key`, on `line` where that is known, and sign it anew."""
+
+    code = "document.invalid"
+
+    def __init__(self, key: str, reason: str, *, line: int | None = None) -> None:
+        super().__init__(f"line {line}, {key}: {reason}" if line else f"{key}: {reason}")
+        self.key, self.reason, self.line = key, reason, line
+
+
+class NotActive(ElsewhereError):
+    """The roster does not let this agency ask or answer now; `state` says why. Ask the federation's stewards."""
+
+    code = "roster.not_active"
+
+    def __init__(self, agency: str, state: str) -> None:
+        super().__init__(f"expected {agency} to be an active member; its state is {state}")
+        self.agency, self.state = agency, state
+
+
+class RosterExpired(ElsewhereError):
+    """The roster held is not valid now. Nothing is asked or answered until a current one comes."""
+
+    code = "roster.expired"
+
+
+class RosterForked(ElsewhereError):
+    """Two signed rosters contradict each other. Keep the one held and call the stewards: a key is misused."""
+
+    code = "roster.forked"
+
+
+class RosterRollback(ElsewhereError):
+    """A roster older than the one already seen. Keep the one held; someone withholds or replays."""
+
+    code = "roster.rollback"
+
+
+class StatementRollback(ElsewhereError):
+    """A key statement older than, or contradicting, the one already seen. Keep the one held and say so."""
+
+    code = "statement.rollback"
+
+
+# --- Lookup messages --------------------------------------------------------------------------------
+
+
+class LookupMalformed(ElsewhereError):
+    """A lookup message whose shape the protocol does not allow. Its sender must be mended; do not retry."""
+
+    code = "request.malformed"

@@ -1,0 +1,98 @@
+"""What an operator sets for one node: `node.toml`, read once at start.
+
+Refuses:  unknown keys and values out of range, naming the key; secrets are never in it, only their folder.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from elsewhere.errors import ConfigInvalid
+
+FILE_NAME = "node.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class StoreConfig(_Section):
+    """Where records, tags and the log are kept."""
+
+    url: str = Field(default="", description="SQLAlchemy URL; empty: store.sqlite in the node's folder")
+
+
+class CatalogueConfig(_Section):
+    """How this node publishes its catalogue."""
+
+    tick_s: float = Field(default=60, ge=0.05, le=3600, description="seconds between published deltas")
+    delta_tags: int = Field(default=64, ge=16, le=4096, description="short tags in each delta, padding included")
+
+
+class LookupConfig(_Section):
+    """How this node asks and answers."""
+
+    deadline_ms: int = Field(default=3000, ge=100, le=30_000, description="for a whole lookup")
+    redeem_tick_ms: int = Field(default=25, ge=0, le=1000, description="second-round replies leave on this tick")
+    clock_tolerance_s: int = Field(default=300, ge=1, le=300, description="oldest or newest question accepted")
+    in_flight: int = Field(default=4, ge=1, le=64, description="own lookups at once; more wait their turn")
+    workers: int = Field(default=0, ge=0, le=256, description="crypto threads; 0: one a core")
+
+
+class PolicyConfig(_Section):
+    """This agency's own rules. They can only tighten what the agreement permits."""
+
+    deny_purposes: list[str] = Field(default_factory=list)
+    deny_agencies: list[str] = Field(default_factory=list)
+    review_purposes: list[str] = Field(default_factory=list)
+    max_tier: str = Field(default="R3", pattern="^R[0-3]$")
+
+
+class NodeConfig(_Section):
+    """The whole of `node.toml`."""
+
+    agency: str = Field(pattern="^[a-z][a-z0-9-]{1,31}$", description="this agency's id")
+    name: str = Field(min_length=1, max_length=120, description="this agency's name as people know it")
+    gateways: list[str] = Field(default_factory=list, description="host:port of each gateway replica")
+    store: StoreConfig = StoreConfig()
+    catalogue: CatalogueConfig = CatalogueConfig()
+    lookup: LookupConfig = LookupConfig()
+    policy: PolicyConfig = PolicyConfig()
+    dir: Path = Field(exclude=True)
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL, with the default filled in."""
+        return self.store.url or f"sqlite:///{self.dir / 'store.sqlite'}"
+
+    @property
+    def desk_socket(self) -> Path:
+        """Where the desk API listens: a Unix socket of mode 0600."""
+        return self.dir / "desk.sock"
+
+
+def load_config(directory: Path) -> NodeConfig:
+    """Read and check a node's settings.
+
+    Args:
+        directory: the node's folder, as `elsewhere node init` made it.
+
+    Raises:
+        ConfigInvalid: no such file, not TOML, an unknown key or a value out of range; the message names it.
+    """
+    path = directory / FILE_NAME
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigInvalid(f"expected {FILE_NAME} in the node's folder; run 'elsewhere node init' first") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ConfigInvalid(f"{FILE_NAME} is not TOML: {err}") from None
+    try:
+        return NodeConfig.model_validate({**found, "dir": directory.absolute()})
+    except ValidationError as err:
+        first = err.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigInvalid(f"{FILE_NAME}: {where}: {first['msg']}") from None

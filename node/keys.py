@@ -1,0 +1,116 @@
+"""All secrets of one agency's node, each in a file of its own under `keys/`.
+
+Holds:    signing seed, sealing keys, one OPRF key a collection and epoch, the TLS key, and two local keys
+          (for files at rest; for the pseudonyms that stand for practitioners).
+Refuses:  to start when any of them can be read by others, or is missing or malformed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elsewhere.errors import KeyFileExposed, KeyFileMissing, MalformedKey
+from elsewhere.oprf.voprf import OprfKey, generate_key
+from elsewhere.random import RandomBytes
+from elsewhere.sealing import SealingKey
+from elsewhere.signing import SigningKey
+from node.keyfiles import read_secret, write_secret
+
+COLLECTIONS = ("involvement", "protected")
+FIRST_EPOCH = 1
+_OPRF_FILE = re.compile(r"oprf-([a-z]+)-(\d+)\.key")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeyRing:
+    """Every secret of the node. Prints nothing."""
+
+    signing: SigningKey = field(repr=False)
+    sealing: tuple[SealingKey, ...] = field(repr=False)  # newest first; older ones until they are destroyed
+    oprf: Mapping[tuple[str, int], OprfKey] = field(repr=False)  # by collection and epoch
+    tls_pem: bytes = field(repr=False)
+    local: bytes = field(repr=False)  # 32 bytes: encrypts this node's files at rest
+    pseudonym: bytes = field(repr=False)  # 32 bytes: from which each custodian's pseudonym key is derived
+
+    @classmethod
+    def create(cls, directory: Path, *, tls_pem: bytes, random: RandomBytes) -> KeyRing:
+        """Make all keys of a new node and write them.
+
+        Args:
+            directory: the node's folder; `keys/` must not exist in it yet.
+            tls_pem: the TLS private key, PEM; its request goes to the gateway's operator.
+            random: returns n random bytes.
+
+        Raises:
+            FileExistsError: the folder has keys already.
+        """
+        keys = directory / "keys"
+        keys.mkdir(mode=0o700)
+        write_secret(keys / "signing.key", SigningKey.generate(random).seed)
+        write_secret(keys / "sealing-1.key", SealingKey.generate(random).to_bytes())
+        for collection in COLLECTIONS:
+            write_secret(keys / f"oprf-{collection}-{FIRST_EPOCH}.key", generate_key(random).scalar)
+        write_secret(keys / "tls.key", tls_pem)
+        write_secret(keys / "local.key", random(32))
+        write_secret(keys / "pseudonym.key", random(32))
+        return cls.load(directory)
+
+    @classmethod
+    def load(cls, directory: Path) -> KeyRing:
+        """Read all keys of a node.
+
+        Raises:
+            KeyFileExposed: the folder or a file in it is open to others; the node must not start.
+            KeyFileMissing: one of them is absent or malformed.
+        """
+        keys = directory / "keys"
+        if not keys.is_dir():
+            raise KeyFileMissing("expected the folder keys/ in the node's folder; run 'elsewhere node init' first")
+        if keys.stat().st_mode & 0o077:
+            raise KeyFileExposed("expected keys/ with mode 0700; others can look into it")
+        try:
+            return cls(
+                signing=SigningKey.from_seed(read_secret(keys / "signing.key")),
+                sealing=tuple(SealingKey.from_bytes(read_secret(path)) for path in _newest_first(keys)),
+                oprf=_read_oprf(keys),
+                tls_pem=read_secret(keys / "tls.key"),
+                local=_read_32(keys / "local.key"),
+                pseudonym=_read_32(keys / "pseudonym.key"),
+            )
+        except MalformedKey as err:
+            raise KeyFileMissing(f"a file in keys/ is damaged: {err}") from None
+
+    def newest_epoch(self, collection: str) -> int:
+        """The epoch that new questions to this node are to use."""
+        return max(epoch for name, epoch in self.oprf if name == collection)
+
+
+def _newest_first(keys: Path) -> list[Path]:
+    """Sealing key files by their number, newest first."""
+    found = sorted(keys.glob("sealing-*.key"), key=lambda path: int(path.stem.split("-")[1]), reverse=True)
+    if not found:
+        raise KeyFileMissing("expected a sealing key in keys/; there is none")
+    return found
+
+
+def _read_oprf(keys: Path) -> dict[tuple[str, int], OprfKey]:
+    """All OPRF keys; one of each collection at least."""
+    found: dict[tuple[str, int], OprfKey] = {}
+    for path in sorted(keys.glob("oprf-*.key")):
+        if match := _OPRF_FILE.fullmatch(path.name):
+            found[match[1], int(match[2])] = OprfKey(read_secret(path))
+    for collection in COLLECTIONS:
+        if not any(name == collection for name, _ in found):
+            raise KeyFileMissing(f"expected an OPRF key of the collection {collection!r}; there is none")
+    return found
+
+
+def _read_32(path: Path) -> bytes:
+    """A local symmetric key."""
+    data = read_secret(path)
+    if len(data) != 32:
+        raise KeyFileMissing(f"expected 32 bytes in {path.name}, got {len(data)}")
+    return data
