@@ -185,3 +185,18 @@ class LookupMalformed(ElsewhereError):
     """A lookup message whose shape the protocol does not allow. Its sender must be mended; do not retry."""
 
     code = "request.malformed"
+
+
+# --- Questions: elsewhere.question ------------------------------------------------------------------
+
+
+class TooManyKeys(ElsewhereError):
+    """A person yields more match keys than a question has slots. Drop the least useful before asking."""
+
+    code = "question.keys"
+
+
+class OpeningInvalid(ElsewhereError):
+    """A question does not follow from what its searcher opened. Report it: it asked about something else."""
+
+    code = "question.opening"
