@@ -89,7 +89,7 @@ class MessageTooLarge(ElsewhereError):
 
 
 class NotCanonical(ElsewhereError):
-    """A document is not canonical JSON, so its digest would not be the only one. Ask its sender for another."""
+    """A document is not canonical JSON, so it could have two digests. Ask its sender for another."""
 
     code = "document.not_canonical"
 
@@ -135,7 +135,7 @@ class KeyFileMissing(ElsewhereError):
 
 
 class DocumentInvalid(ElsewhereError):
-    """A document says something it cannot say. Correct `key`, on `line` where that is known, and sign it anew."""
+    """A document says something impossible. Correct `key`, on `line` where known, and sign it anew."""
 
     code = "document.invalid"
 
@@ -145,7 +145,7 @@ class DocumentInvalid(ElsewhereError):
 
 
 class NotActive(ElsewhereError):
-    """The roster does not let this agency ask or answer now; `state` says why. Ask the federation's stewards."""
+    """The roster does not let this agency ask or answer now; `state` says why. Ask the stewards."""
 
     code = "roster.not_active"
 
@@ -200,3 +200,82 @@ class OpeningInvalid(ElsewhereError):
     """A question does not follow from what its searcher opened. Report it: it asked about something else."""
 
     code = "question.opening"
+
+
+# --- The hop: TLS, links, the gateway ---------------------------------------------------------------
+
+
+class CertificateInvalid(ElsewhereError):
+    """A certificate, request or TLS key is unreadable, or not for the agency that shows it. Admit or join again."""
+
+    code = "tls.certificate"
+
+
+class FrameMalformed(ElsewhereError):
+    """A frame of a link breaks a rule of its kind. The link ends; its sender must be mended."""
+
+    code = "frame.malformed"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+
+
+class LinkEnded(ElsewhereError):
+    """The gateway ends a link; the subclass says why. Dial again with backoff unless it says otherwise."""
+
+    code = "link.ended"
+
+
+class LinkReplaced(LinkEnded):
+    """A newer link of the same agency took over. Do not dial again: that one is yours, or your key is not."""
+
+    code = "link.replaced"
+
+
+class LinkSilent(LinkEnded):
+    """Three beats did not come. Dial again."""
+
+    code = "link.silent"
+
+
+class LinkSlow(LinkEnded):
+    """The peer does not read what it is sent. Dial again once it does."""
+
+    code = "link.slow"
+
+
+class LinkOutOfOrder(LinkEnded):
+    """A frame came where it has no place: no Hello first, a second one, beats that go back. Mend the sender."""
+
+    code = "link.order"
+
+
+class VersionsApart(LinkEnded):
+    """Gateway and node share no protocol version. Upgrade the older one; dialling again changes nothing."""
+
+    code = "link.version"
+
+
+class GatewayDraining(LinkEnded):
+    """The gateway is going down in good order. Dial again, or dial another replica."""
+
+    code = "gateway.draining"
+
+
+class EnrolmentRefused(ElsewhereError):
+    """A join request or an admission does not hold, or contradicts what is known. Nothing was changed."""
+
+    code = "enrolment.refused"
+
+
+class PieceRefused(ElsewhereError):
+    """A catalogue piece cannot be cached: not its custodian's, out of order or over a bound. Nothing was kept."""
+
+    code = "catalogue.refused"
+
+
+class PieceMissing(ElsewhereError):
+    """The catalogue or the part of it asked for is not cached here. Wait for its custodian to publish."""
+
+    code = "catalogue.missing"
