@@ -163,18 +163,18 @@ def open_envelope(envelope: bytes, payload_type: str, publics: Sequence[bytes], 
         raise SignatureInvalid(f"expected an envelope of type {payload_type}; it states another")
     message = pae(kind, payload)
     accepted: set[bytes] = set()
-    for signature in signatures:
-        # The envelope's keyid is unauthenticated, so it decides nothing: every key left is tried.
-        accepted.update(
-            next(([k] for k in publics if k not in accepted and _verifies(k, message, signature)), [])
-        )
+    for hint, signature in signatures:
+        left = [key for key in publics if key not in accepted]
+        signer = _find_signer(left, message, signature, hint)
+        if signer is not None:
+            accepted.add(signer)
     if len(accepted) < quorum:
         raise SignatureInvalid(f"expected {quorum} signatures by listed keys, {len(accepted)} verify")
     return payload
 
 
-def _read_envelope(envelope: bytes) -> tuple[str, bytes, list[bytes]]:
-    """Take type, payload and signatures out of an envelope of which nothing is trusted yet."""
+def _read_envelope(envelope: bytes) -> tuple[str, bytes, list[tuple[object, bytes]]]:
+    """Take type, payload and (keyid, signature) pairs out of an envelope of which nothing is trusted yet."""
     refused = SignatureInvalid("expected a DSSE envelope: payload, payloadType, signatures; it is not one")
     if len(envelope) > MAX_ENVELOPE_BYTES:
         raise SignatureInvalid(
@@ -185,9 +185,16 @@ def _read_envelope(envelope: bytes) -> tuple[str, bytes, list[bytes]]:
         kind, payload, signatures = found["payloadType"], found["payload"], found["signatures"]
         if not isinstance(kind, str) or not isinstance(signatures, list) or len(signatures) > MAX_SIGNATURES:
             raise refused
-        return kind, _from_base64(payload), [_from_base64(signature["sig"]) for signature in signatures]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        pairs = [(item.get("keyid"), _from_base64(item["sig"])) for item in signatures]
+        return kind, _from_base64(payload), pairs
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise refused from None
+
+
+def _find_signer(keys: Sequence[bytes], message: bytes, signature: bytes, hint: object) -> bytes | None:
+    """Find the key that made a signature. The hint is unauthenticated: it orders the trial, no more."""
+    ordered = sorted(keys, key=lambda key: key_id(key) != hint)
+    return next((key for key in ordered if _verifies(key, message, signature)), None)
 
 
 def _verifies(public: bytes, message: bytes, signature: bytes) -> bool:
