@@ -1,0 +1,151 @@
+"""Key statements: each member speaks for itself, with the key the roster gives, and never goes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+
+from elsewhere.errors import DocumentInvalid, NotActive, SignatureInvalid, StatementRollback
+from elsewhere.roster import Member, Roster
+from elsewhere.sealing import SealingKey
+from elsewhere.signing import SigningKey, sign_document
+from elsewhere.statement import (
+    STATEMENT_TYPE,
+    KeyStatement,
+    OprfKeyEntry,
+    SealingKeyEntry,
+    check_newer_statement,
+    open_statement,
+    sign_statement,
+)
+
+NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+POLICE, SCHOOL = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2))
+SEALING = [SealingKey.generate(Random(n).randbytes).public for n in (1, 2)]
+ROSTER = Roster(
+    federation="northshire",
+    version=1,
+    previous_digest=None,
+    members=(
+        Member("police", "Police", "POLICE", "Police", "active", POLICE.public),
+        Member("school", "School", "SCHOOL", "Council", "active", SCHOOL.public),
+    ),
+    issued_utc=NOW,
+    valid_until_utc=NOW + 90 * DAY,
+)
+STATEMENT = KeyStatement(
+    agency="police",
+    version=3,
+    issued_utc=NOW,
+    sealing_keys=(SealingKeyEntry(SEALING[0], NOW + 7 * DAY), SealingKeyEntry(SEALING[1], NOW + 14 * DAY)),
+    oprf_keys=(
+        OprfKeyEntry("involvement", 4, b"\x04" * 32, NOW - 20 * DAY, NOW + 10 * DAY),
+        OprfKeyEntry("involvement", 5, b"\x05" * 32, NOW + 5 * DAY, NOW + 35 * DAY),
+    ),
+    protocol_versions=(1,),
+    match_key_versions=("1",),
+)
+
+
+def test_a_statement_comes_back_as_its_member_signed_it() -> None:
+    opened = open_statement(sign_statement(POLICE, STATEMENT), ROSTER)
+
+    assert opened == STATEMENT
+    assert opened.digest == STATEMENT.digest
+
+
+def test_one_member_cannot_speak_for_another() -> None:
+    with pytest.raises(SignatureInvalid):
+        open_statement(sign_statement(SCHOOL, STATEMENT), ROSTER)
+
+
+def test_a_stranger_cannot_speak_at_all() -> None:
+    stranger = SigningKey.from_seed(b"\x09" * 32)
+
+    with pytest.raises(SignatureInvalid):
+        open_statement(sign_statement(stranger, STATEMENT), ROSTER)
+    with pytest.raises(SignatureInvalid):
+        open_statement(sign_statement(POLICE, STATEMENT), replace(ROSTER, members=()))
+
+
+def test_a_suspended_member_is_refused_though_it_signs() -> None:
+    suspended = replace(ROSTER, members=(replace(ROSTER.members[0], state="suspended"), ROSTER.members[1]))
+
+    with pytest.raises(NotActive):
+        open_statement(sign_statement(POLICE, STATEMENT), suspended)
+
+
+def test_a_statement_rises_by_version() -> None:
+    check_newer_statement(STATEMENT, STATEMENT)
+    check_newer_statement(STATEMENT, replace(STATEMENT, version=4))
+    for older in (replace(STATEMENT, version=2), replace(STATEMENT, protocol_versions=(1, 2))):
+        with pytest.raises(StatementRollback):
+            check_newer_statement(STATEMENT, older)
+    with pytest.raises(ValueError, match="one agency"):
+        check_newer_statement(STATEMENT, replace(STATEMENT, agency="school"))
+
+
+def test_the_sealing_key_that_lasts_longest_is_used_until_it_runs_out() -> None:
+    chosen = STATEMENT.sealing_key(NOW)
+
+    assert chosen is not None
+    assert chosen.key_id == SEALING[1].key_id
+    assert STATEMENT.sealing_key(NOW + 14 * DAY) is None
+
+
+def test_the_newest_epoch_in_force_is_the_current_one() -> None:
+    def epoch(moment: datetime) -> int | None:
+        entry = STATEMENT.current_epoch("involvement", moment)
+        return entry.epoch if entry else None
+
+    assert epoch(NOW) == 4
+    assert epoch(NOW + 5 * DAY) == 5  # both live: re-tagging overlaps
+    assert epoch(NOW + 35 * DAY) is None
+    assert STATEMENT.current_epoch("concern", NOW) is None
+    assert STATEMENT.oprf_key("involvement", 4) == STATEMENT.oprf_keys[0]
+    assert STATEMENT.oprf_key("involvement", 6) is None
+
+
+SEALING_JSON = STATEMENT.sealing_keys[0].to_json()
+OPRF_JSON = STATEMENT.oprf_keys[0].to_json()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 0},
+        {"agency": "Police"},
+        {"sealing_keys": []},
+        {"sealing_keys": [SEALING_JSON, SEALING_JSON]},
+        {"sealing_keys": [{**SEALING_JSON, "key_id": "0" * 16}]},
+        {"sealing_keys": [{**SEALING_JSON, "public": "00"}]},
+        {"oprf_keys": [OPRF_JSON, {**OPRF_JSON, "public": "06" * 32}]},
+        {"oprf_keys": [OPRF_JSON, {**OPRF_JSON, "epoch": 9}]},
+        {"oprf_keys": [{**OPRF_JSON, "public": "00" * 32}]},
+        {"oprf_keys": [{**OPRF_JSON, "epoch": -1}]},
+        {"oprf_keys": [{**OPRF_JSON, "collection": "In volvement"}]},
+        {"oprf_keys": [{**OPRF_JSON, "valid_until_utc": OPRF_JSON["valid_from_utc"]}]},
+        {"protocol_versions": []},
+        {"protocol_versions": ["1"]},
+        {"match_key_versions": []},
+        {"match_key_versions": [""]},
+        {"surprise": 1},
+    ],
+    ids=lambda change: str(change)[:60],
+)
+def test_a_signed_statement_that_makes_no_sense_is_refused(change: dict[str, Any]) -> None:
+    envelope = sign_document([POLICE], STATEMENT_TYPE, {**STATEMENT.to_json(), **change})
+
+    with pytest.raises(DocumentInvalid):
+        open_statement(envelope, ROSTER)
+
+
+@pytest.mark.parametrize("change", [{"epoch": -1}, {"public": b""}, {"collection": "X"}], ids=str)
+def test_an_impossible_key_entry_cannot_be_made(change: dict[str, Any]) -> None:
+    with pytest.raises(DocumentInvalid):
+        replace(STATEMENT.oprf_keys[0], **change)
