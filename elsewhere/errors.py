@@ -206,7 +206,7 @@ class OpeningInvalid(ElsewhereError):
 
 
 class CertificateInvalid(ElsewhereError):
-    """A certificate, request or TLS key is unreadable, or not for the agency that shows it. Admit or join again."""
+    """A certificate, request or TLS key is unreadable, or for another agency. Admit or join again."""
 
     code = "tls.certificate"
 
@@ -246,7 +246,7 @@ class LinkSlow(LinkEnded):
 
 
 class LinkOutOfOrder(LinkEnded):
-    """A frame came where it has no place: no Hello first, a second one, beats that go back. Mend the sender."""
+    """A frame came where it has no place: no Hello first, a second one, a beat that goes back. Mend it."""
 
     code = "link.order"
 
@@ -270,7 +270,7 @@ class EnrolmentRefused(ElsewhereError):
 
 
 class PieceRefused(ElsewhereError):
-    """A catalogue piece cannot be cached: not its custodian's, out of order or over a bound. Nothing was kept."""
+    """A catalogue piece cannot be cached: another's, out of order or over a bound. Nothing was kept."""
 
     code = "catalogue.refused"
 
@@ -279,3 +279,149 @@ class PieceMissing(ElsewhereError):
     """The catalogue or the part of it asked for is not cached here. Wait for its custodian to publish."""
 
     code = "catalogue.missing"
+
+
+# --- A running node ---------------------------------------------------------------------------------
+
+
+class LogUnavailable(ElsewhereError):
+    """The store cannot be written (disk full, server gone), so nothing is released. It resumes by itself."""
+
+    code = "log.unavailable"
+
+
+class ClockSkewed(ElsewhereError):
+    """A question's time differs from the custodian's clock by more than is allowed. Set both clocks by NTP."""
+
+    code = "clock.skew"
+
+
+class ReplayRefused(ElsewhereError):
+    """A message that was used before, out of its order, or for another question. Nothing was evaluated."""
+
+    code = "request.replayed"
+
+
+class RateLimited(ElsewhereError):
+    """A daily or burst limit of the agreement is reached; try later, or ask the custodian's duty desk."""
+
+    code = "limits.rate"
+
+
+class Incompatible(ElsewhereError):
+    """Protocol, match-key or key-statement version that the other side does not hold. One must update."""
+
+    code = "version.incompatible"
+
+
+class CatalogueStale(ElsewhereError):
+    """The custodian's newest catalogue could not be fetched in time, so a test against the old one would mislead."""
+
+    code = "catalogue.stale"
+
+
+class CatalogueDiverged(ElsewhereError):
+    """The copy of a catalogue held here differs from what its custodian states. It is dropped and fetched anew."""
+
+    code = "catalogue.diverged"
+
+
+class GatewayUnreachable(ElsewhereError):
+    """No link to any gateway, so nobody could be asked. Check the network, then the gateway."""
+
+    code = "gateway.unreachable"
+
+
+class NotAdmitted(ElsewhereError):
+    """This node holds no admission yet: run 'elsewhere node accept' with what the gateway's operator sent."""
+
+    code = "node.not_admitted"
+
+
+# --- The node's store and caseload: node.store, node.caseload ----------------------------------------
+
+
+class StoreUnavailable(ElsewhereError):
+    """The store cannot be opened as configured. Nothing was changed; mend `store.url` or the folder."""
+
+    code = "store.unavailable"
+
+
+class StoreExposed(ElsewhereError):
+    """Others than its owner can read the store. The node must not start; set mode 0600 and find out why."""
+
+    code = "store.exposed"
+
+
+class StoreVersionWrong(ElsewhereError):
+    """The store was made by another version of elsewhere. Nothing was changed."""
+
+    code = "store.version"
+
+    def __init__(self, *, found: str, spoken: int) -> None:
+        super().__init__(
+            f"expected a store of schema version {spoken}; this one has version {found}: "
+            "use the elsewhere that made it, or load into a new store"
+        )
+        self.found, self.spoken = found, spoken
+
+
+class StoreBusy(ElsewhereError):
+    """Another process is writing for longer than we wait. Try again."""
+
+    code = "store.busy"
+
+
+class LoadRunning(ElsewhereError):
+    """Another load into this store is running. Wait for it to end."""
+
+    code = "load.running"
+
+
+class MappingInvalid(ElsewhereError):
+    """The mapping file does not say how to read the source; `key` names the place. Mend it and load again."""
+
+    code = "mapping.invalid"
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"mapping, {key}: {reason}")
+        self.key, self.reason = key, reason
+
+
+class SourceUnreadable(ElsewhereError):
+    """The file cannot be read as its mapping says; `row` tells where. Nothing was loaded."""
+
+    code = "source.unreadable"
+
+    def __init__(self, reason: str, *, row: int | None = None) -> None:
+        super().__init__(reason if row is None else f"row {row}: {reason}")
+        self.row = row
+
+
+class SourceEmpty(ElsewhereError):
+    """The file has no row below its header. Nothing was loaded, as that would drop every record held."""
+
+    code = "source.empty"
+
+
+class ColumnMissing(ElsewhereError):
+    """The header lacks, or repeats, columns that the mapping names. Nothing was loaded."""
+
+    code = "source.column"
+
+    def __init__(self, columns: tuple[str, ...], *, repeated: bool = False) -> None:
+        problem = "once each; more than one" if repeated else "in the header; missing"
+        super().__init__(f"expected the mapped columns {problem}: " + ", ".join(map(repr, columns)))
+        self.columns = columns
+
+
+class LoadRefused(ElsewhereError):
+    """So much of the file is refused that it is not what its mapping describes. Nothing was loaded."""
+
+    code = "load.refused"
+
+
+class AgreementRollback(ElsewhereError):
+    """A signed agreement older than one already seen, or a second one of its version. Keep the one held."""
+
+    code = "agreement.rollback"

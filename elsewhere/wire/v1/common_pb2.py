@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65lsewhere/wire/v1/common.proto\x12\x11\x65lsewhere.wire.v1\",\n\x06Signed\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\".\n\rCatalogueHead\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0c\n\x04root\x18\x02 \x01(\x0c*\x91\x01\n\tNonAnswer\x12\x1a\n\x16NON_ANSWER_UNSPECIFIED\x10\x00\x12\x1a\n\x16NON_ANSWER_UNREACHABLE\x10\x01\x12\x18\n\x14NON_ANSWER_TIMED_OUT\x10\x02\x12\x1a\n\x16NON_ANSWER_MAINTENANCE\x10\x03\x12\x16\n\x12NON_ANSWER_REFUSED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65lsewhere/wire/v1/common.proto\x12\x11\x65lsewhere.wire.v1\",\n\x06Signed\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\".\n\rCatalogueHead\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x0c\n\x04root\x18\x02 \x01(\x0c*\xac\x01\n\tNonAnswer\x12\x1a\n\x16NON_ANSWER_UNSPECIFIED\x10\x00\x12\x1a\n\x16NON_ANSWER_UNREACHABLE\x10\x01\x12\x18\n\x14NON_ANSWER_TIMED_OUT\x10\x02\x12\x1a\n\x16NON_ANSWER_MAINTENANCE\x10\x03\x12\x16\n\x12NON_ANSWER_REFUSED\x10\x04\x12\x19\n\x15NON_ANSWER_OVERLOADED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,7 +32,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'elsewhere.wire.v1.common_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_NONANSWER']._serialized_start=148
-  _globals['_NONANSWER']._serialized_end=293
+  _globals['_NONANSWER']._serialized_end=320
   _globals['_SIGNED']._serialized_start=53
   _globals['_SIGNED']._serialized_end=97
   _globals['_CATALOGUEHEAD']._serialized_start=99

@@ -32,7 +32,11 @@ class _NonAnswerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NonAnswer.V
     NON_ANSWER_MAINTENANCE: _NonAnswer.ValueType  # 3
     """the custodian announced a drain"""
     NON_ANSWER_REFUSED: _NonAnswer.ValueType  # 4
-    """the custodian could not open or authenticate the message"""
+    """The custodian could not open or authenticate the message; or the gateway would not take it: an
+    ask_id in use, a Redeem for a custodian that has no first reply or has been redeemed already.
+    """
+    NON_ANSWER_OVERLOADED: _NonAnswer.ValueType  # 5
+    """the gateway has as much of this agency's in hand as it takes; ask again later"""
 
 class NonAnswer(_NonAnswer, metaclass=_NonAnswerEnumTypeWrapper):
     """Why a custodian gave no answer that the gateway could relay. The gateway sets these itself;
@@ -48,7 +52,11 @@ NON_ANSWER_TIMED_OUT: NonAnswer.ValueType  # 2
 NON_ANSWER_MAINTENANCE: NonAnswer.ValueType  # 3
 """the custodian announced a drain"""
 NON_ANSWER_REFUSED: NonAnswer.ValueType  # 4
-"""the custodian could not open or authenticate the message"""
+"""The custodian could not open or authenticate the message; or the gateway would not take it: an
+ask_id in use, a Redeem for a custodian that has no first reply or has been redeemed already.
+"""
+NON_ANSWER_OVERLOADED: NonAnswer.ValueType  # 5
+"""the gateway has as much of this agency's in hand as it takes; ask again later"""
 Global___NonAnswer: _TypeAlias = NonAnswer  # noqa: Y015
 
 @_typing.final
