@@ -34,12 +34,15 @@ class PersonInput(_message.Message):
     ALIASES_FIELD_NUMBER: _builtins.int
     UNBORN_FIELD_NUMBER: _builtins.int
     family: _builtins.str
+    """family name as written; absent: not known"""
     birth_date: _builtins.str
     """ISO 8601 date"""
     birth_date_accuracy: _builtins.str
     """three letters of A, E, U for day, month, year; absent: AAA"""
     nhs_number: _builtins.str
+    """10 digits, spaces allowed; absent: not known"""
     upn: _builtins.str
+    """13 characters; absent: not known"""
     @_builtins.property
     def given(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """first names in order"""
@@ -49,7 +52,9 @@ class PersonInput(_message.Message):
         """current first"""
 
     @_builtins.property
-    def aliases(self) -> _containers.RepeatedCompositeFieldContainer[Global___AliasInput]: ...
+    def aliases(self) -> _containers.RepeatedCompositeFieldContainer[Global___AliasInput]:
+        """other names the child goes or went by"""
+
     @_builtins.property
     def unborn(self) -> Global___UnbornInput:
         """absent: the child is born"""
@@ -156,7 +161,9 @@ class AskRequest(_message.Message):
     asker: _builtins.str
     """name of the account that asks; leaves the agency only as a pseudonym"""
     @_builtins.property
-    def person(self) -> Global___PersonInput: ...
+    def person(self) -> Global___PersonInput:
+        """required"""
+
     @_builtins.property
     def custodians(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """agency ids; absent: every active member"""
@@ -299,6 +306,7 @@ class AskAnswer(_message.Message):
     custodian: _builtins.str
     """agency id"""
     custodian_name: _builtins.str
+    """as the roster writes it"""
     state: _builtins.str
     """an answer state, or a non-answer: UNREACHABLE, TIMED_OUT, STALE, INCOMPATIBLE ..."""
     strength: _builtins.str
@@ -306,11 +314,17 @@ class AskAnswer(_message.Message):
     tier: _builtins.str
     """R1, R2, R3; absent when nothing was returned"""
     service: _builtins.str
+    """R2: name of the service; absent below R2 or when it would betray a place"""
     contact_in_hours: _builtins.str
+    """R2: duty contact of that service; absent below R2"""
     contact_out_of_hours: _builtins.str
+    """R2: the same outside office hours; absent below R2"""
     last_contact_band: _builtins.str
+    """R2: <7d, <30d, <6m, <12m or >12m; absent if not known"""
     source_age_days: _builtins.int
+    """days since the custodian read its records; 0 when less than one"""
     source_stale: _builtins.bool
+    """those records are older than the agreed greatest age"""
     call_reference: _builtins.str
     """8 characters; absent when the custodian gave no answer"""
     code: _builtins.str
@@ -330,7 +344,9 @@ class AskAnswer(_message.Message):
     elapsed_ms: _builtins.int
     """since the question was asked"""
     @_builtins.property
-    def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___AskFlag]: ...
+    def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___AskFlag]:
+        """R3: coded flags, at most 8"""
+
     def __init__(
         self,
         *,
@@ -372,8 +388,11 @@ class AskFlag(_message.Message):
     START_DATE_FIELD_NUMBER: _builtins.int
     END_DATE_FIELD_NUMBER: _builtins.int
     code: _builtins.str
+    """such as CP_PLAN"""
     start_date: _builtins.str
+    """ISO 8601 date; absent: not recorded"""
     end_date: _builtins.str
+    """ISO 8601 date; absent: it runs on, or is not recorded"""
     def __init__(
         self,
         *,
@@ -469,6 +488,7 @@ class StatusMember(_message.Message):
     custodian: _builtins.str
     """agency id"""
     name: _builtins.str
+    """as the roster writes it"""
     statement: _builtins.bool
     """its key statement is held"""
     catalogue_version: _builtins.int

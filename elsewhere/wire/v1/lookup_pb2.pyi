@@ -245,6 +245,7 @@ class EvaluateReply(_message.Message):
     request_digest: _builtins.bytes
     """32 bytes: SHA-256 of the request's Signed.payload"""
     decision: Global___Decision.ValueType
+    """unspecified is refused"""
     code: _builtins.str
     """bounded error or denial code; empty with PERMIT"""
     clause: _builtins.str
@@ -367,7 +368,9 @@ class RedeemReply(_message.Message):
     call_reference: _builtins.str
     """8 characters that both sides can look up and say on the phone"""
     @_builtins.property
-    def answer(self) -> Global___Answer: ...
+    def answer(self) -> Global___Answer:
+        """the minimum answer; never absent"""
+
     def __init__(
         self,
         *,
@@ -401,7 +404,9 @@ class Answer(_message.Message):
     SOURCE_AGE_DAYS_FIELD_NUMBER: _builtins.int
     SOURCE_STALE_FIELD_NUMBER: _builtins.int
     state: Global___AnswerState.ValueType
+    """unspecified is refused"""
     strength: Global___Strength.ValueType
+    """strongest key that hit; unspecified when the state is all that is said"""
     tier: _builtins.str
     """R1, R2 or R3: what the agreement permits; empty with NOTHING_RETURNED"""
     service: _builtins.str
