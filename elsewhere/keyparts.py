@@ -1,0 +1,240 @@
+"""The components that match-key rules are made of: one reading of a person -> the values of a component.
+
+Sees:     folded names, a birth date, a postcode, of one person.
+Promises: pure; a missing field gives no value. On the record a component may give several values (every code
+          of a nickname), in a question the likeliest one; letter deletions are given on both sides, so that
+          one insertion, deletion, substitution or neighbour swap still meets.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from elsewhere.person.dates import PartialDate
+from elsewhere.person.places import Postcode
+from elsewhere.person.readings import Reading
+
+_VOWELS = re.compile(r"(?<=.)[aeiouyhw]+")
+_DOUBLES = re.compile(r"(.)\1+")
+_SOUNDS = (("ph", "f"), ("ck", "k"), ("x", "ks"), ("z", "s"))
+_SOUND_LETTERS = str.maketrans({"c": "k", "q": "k", "v": "f", "j": "i"})
+_DUE_WINDOW_DAYS = 28
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Cell:
+    """One reading of one person, with one postcode: what a key is built from. Does not print."""
+
+    reading: Reading
+    date: PartialDate | None = None
+    postcode: Postcode | None = None
+    due: PartialDate | None = None
+    nhs_number: str = ""
+    upn: str = ""
+    record: bool = False
+    edit_window: int = 4
+
+
+Component = Callable[[Cell], tuple[str, ...]]
+
+
+@cache
+def _codes_by_name() -> dict[str, tuple[str, ...]]:
+    """Each first name of nicknames.toml with its codes, its own group first."""
+    text = resources.files("elsewhere").joinpath("nicknames.toml").read_text("utf-8")
+    codes: dict[str, list[str]] = {}
+    for group in tomllib.loads(text)["groups"]:
+        names = group.split()
+        for name in names:
+            codes.setdefault(name, []).append(names[0])
+    # A group headed by the name itself comes first: the question sends that one.
+    return {
+        name: (name, *(head for head in heads if head != name)) if name in heads else tuple(heads)
+        for name, heads in codes.items()
+    }
+
+
+def codes_of(first: str) -> tuple[str, ...]:
+    """The codes under which a first name is compared: its own where it is in no group; () for none."""
+    return _codes_by_name().get(first, (first,)) if first else ()
+
+
+def skeleton(name: str) -> str:
+    """The consonants of a name: first letter, then no vowels, y, h, w nor doubles; k for c and q, s for z.
+
+    "Mohammed" and "Muhammad", "Aleksandra" and "Alexandra", "Yousef" and "Yusuf" have one skeleton each.
+    """
+    for written, sound in _SOUNDS:
+        name = name.replace(written, sound)
+    return _VOWELS.sub("", _DOUBLES.sub(r"\1", name.translate(_SOUND_LETTERS)))
+
+
+def deletions(text: str, window: int) -> list[str]:
+    """The text with one of its first `window` letters left out; nothing for texts under three letters."""
+    if len(text) < 3:
+        return []
+    return [text[:place] + text[place + 1 :] for place in range(min(window, len(text)))]
+
+
+def _pair(one: str, other: str) -> str:
+    """Two names in alphabetical order, so that a swap of first and family name meets."""
+    return f"{one}|{other}" if one <= other else f"{other}|{one}"
+
+
+def _both_names(cell: Cell) -> tuple[str, ...]:
+    reading = cell.reading
+    if not reading.first or not reading.family:
+        return ()
+    family = codes_of(reading.family)[0]
+    codes = codes_of(reading.first)
+    return tuple(_pair(code, family) for code in (codes if cell.record else codes[:1]))
+
+
+def _both_names_edited(cell: Cell) -> tuple[str, ...]:
+    first, family = cell.reading.first, cell.reading.family
+    if not first or not family:
+        return ()
+    values = [*_both_names(cell), _pair(first, family)]
+    values += [_pair(edited, family) for edited in deletions(first, cell.edit_window)]
+    values += [_pair(first, edited) for edited in deletions(family, cell.edit_window)]
+    return tuple(values)
+
+
+def _first_code(cell: Cell) -> tuple[str, ...]:
+    codes = codes_of(cell.reading.first)
+    return codes if cell.record else codes[:1]
+
+
+def _first_edited(cell: Cell) -> tuple[str, ...]:
+    first = cell.reading.first
+    return (*_first_code(cell), first, *deletions(first, cell.edit_window)) if first else ()
+
+
+def _family_edited(cell: Cell) -> tuple[str, ...]:
+    family = cell.reading.family
+    return (family, *deletions(family, cell.edit_window)) if family else ()
+
+
+def _start(attribute: str, size: int) -> Component:
+    """The first letters of a name; a shorter name is given whole."""
+
+    def start(cell: Cell) -> tuple[str, ...]:
+        text: str = getattr(cell.reading, attribute)
+        return (text[:size],) if text else ()
+
+    return start
+
+
+def _skeleton(attribute: str) -> Component:
+    def bones(cell: Cell) -> tuple[str, ...]:
+        text: str = getattr(cell.reading, attribute)
+        return (skeleton(text),) if text else ()
+
+    return bones
+
+
+def _days(cell: Cell) -> tuple[str, ...]:
+    """The full date. On a record an unknown day is given as people fill it in: as it stands, as 1, as 15."""
+    date = cell.date
+    if date is None or date.date is None or not date.has_month:
+        return ()
+    if date.is_exact or not cell.record:
+        return (date.date.isoformat(),)
+    return tuple(date.date.replace(day=day).isoformat() for day in (date.date.day, 1, 15))
+
+
+def _days_swapped(cell: Cell) -> tuple[str, ...]:
+    """Year, and day and month in order of size, so that 03/07 and 07/03 meet."""
+    return tuple(f"{day[:4]}-{min(day[5:7], day[8:])}-{max(day[5:7], day[8:])}" for day in _days(cell))
+
+
+def _month(cell: Cell) -> tuple[str, ...]:
+    date = cell.date
+    return (f"{date.date:%Y-%m}",) if date and date.date and date.has_month else ()
+
+
+def _year(cell: Cell) -> tuple[str, ...]:
+    date = cell.date
+    return (f"{date.date:%Y}",) if date and date.date and date.has_year else ()
+
+
+def _year_day(cell: Cell) -> tuple[str, ...]:
+    date = cell.date
+    return (f"{date.date:%Y-%d}",) if date and date.date and date.is_exact else ()
+
+
+def _day_month(cell: Cell) -> tuple[str, ...]:
+    date = cell.date
+    return (f"{date.date:%m-%d}",) if date and date.date and date.is_exact else ()
+
+
+def _due(cell: Cell) -> tuple[str, ...]:
+    """Four-week windows: the record holds its own and both neighbours, so estimates may differ by a month."""
+    if cell.due is None or cell.due.date is None or not cell.due.has_month:
+        return ()
+    window = cell.due.date.toordinal() // _DUE_WINDOW_DAYS
+    return tuple(str(w) for w in ((window, window - 1, window + 1) if cell.record else (window,)))
+
+
+def _postcode(part: str) -> Component:
+    def code(cell: Cell) -> tuple[str, ...]:
+        return (getattr(cell.postcode, part),) if cell.postcode else ()
+
+    return code
+
+
+def _postcode_edited(cell: Cell) -> tuple[str, ...]:
+    if cell.postcode is None:
+        return ()
+    text = cell.postcode.text
+    return (text, *(text[:place] + text[place + 1 :] for place in range(len(text))))
+
+
+def _text(attribute: str) -> Component:
+    def value(cell: Cell) -> tuple[str, ...]:
+        text: str = getattr(cell, attribute)
+        return (text,) if text else ()
+
+    return value
+
+
+@cache
+def components() -> dict[str, Component]:
+    """Every component a rule may name."""
+    table: dict[str, Component] = {
+        "fl": _both_names,
+        "fl~": _both_names_edited,
+        "f": _first_code,
+        "f~": _first_edited,
+        "l": _start("family", 1000),
+        "l~": _family_edited,
+        "fk": _skeleton("first"),
+        "lk": _skeleton("family"),
+        "dob": _days,
+        "dq": _days_swapped,
+        "ym": _month,
+        "yd": _year_day,
+        "md": _day_month,
+        "year": _year,
+        "due": _due,
+        "p": _postcode("text"),
+        "p~": _postcode_edited,
+        "p3": _postcode("sector"),
+        "po": _postcode("outward"),
+        "nhs": _text("nhs_number"),
+        "upn": _text("upn"),
+    }
+    for size in (1, 2, 3, 4, 5):
+        table[f"f{size}"] = _start("first", size)
+        table[f"l{size}"] = _start("family", size)
+    return table
+
+
+def holds_postcode(component: str) -> bool:
+    """Whether a component tells anything of where a child lives."""
+    return component in ("p", "p~", "p3", "po")
