@@ -1,0 +1,1 @@
+"""The node's SQL store: tables, one engine, one writer."""

@@ -1,0 +1,23 @@
+"""One set of tables for everything a node keeps, under one version.
+
+Holds:    the shared MetaData that `node.store.caseload` and `node.store.exchange` fill, and `meta`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Column, MetaData, String, Table
+
+SCHEMA_VERSION: Final = 1
+VERSION_KEY: Final = "schema_version"
+
+metadata = MetaData()
+
+# Facts about the store itself, one a row.
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", String(200), nullable=False),
+)
