@@ -1,0 +1,46 @@
+# The commands people type. Nothing here uses sudo, apt or files outside this folder, except `make system`.
+# Variables: PYTHON=python3.12  ONCE=1 JSON=1 (demo)  STRICT=1 (test)  SIZE=400 SEED=... (demo)
+
+PYTHON ?= python3
+ONCE ?=
+JSON ?=
+STRICT ?=
+SIZE ?=
+SEED ?=
+export STRICT
+
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test check proto system clean run-environment dev-environment
+
+help:  ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: run-environment  ## a gateway and four agencies on this machine; asks about three children
+	@$(BIN)/elsewhere demo run $(if $(ONCE),--once) $(if $(JSON),--json) \
+	  $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
+
+test: dev-environment  ## every test; the last line names what could not run and how to allow it
+	@$(BIN)/python -m pytest
+
+check: dev-environment  ## style, types, who may import whom, and the wire contract
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@tools/wire.sh
+
+proto: dev-environment  ## write elsewhere/wire/v1 again from proto/
+	@$(BIN)/python tools/generate_wire.py --out .
+
+system:  ## install the Debian packages that everything together needs (uses apt-get)
+	@tools/system.sh
+
+clean:  ## remove what make has built; nothing else
+	rm -rf .venv .tools build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+run-environment:
+	@tools/environment.sh run "$(PYTHON)"
+
+dev-environment:
+	@tools/environment.sh dev "$(PYTHON)"

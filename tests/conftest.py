@@ -1,0 +1,58 @@
+"""Tests that need an outside program: named in the last line where it is absent, failed when STRICT=1.
+
+Mark such a test `@pytest.mark.needs("chromium")`. A new program gets a row in PROGRAMS.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Program -> how to see that it is here, and the command that brings it.
+PROGRAMS: dict[str, tuple[Callable[[], bool], str]] = {
+    "buf": (lambda: (ROOT / ".tools/node_modules/.bin/buf").exists(), "make check"),
+    "chromium": (lambda: shutil.which("chromium") is not None, "make system"),
+    "git": (
+        lambda: shutil.which("git") is not None and (ROOT / ".git").exists(),
+        "git clone, not an archive",
+    ),
+    "libsodium": (lambda: ctypes.util.find_library("sodium") is not None, "make system"),
+}
+_not_run: Counter[str] = Counter()
+
+
+def _is_strict() -> bool:
+    return os.environ.get("STRICT", "") not in ("", "0")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out, or with STRICT=1 fail, a test whose outside program is not here."""
+    for mark in item.iter_markers("needs"):
+        is_here, command = PROGRAMS[mark.args[0]]
+        if is_here():
+            continue
+        _not_run[mark.args[0]] += 1
+        reason = f"needs {mark.args[0]}; to allow it: {command}"
+        if _is_strict():
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say as the very last line what could not run, and the command that would allow it."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if not _not_run or reporter is None:
+        return
+    parts = [f"{count} for want of {name} ({PROGRAMS[name][1]})" for name, count in sorted(_not_run.items())]
+    reporter.write_line(f"could not run: {', '.join(parts)}")
+    _not_run.clear()

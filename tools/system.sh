@@ -1,0 +1,20 @@
+#!/bin/sh
+# Installs the Debian packages that everything together needs. The only script that leaves this folder.
+set -eu
+
+packages='python3-venv libsodium23 chromium'
+missing=''
+for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+done
+if [ -z "$missing" ]; then
+    echo "installed already: $packages" >&2
+    exit 0
+fi
+
+root=''
+if [ "$(id -u)" -ne 0 ]; then root=sudo; fi
+export DEBIAN_FRONTEND=noninteractive
+$root apt-get update -q </dev/null >&2
+# shellcheck disable=SC2086  # several words on purpose
+$root apt-get install -q -y --no-install-recommends $missing </dev/null >&2
