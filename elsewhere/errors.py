@@ -425,3 +425,30 @@ class AgreementRollback(ElsewhereError):
     """A signed agreement older than one already seen, or a second one of its version. Keep the one held."""
 
     code = "agreement.rollback"
+
+
+class AskInvalid(ElsewhereError):
+    """The question lacks a purpose or an urgency, or a field is too long. Nobody was asked; correct it and ask."""
+
+    code = "ask.invalid"
+
+
+class DeskUnreachable(ElsewhereError):
+    """Your own agency's node does not answer. Check that it runs, and that you may open its socket."""
+
+    code = "desk.unreachable"
+
+
+# --- Catalogues: elsewhere.catalogue ----------------------------------------------------------------
+
+
+class CatalogueBroken(ElsewhereError):
+    """A catalogue, or a part of one, is not what its custodian published. Discard it and fetch it again."""
+
+    code = "catalogue.broken"
+
+
+class PaddingInvalid(ElsewhereError):
+    """In an audit, a catalogue holds tags that are neither records nor padding of the committed seed."""
+
+    code = "catalogue.padding"

@@ -47,6 +47,7 @@ class AnswerState(Enum):
     KNOWN_PAST = 3
     POSSIBLE = 4
     CALL_BACK = 5
+    KNOWN = 6  # at tier R1, which says that a child is known but not whether still
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,8 @@ class _AnswerStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnswerSta
     """weak, ambiguous or contradictory: call, nothing else is said"""
     ANSWER_STATE_CALL_BACK: _AnswerState.ValueType  # 5
     """contact only through the duty desk"""
+    ANSWER_STATE_KNOWN: _AnswerState.ValueType  # 6
+    """tier R1: known, without saying whether still"""
 
 class AnswerState(_AnswerState, metaclass=_AnswerStateEnumTypeWrapper): ...
 
@@ -89,6 +91,8 @@ ANSWER_STATE_POSSIBLE: AnswerState.ValueType  # 4
 """weak, ambiguous or contradictory: call, nothing else is said"""
 ANSWER_STATE_CALL_BACK: AnswerState.ValueType  # 5
 """contact only through the duty desk"""
+ANSWER_STATE_KNOWN: AnswerState.ValueType  # 6
+"""tier R1: known, without saying whether still"""
 Global___AnswerState: _TypeAlias = AnswerState  # noqa: Y015
 
 class _Strength:

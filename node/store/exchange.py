@@ -1,0 +1,84 @@
+"""Tables of what passes between this agency and others: questions answered, lookups asked, log, catalogues.
+
+Sees:     pseudonyms, purposes, commitments and blinded elements; who was asked about only where one of this
+          agency's own records was redeemed, and then as that record's group.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from node.store.schema import metadata
+
+# One row a question that another agency asked: nonce, limits, reply and single use all hang on it.
+question = Table(
+    "question",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),  # of the signed EvaluateRequest
+    Column("searcher", String(32), nullable=False),
+    Column("lookup_id", LargeBinary(16), nullable=False),
+    Column("nonce", LargeBinary(16), nullable=False),
+    Column("pseudonym", LargeBinary(32), nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("counted", Boolean, nullable=False),  # false: refused by a limit, so it fills none
+    Column("ruling", Text, nullable=False),  # canonical JSON of the decision
+    Column("request", LargeBinary),  # the signed payload, until it can no longer be redeemed
+    Column("reply", LargeBinary),  # sealed, for the same digest asked again, until then
+    Column("redeem_digest", LargeBinary(32)),  # set by the one Redeem it is good for
+    Column("redeem_reply", LargeBinary),
+    UniqueConstraint("searcher", "nonce"),
+    Index("question_lookup", "searcher", "lookup_id"),
+    Index("question_agency_rate", "searcher", "received_ms"),
+    Index("question_person_rate", "searcher", "pseudonym", "received_ms"),
+)
+
+# Append-only: one row a Redeem answered or a lookup asked. Nothing is released before its row is durable.
+log = Table(
+    "log",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),  # "answered", "asked", "refused", "catalogue"
+    Column("call_reference", String(8), index=True),
+    Column("digest", LargeBinary(32), nullable=False),  # SHA-256 of body
+    Column("body", LargeBinary, nullable=False),  # canonical JSON
+)
+
+# What this agency was told: the asker's history. The child is not in it; the case reference is the agency's own.
+asked = Table(
+    "asked",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("lookup_id", String(32), nullable=False, index=True),  # shown to the asker, hex
+    Column("time_ms", BigInteger, nullable=False),
+    Column("custodian", String(32), nullable=False),
+    Column("call_reference", String(8), index=True),
+    Column("answer", Text, nullable=False),  # canonical JSON of what was shown
+    Column("receipt", LargeBinary),
+)
+
+# The newest state of each catalogue that this node publishes; the tags themselves are in an encrypted file.
+published = Table(
+    "published",
+    metadata,
+    Column("collection", String(32), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("snapshot_version", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("seed", LargeBinary(32), nullable=False),  # of the padding; committed to in the statement
+    Column("snapshot_key", LargeBinary(32), nullable=False),
+    Column("statement", LargeBinary, nullable=False),  # DSSE envelope of the newest version
+    Column("granted", Text, nullable=False),  # JSON: agency id -> sealing key id its grant was sealed to
+)

@@ -1,0 +1,158 @@
+"""What this node believes about the federation: only documents it has verified, never older than one seen.
+
+Holds:    the trust anchor that was handed over in person; the newest roster, agreement and key statements.
+Sees:     public documents, from a gateway that may withhold them but cannot make them.
+Refuses:  rollbacks, forks and anything unsigned; a refused document changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from elsewhere.agreement.document import open_agreement
+from elsewhere.agreement.terms import Agreement
+from elsewhere.canonical import parse_canonical
+from elsewhere.errors import AgreementRollback, ElsewhereError, NotActive, NotAdmitted
+from elsewhere.roster import Federation, Member, Roster, check_successor, open_roster
+from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
+
+_ANCHOR, _ROSTER, _AGREEMENT = "federation.json", "roster.json", "agreement.json"
+
+
+@dataclass(slots=True)
+class Trust:
+    """The verified view of one node. All reads are of the newest document held."""
+
+    me: str
+    folder: Path
+    anchor: Federation
+    roster: Roster
+    agreement: Agreement | None = None
+    statements: dict[str, KeyStatement] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, directory: Path, me: str) -> Trust:
+        """Read what an earlier run verified, and verify it again.
+
+        Raises:
+            NotAdmitted: no admission has been accepted yet.
+            SignatureInvalid, DocumentInvalid: a file was changed since; accept the admission again.
+        """
+        folder = directory / "trust"
+        try:
+            anchor = Federation.from_json(parse_canonical((folder / _ANCHOR).read_bytes()))
+            roster = open_roster((folder / _ROSTER).read_bytes(), anchor.public)
+        except FileNotFoundError:
+            raise NotAdmitted("expected an admission; run 'elsewhere node accept ADMISSION' first") from None
+        trust = cls(me=me, folder=folder, anchor=anchor, roster=roster)
+        if (folder / _AGREEMENT).exists():
+            envelope = (folder / _AGREEMENT).read_bytes()
+            trust.agreement = open_agreement(envelope, [anchor.public])
+        for path in sorted((folder / "statements").glob("*.json")):
+            trust.take_statement(path.read_bytes())
+        return trust
+
+    def take_roster(self, envelope: bytes) -> bool:
+        """Take a roster if it is newer; True if it changed anything. Raises as `check_successor`."""
+        new = open_roster(envelope, self.anchor.public)
+        check_successor(self.roster, new)
+        if new.version == self.roster.version:
+            return False
+        self.roster = new
+        _write(self.folder / _ROSTER, envelope)
+        return True
+
+    def take_agreement(self, envelope: bytes) -> bool:
+        """Take an agreement if it is newer; True if it changed anything.
+
+        Raises:
+            AgreementRollback: an older version, or another agreement of the same version.
+            SignatureInvalid, DocumentInvalid: not one that binds this federation.
+        """
+        new = open_agreement(envelope, [self.anchor.public])
+        held = self.agreement
+        if held is not None:
+            if new.version < held.version or (new.version == held.version and new.digest != held.digest):
+                raise AgreementRollback(f"expected an agreement above version {held.version}, got {new.version}")
+            if new.version == held.version:
+                return False
+        self.agreement = new
+        _write(self.folder / _AGREEMENT, envelope)
+        return True
+
+    def take_statement(self, envelope: bytes) -> bool:
+        """Take a member's key statement if it is newer; True if it changed anything.
+
+        Raises:
+            StatementRollback, SignatureInvalid, NotActive, DocumentInvalid: keep the one held.
+        """
+        new = open_statement(envelope, self.roster)
+        held = self.statements.get(new.agency)
+        if held is not None:
+            check_newer_statement(held, new)
+            if held.version == new.version:
+                return False
+        self.statements[new.agency] = new
+        folder = self.folder / "statements"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _write(folder / f"{new.agency}.json", envelope)
+        return True
+
+    def take_directory(self, roster: bytes, agreement: bytes, statements: Sequence[bytes]) -> list[str]:
+        """Take whatever of a gateway's directory holds up.
+
+        Returns:
+            The codes of what was refused, in order; empty when all was well. The rest was taken.
+        """
+        refused: list[str] = []
+        steps = [(self.take_roster, roster)] if roster else []
+        steps += [(self.take_agreement, agreement)] if agreement else []
+        steps += [(self.take_statement, statement) for statement in statements]
+        for take, envelope in steps:
+            try:
+                take(envelope)
+            except ElsewhereError as err:
+                refused.append(err.code)
+        return refused
+
+    def member(self, agency: str, now: datetime) -> Member:
+        """The active member of this id.
+
+        Raises:
+            RosterExpired: nobody can be trusted on this roster any more.
+            NotActive: not in the roster, suspended or revoked.
+        """
+        self.roster.check_current(now)
+        return self.roster.active(agency)
+
+    def others(self, now: datetime) -> tuple[Member, ...]:
+        """All other active members, in the roster's order."""
+        self.roster.check_current(now)
+        return tuple(member for member in self.roster.active_members() if member.agency_id != self.me)
+
+    def self_member(self, now: datetime) -> Member:
+        """This node's own entry; raises NotActive once the federation has suspended or revoked it."""
+        return self.member(self.me, now)
+
+    def is_active(self, agency: str) -> bool:
+        """Whether an agency is an active member, whatever the clock says."""
+        try:
+            self.roster.active(agency)
+        except NotActive:
+            return False
+        return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace a file whole or not at all, durably: what was seen must still be known after a crash."""
+    part = path.with_suffix(".part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
