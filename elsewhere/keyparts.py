@@ -81,6 +81,19 @@ def deletions(text: str, window: int) -> list[str]:
     return [text[:place] + text[place + 1 :] for place in range(min(window, len(text)))]
 
 
+def is_one_edit(one: str, other: str) -> bool:
+    """Whether one insertion, deletion, substitution or neighbour swap makes one text the other."""
+    if len(one) > len(other):
+        one, other = other, one
+    if one == other or len(other) - len(one) > 1:
+        return False
+    start = next((i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
+    rest, longer = one[start:], other[start:]
+    if len(one) < len(other):
+        return rest == longer[1:]
+    return rest[1:] == longer[1:] or (rest[:2] == longer[1::-1] and rest[2:] == longer[2:])
+
+
 def _pair(one: str, other: str) -> str:
     """Two names in alphabetical order, so that a swap of first and family name meets."""
     return f"{one}|{other}" if one <= other else f"{other}|{one}"

@@ -73,6 +73,11 @@ class Rule:
         """Whether a key of this rule tells anything of where a child lives."""
         return any(holds_postcode(part) for part in self.parts)
 
+    @property
+    def has_whole_first_name(self) -> bool:
+        """Whether a key of this rule holds the whole first name, not its start or sound."""
+        return any(part in ("f", "f~", "fl", "fl~") for part in self.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
