@@ -389,13 +389,13 @@ class MappingInvalid(ElsewhereError):
 
 
 class SourceUnreadable(ElsewhereError):
-    """The file cannot be read as its mapping says; `row` tells where. Nothing was loaded."""
+    """The file cannot be read as its mapping says; `line` tells where. Nothing was loaded."""
 
     code = "source.unreadable"
 
-    def __init__(self, reason: str, *, row: int | None = None) -> None:
-        super().__init__(reason if row is None else f"row {row}: {reason}")
-        self.row = row
+    def __init__(self, reason: str, *, line: int | None = None) -> None:
+        super().__init__(reason if line is None else f"line {line}: {reason}")
+        self.line = line
 
 
 class SourceEmpty(ElsewhereError):
@@ -452,3 +452,16 @@ class PaddingInvalid(ElsewhereError):
     """In an audit, a catalogue holds tags that are neither records nor padding of the committed seed."""
 
     code = "catalogue.padding"
+
+
+# --- Receipts: elsewhere.receipt --------------------------------------------------------------------
+
+
+class ReceiptMismatch(ElsewhereError):
+    """A receipt is signed but about another question or answer. Do not keep the answer; call that agency."""
+
+    code = "receipt.mismatch"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(f"expected a receipt for this question and answer; its {field} is of another")
+        self.field = field

@@ -1,0 +1,1 @@
+"""Catalogues: the short tags of everything a custodian will answer about, per collection and epoch."""
