@@ -28,6 +28,21 @@ SENTENCE_CHARACTERS = 200
 REMEDY_CHARACTERS = 400
 
 
+def _expect_elements(elements: Sequence[bytes]) -> None:
+    _expect(len(elements) == SLOTS, "number of elements")
+    _expect(all(len(element) == ELEMENT_BYTES for element in elements), "element length")
+
+
+def _expect_words(value: str, limit: int, name: str) -> None:
+    _expect(1 <= len(value) <= limit, name)
+
+
+def _expect(holds: bool, name: str) -> None:
+    """One refusal for all fields: it names the field, never its value."""
+    if not holds:
+        raise LookupMalformed(f"a lookup message has a {name} outside what the protocol allows")
+
+
 class Decision(Enum):
     """What a custodian decided before it touched data; the value travels on the wire."""
 
@@ -206,7 +221,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Whom to call: service and duty contacts. Empty below tier R2, the service also when it betrays a place."""
+    """Whom to call: service and duty contacts. Empty below tier R2; no service where it betrays a place."""
 
     service: str = ""
     in_hours: str = ""
@@ -250,18 +265,3 @@ class RedeemReply:
     def __post_init__(self) -> None:
         _expect(len(self.redeem_digest) == DIGEST_BYTES, "redeem digest")
         _expect(len(self.call_reference) == 8, "call reference")
-
-
-def _expect_elements(elements: Sequence[bytes]) -> None:
-    _expect(len(elements) == SLOTS, "number of elements")
-    _expect(all(len(element) == ELEMENT_BYTES for element in elements), "element length")
-
-
-def _expect_words(value: str, limit: int, name: str) -> None:
-    _expect(1 <= len(value) <= limit, name)
-
-
-def _expect(holds: bool, name: str) -> None:
-    """One refusal for all fields: it names the field, never its value."""
-    if not holds:
-        raise LookupMalformed(f"a lookup message has a {name} outside what the protocol allows")

@@ -1,0 +1,172 @@
+"""Receipts: what a custodian signs for each answer, so that neither side can later tell another story.
+
+Sees:     digests, pseudonymous ids, the decision and its clause; the child is not in a receipt, nor is the
+          answer: only its digest, which whoever holds the answer can compare.
+Refuses:  a receipt not signed by the custodian's roster key, or one about another question or answer.
+Source:   docs/protocol.md, "Receipts".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from elsewhere.canonical import Json, canonical_json
+from elsewhere.errors import DocumentInvalid, ReceiptMismatch
+from elsewhere.fields import Fields, as_instant, as_text, format_instant
+from elsewhere.lookup import SENTENCE_CHARACTERS, Answer, Decision, EvaluateRequest, RedeemReply
+from elsewhere.roster import AGENCY_ID
+from elsewhere.signing import SigningKey, open_document, sign_document
+
+RECEIPT_TYPE: Final = "application/vnd.elsewhere.receipt.v1+json"
+CALL_REFERENCE: Final = r"[0-9A-Za-z-]{8}"
+_DIGEST: Final = r"[0-9a-f]{64}"
+_DIGESTS: Final = ("commitment", "request_digest", "released", "leaf")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One answer to one question, as the custodian logged it. Digests are 64 lower-case hex digits."""
+
+    custodian: str
+    searcher: str
+    commitment: str  # to the question, as the searcher made it
+    request_digest: str  # SHA-256 of the signed EvaluateRequest
+    decision: str  # name of a `Decision`
+    clause: str  # that decided; at most 200 characters
+    tier: str  # "", R1, R2, R3
+    released: str  # `answer_digest` of what was answered
+    leaf: str  # SHA-256 of the body of the custodian's log entry
+    call_reference: str
+    time_utc: datetime  # aware, whole seconds
+
+    def __post_init__(self) -> None:
+        for name in ("custodian", "searcher"):
+            as_text(getattr(self, name), name, AGENCY_ID)
+        for name in _DIGESTS:
+            as_text(getattr(self, name), name, _DIGEST)
+        as_text(self.call_reference, "call_reference", CALL_REFERENCE)
+        if self.decision not in Decision.__members__:
+            raise DocumentInvalid("decision", f"expected one of {', '.join(Decision.__members__)}")
+        if self.tier not in ("", "R1", "R2", "R3"):
+            raise DocumentInvalid("tier", "expected R1, R2, R3 or nothing")
+        if not isinstance(self.clause, str) or len(self.clause) > SENTENCE_CHARACTERS:
+            raise DocumentInvalid("clause", f"expected at most {SENTENCE_CHARACTERS} characters")
+        if self.clause and not self.clause.isprintable():
+            raise DocumentInvalid("clause", "expected one line of printable characters")
+        object.__setattr__(self, "time_utc", as_instant(self.time_utc, "time_utc"))
+
+    def to_json(self) -> dict[str, Json]:
+        """Write the payload that the custodian signs."""
+        return {
+            "custodian": self.custodian,
+            "searcher": self.searcher,
+            "commitment": self.commitment,
+            "request_digest": self.request_digest,
+            "decision": self.decision,
+            "clause": self.clause,
+            "tier": self.tier,
+            "released": self.released,
+            "leaf": self.leaf,
+            "call_reference": self.call_reference,
+            "time_utc": format_instant(self.time_utc),
+        }
+
+    @classmethod
+    def from_json(cls, value: Json) -> Receipt:
+        """Read a payload whose signature has been checked; raises DocumentInvalid naming the key."""
+        fields = Fields(value)
+        found = cls(
+            custodian=fields.text("custodian", AGENCY_ID),
+            searcher=fields.text("searcher", AGENCY_ID),
+            commitment=fields.text("commitment", _DIGEST),
+            request_digest=fields.text("request_digest", _DIGEST),
+            decision=fields.choice("decision", Decision.__members__),
+            clause=fields.take("clause"),
+            tier=fields.choice("tier", ("", "R1", "R2", "R3")),
+            released=fields.text("released", _DIGEST),
+            leaf=fields.text("leaf", _DIGEST),
+            call_reference=fields.text("call_reference", CALL_REFERENCE),
+            time_utc=fields.instant("time_utc"),
+        )
+        fields.done()
+        return found
+
+
+def answer_to_json(answer: Answer) -> dict[str, Json]:
+    """Write an answer as JSON with every field, the one form that receipts and logs take the digest of."""
+    return {
+        "state": answer.state.name,
+        "strength": answer.strength,
+        "tier": answer.tier,
+        "service": answer.contact.service,
+        "contact_in_hours": answer.contact.in_hours,
+        "contact_out_of_hours": answer.contact.out_of_hours,
+        "last_contact_band": answer.last_contact_band,
+        "flags": [
+            {"code": flag.code, "start_date": flag.start_date, "end_date": flag.end_date}
+            for flag in answer.flags
+        ],
+        "source_age_days": answer.source_age_days,
+        "source_stale": answer.source_stale,
+    }
+
+
+def answer_digest(answer: Answer) -> str:
+    """Give the SHA-256 of an answer's canonical JSON, 64 hex digits."""
+    return hashlib.sha256(canonical_json(answer_to_json(answer))).hexdigest()
+
+
+def sign_receipt(key: SigningKey, receipt: Receipt) -> bytes:
+    """Wrap a receipt in an envelope signed with the custodian's key; under 1.8 kB with an ASCII clause."""
+    return sign_document([key], RECEIPT_TYPE, receipt.to_json())
+
+
+def open_receipt(envelope: bytes, public: bytes) -> Receipt:
+    """Read a receipt that one agency signed.
+
+    Args:
+        envelope: as received, or from a case file.
+        public: the custodian's 32-byte signing key, from the roster and never from the envelope.
+
+    Raises:
+        SignatureInvalid: not signed with that key. It proves nothing.
+        NotCanonical, DocumentInvalid: signed, but not a receipt this version can read.
+    """
+    return Receipt.from_json(open_document(envelope, RECEIPT_TYPE, [public]))
+
+
+def check_receipt(
+    receipt: Receipt, *, request: EvaluateRequest, request_digest: bytes, reply: RedeemReply
+) -> None:
+    """Return only if a receipt is about this question and this answer.
+
+    Args:
+        receipt: as `open_receipt` gave it, under the key of `request.custodian`.
+        request: the question as this searcher sent it.
+        request_digest: SHA-256 of its signed bytes.
+        reply: what came back, the receipt with it.
+
+    Raises:
+        ReceiptMismatch: names the first field that differs. Do not keep the answer.
+    """
+    expected = {
+        "custodian": request.custodian,
+        "searcher": request.searcher,
+        "commitment": request.commitment.hex(),
+        "request_digest": request_digest.hex(),
+        "tier": reply.answer.tier,
+        "released": answer_digest(reply.answer),
+        "call_reference": reply.call_reference,
+    }
+    for name, value in expected.items():
+        if getattr(receipt, name) != value:
+            raise ReceiptMismatch(name)
+
+
+def is_call_reference(text: str) -> bool:
+    """Tell whether a text has the form of a call reference."""
+    return re.fullmatch(CALL_REFERENCE, text) is not None
