@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from elsewhere.errors import MalformedElement, MalformedKey, MalformedScalar, SodiumMissing
+from elsewhere.errors import MalformedElement, MalformedKey, MalformedScalar
 from elsewhere.oprf import group, voprf
 
 DATA = Path(__file__).parent
@@ -31,13 +31,10 @@ OWN = read_vectors("own_malformed")
 CASES = pytest.mark.parametrize("case", OPRF["cases"], ids=lambda case: case["section"])
 
 
-@pytest.fixture(autouse=True, params=["system", "rbcl"])
+@pytest.fixture(autouse=True, params=[pytest.param("system", marks=pytest.mark.needs("libsodium")), "rbcl"])
 def _library(request: pytest.FixtureRequest) -> Iterator[None]:
     before = group.library().origin
-    try:
-        group.use_library(request.param)
-    except SodiumMissing as missing:
-        pytest.skip(f"{missing} (make system)")
+    group.use_library(request.param)
     assert group.library().origin == request.param
     yield
     group.use_library(before)
