@@ -1,0 +1,220 @@
+"""The made-up population: the same for one seed, believable in shape, and nobody real in it."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import random
+import tomllib
+from collections.abc import Callable
+
+import pytest
+
+from elsewhere.demo.children import make_children, make_mother, nhs_number, upn
+from elsewhere.demo.exports import SHAPES
+from elsewhere.demo.population import Export, make_population
+from elsewhere.demo.questions import PLACED, QUESTIONS, Question
+from elsewhere.demo.records import slip
+from elsewhere.matchkeys import question_keys, record_keys
+from elsewhere.person.identifiers import is_nhs_number, is_upn
+from elsewhere.person.identity import Person
+from elsewhere.person.places import PostcodeKind, read_postcode
+
+TODAY = datetime.date(2026, 3, 2)
+AGENCIES = ("police", "nhs-trust", "social-care", "schools")
+
+
+@pytest.fixture(scope="module")
+def exports() -> dict[str, Export]:
+    return {export.agency: export for export in make_population(seed=1, size=900, today=TODAY)}
+
+
+def _rows(export: Export) -> list[dict[str, str]]:
+    """Read an export as its own mapping says."""
+    source = tomllib.loads(export.mapping)["source"]
+    encoding = "utf-8-sig" if source["encoding"] == "utf-8" else source["encoding"]
+    text = export.data.decode(encoding)
+    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=source["delimiter"]))
+
+
+def _columns(value: object) -> list[str]:
+    """The columns that one mapping entry names."""
+    if isinstance(value, dict):
+        return [name for name in value.get("columns", [value.get("column", "")]) if name]
+    return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
+
+
+def test_one_seed_and_date_give_the_same_bytes(exports: dict[str, Export]) -> None:
+    again = make_population(seed=1, size=900, today=TODAY)
+
+    assert [export.data for export in again] == [exports[agency].data for agency in AGENCIES]
+
+
+def test_another_seed_gives_other_people(exports: dict[str, Export]) -> None:
+    other = make_population(seed=2, size=900, today=TODAY)
+
+    assert all(export.data != exports[export.agency].data for export in other)
+
+
+@pytest.mark.parametrize("size", [49, 90_001])
+def test_a_size_out_of_range_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match="50 to 90,000"):
+        make_population(seed=1, size=size, today=TODAY)
+
+
+@pytest.mark.parametrize("agency", AGENCIES)
+def test_an_agency_holds_a_few_hundred_records(exports: dict[str, Export], agency: str) -> None:
+    assert 250 <= exports[agency].rows <= 650
+    assert len(_rows(exports[agency])) == exports[agency].rows
+
+
+@pytest.mark.parametrize("agency", AGENCIES)
+def test_a_mapping_names_columns_that_its_export_has(exports: dict[str, Export], agency: str) -> None:
+    mapping = tomllib.loads(exports[agency].mapping)
+    header = set(_rows(exports[agency])[0])
+    entries = [*mapping["person"].values(), *mapping.get("unborn", {}).values(), *mapping["record"].values()]
+    named = {name for entry in entries for name in _columns(entry)} | {mapping["shield"]["column"]}
+
+    assert named - header == set()
+
+
+def test_the_four_exports_differ_in_shape(exports: dict[str, Export]) -> None:
+    sources = [tomllib.loads(export.mapping)["source"] for export in exports.values()]
+
+    assert len({source["date_formats"][0] for source in sources}) == 4
+    assert len({source["delimiter"] for source in sources}) == 3
+    assert {shape.encoding for shape in SHAPES.values()} == {"utf-8-sig", "utf-8", "cp1252"}
+
+
+def test_the_old_windows_encoding_is_really_needed(exports: dict[str, Export]) -> None:
+    with pytest.raises(UnicodeDecodeError):
+        exports["social-care"].data.decode("utf-8")
+
+
+def test_every_number_is_valid_and_of_the_range_for_tests(exports: dict[str, Export]) -> None:
+    rows = _rows(exports["nhs-trust"]) + _rows(exports["social-care"])
+    numbers = [row.get("nhs_number") or row.get("NHS no") for row in rows]
+    held = [number for number in numbers if number]
+    pupils = [row["UPN"] for row in _rows(exports["schools"]) if row["UPN"]]
+
+    assert all(is_nhs_number(number) and number.startswith("999") for number in held)
+    assert all(is_upn(number) and number[1:4] == "999" for number in pupils)
+    assert len(held) > 500
+    assert len(pupils) > 400
+
+
+def test_postcodes_lie_in_an_area_that_does_not_exist(exports: dict[str, Export]) -> None:
+    found = [read_postcode(row["Postcode"]) for row in _rows(exports["schools"]) if row["Postcode"]]
+
+    assert {code.kind for code in found if code} == {PostcodeKind.UK, PostcodeKind.PSEUDO}
+    assert {code.text[:2] for code in found if code} == {"NX", "ZZ"}
+
+
+def test_siblings_begin_differently_and_twins_occur() -> None:
+    children = make_children(random.Random("test"), count=900, today=TODAY)
+    homes: dict[tuple[str, ...], list[str]] = {}
+    births: dict[tuple[object, ...], int] = {}
+    for child in children:
+        homes.setdefault((child.family, *child.postcodes), []).append(child.given[0])
+        birth = (child.family, child.postcodes, child.born)
+        births[birth] = births.get(birth, 0) + 1
+
+    assert all(len({name[:2] for name in names}) == len(names) for names in homes.values())
+    assert max(births.values()) >= 2
+
+
+def test_no_two_people_share_a_number() -> None:
+    draw = random.Random("test")
+    children = make_children(draw, count=2000, today=TODAY)
+    mothers = [make_mother(draw, serial=980_000 + n * 10, today=TODAY) for n in range(3)]
+    numbers = [*(p.nhs_number for p in (*children, *mothers)), *(p.child.nhs_number for p in PLACED)]
+
+    assert len(set(numbers)) == len(numbers)
+    assert len({child.upn for child in children}) == len(children)
+
+
+def test_numbers_carry_the_check_figure_of_the_standard() -> None:
+    assert all(is_nhs_number(nhs_number(serial)) for serial in range(300))
+    assert all(is_upn(upn(2000 + n, 2019, n)) for n in range(300))
+
+
+def test_a_slip_changes_a_name_by_one_letter_or_leaves_it() -> None:
+    draw = random.Random("test")
+
+    assert slip(draw, "Ann") == "Ann"
+    assert all(abs(len(slip(draw, "Katarzyna")) - 9) <= 1 for _ in range(50))
+
+
+@pytest.mark.parametrize(
+    ("agency", "column", "marks"),
+    [
+        ("police", "MARKER", {"LOC": 2, "PROTECT": 1}),
+        ("nhs-trust", "sensitive", {"S": 2}),
+        ("social-care", "Restriction", {"Address withheld": 2, "Adopted": 1}),
+        ("schools", "Do not disclose", {"Y": 2}),
+    ],
+)
+def test_each_agency_holds_a_few_shielded_children(
+    exports: dict[str, Export], agency: str, column: str, marks: dict[str, int]
+) -> None:
+    values = [row[column] for row in _rows(exports[agency])]
+
+    assert {mark: values.count(mark) for mark in marks} == marks
+
+
+def test_social_care_holds_plans_and_times_in_care_running_and_over(exports: dict[str, Export]) -> None:
+    rows = _rows(exports["social-care"])
+
+    for start, end in (("CP plan from", "CP plan until"), ("Looked after from", "Looked after until")):
+        assert any(row[start] and row[end] for row in rows)
+        assert any(row[start] and not row[end] for row in rows)
+
+
+def test_the_trust_holds_expected_children_by_their_mothers(exports: dict[str, Export]) -> None:
+    expected = [row for row in _rows(exports["nhs-trust"]) if row["expected_delivery"]]
+
+    assert len(expected) == 3
+    assert all(row["mother_surname"] and not row["surname"] for row in expected)
+
+
+def _people(agency: str, rows: list[dict[str, str]]) -> list[Person]:
+    """Read as much of a row as the three questions need."""
+    readers: dict[str, Callable[[dict[str, str]], Person]] = {
+        "police": lambda r: Person.of(
+            given=r["FORENAME1"], family=r["SURNAME"], dob=r["DOB"], postcode=r["ADDR_POSTCODE"]
+        ),
+        "nhs-trust": lambda r: Person.of(
+            given=r["forenames"],
+            family=r["surname"],
+            dob=f"{r['date_of_birth'][:4]}-{r['date_of_birth'][4:6]}-{r['date_of_birth'][6:]}",
+            postcode=r["postcode"],
+        ),
+        "schools": lambda r: Person.of(
+            given=r["Legal forename"], family=r["Legal surname"], dob=r["DOB"], postcode=r["Postcode"]
+        ),
+    }
+    return [readers[agency](row) for row in rows]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.title)
+def test_the_three_questions_meet_exactly_the_records_they_should(question: Question, seed: int) -> None:
+    options = dict(zip(question.options[::2], question.options[1::2], strict=True))
+    keys = set(
+        question_keys(
+            Person.of(
+                given=options["--given"],
+                family=options["--family"],
+                dob=options["--dob"],
+                postcode=options["--postcode"],
+            )
+        )
+    )
+    exports = {e.agency: e for e in make_population(seed=seed, size=900, today=TODAY)}
+
+    for agency, state in question.expected:
+        met = [
+            person for person in _people(agency, _rows(exports[agency])) if keys & set(record_keys(person))
+        ]
+        assert len(met) == (0 if state == "NOTHING_RETURNED" else 1)
