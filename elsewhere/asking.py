@@ -6,16 +6,30 @@ Refuses:  an empty purpose or an unknown urgency; everything else about a person
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from elsewhere.errors import AskInvalid
-from elsewhere.lookup import Contact, Flag
+from elsewhere.errors import AskInvalid, DeskMalformed
+from elsewhere.lookup import MAX_FLAGS, Contact, Flag
 from elsewhere.person.identity import Person
+from elsewhere.roster import AGENCY_ID
 
 URGENCIES = ("RED", "AMBER", "GREEN")
+MAX_CUSTODIANS = 100
+MAX_NOTES = 100
+MAX_TEXT = 4000
+MAX_RECEIPT_BYTES = 16 * 1024
+_BANDS = ("", "<7d", "<30d", "<6m", "<12m", ">12m")
+_TEXTS = ("custodian_name", "code", "clause", "remedy", "duty_contact")
+
+
+def _expect(holds: bool, name: str) -> None:
+    """One refusal for all fields: it names the field, never its value."""
+    if not holds:
+        raise DeskMalformed(f"a desk message has a {name} outside what desk.proto allows")
 
 
 class State(Enum):
@@ -68,6 +82,16 @@ class Coverage(Enum):
     NONE = "NONE"
 
 
+class Outcome(Enum):
+    """One word for a whole lookup: the strongest thing that anybody said."""
+
+    KNOWN = "KNOWN"  # at least one agency knows the child, now or in the past
+    CALL_BACK = "CALL_BACK"  # none says so, but one asks to be called through its duty desk
+    POSSIBLE = "POSSIBLE"  # neither, but one holds a record that may be this child's
+    NOTHING_RETURNED = "NOTHING_RETURNED"  # whoever answered returned nothing; not "not known"
+    NO_ANSWER = "NO_ANSWER"  # nobody answered
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One question about one child."""
@@ -86,9 +110,15 @@ class Ask:
             raise AskInvalid("purpose: expected one of the agreement's purposes, such as S47_ENQUIRY")
         if self.urgency not in URGENCIES:
             raise AskInvalid(f"urgency: expected one of {', '.join(URGENCIES)}")
-        for name in ("case_reference", "asker"):
-            if len(getattr(self, name)) > 200:
-                raise AskInvalid(f"{name}: expected at most 200 characters")
+        for name, limit in (("case_reference", 200), ("asker", 200), ("basis", 64), ("role", 64)):
+            if len(getattr(self, name)) > limit:
+                raise AskInvalid(f"{name}: expected at most {limit} characters")
+            if not getattr(self, name).isprintable():
+                raise AskInvalid(f"{name}: expected printable characters on one line")
+        if len(self.custodians) > MAX_CUSTODIANS or len(set(self.custodians)) != len(self.custodians):
+            raise AskInvalid(f"custodians: expected at most {MAX_CUSTODIANS} agencies, each once")
+        if not all(re.fullmatch(AGENCY_ID, agency) for agency in self.custodians):
+            raise AskInvalid("custodians: expected agency ids, such as police")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +129,10 @@ class Note:
     field: str
     message: str
 
+    def __post_init__(self) -> None:
+        _expect(1 <= len(self.code) <= 64 and len(self.field) <= 64, "note")
+        _expect(len(self.message) <= MAX_TEXT, "note")
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -107,6 +141,12 @@ class Started:
     lookup_id: str  # 32 hex digits
     notes: tuple[Note, ...]
     custodians: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _expect(re.fullmatch("[0-9a-f]{32}", self.lookup_id) is not None, "lookup id")
+        _expect(len(self.notes) <= MAX_NOTES, "number of notes")
+        _expect(len(self.custodians) <= MAX_CUSTODIANS, "number of agencies")
+        _expect(all(re.fullmatch(AGENCY_ID, agency) for agency in self.custodians), "agency id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +158,7 @@ class CustodianAnswer:
     state: State
     strength: str = ""
     tier: str = ""
-    contact: Contact = Contact()
+    contact: Contact = field(default_factory=Contact)
     last_contact_band: str = ""
     flags: tuple[Flag, ...] = ()
     source_age_days: int = 0
@@ -133,6 +173,19 @@ class CustodianAnswer:
     receipt: bytes = field(default=b"", repr=False)
     elapsed_ms: int = 0
 
+    def __post_init__(self) -> None:
+        _expect(re.fullmatch(AGENCY_ID, self.custodian) is not None, "agency id")
+        _expect(self.strength in ("", "WEAK", "STRONG", "IDENTIFIER"), "strength")
+        _expect(self.tier in ("", "R1", "R2", "R3"), "tier")
+        _expect(self.last_contact_band in _BANDS, "last contact band")
+        _expect(len(self.flags) <= MAX_FLAGS, "number of flags")
+        _expect(0 <= self.source_age_days < 2**32 and 0 <= self.elapsed_ms < 2**32, "number of days or ms")
+        _expect(len(self.call_reference) in (0, 8), "call reference")
+        _expect(all(len(getattr(self, name)) <= MAX_TEXT for name in _TEXTS), "text")
+        for moment in (self.since, self.expected_by):
+            _expect(moment is None or moment.tzinfo is not None, "time")
+        _expect(len(self.receipt) <= MAX_RECEIPT_BYTES, "receipt")
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -141,8 +194,52 @@ class Done:
     coverage: Coverage
     summary: str
 
+    def __post_init__(self) -> None:
+        # A sentence about each of a hundred agencies is long but not endless.
+        _expect(len(self.summary) <= 100 * MAX_TEXT, "summary")
+
 
 Event = Started | CustodianAnswer | Done
+
+
+@dataclass(frozen=True, slots=True)
+class MemberStatus:
+    """What the node holds of one other agency."""
+
+    custodian: str
+    name: str
+    has_statement: bool
+    catalogue_version: int  # 0: none held
+
+    def __post_init__(self) -> None:
+        _expect(re.fullmatch(AGENCY_ID, self.custodian) is not None, "agency id")
+        _expect(len(self.name) <= MAX_TEXT, "text")
+        _expect(self.catalogue_version >= 0, "catalogue version")
+
+
+@dataclass(frozen=True, slots=True)
+class DeskStatus:
+    """Whether a lookup through this node could succeed now, and what is held of whom."""
+
+    agency: str
+    is_ready: bool
+    members: tuple[MemberStatus, ...]
+
+    def __post_init__(self) -> None:
+        _expect(re.fullmatch(AGENCY_ID, self.agency) is not None, "agency id")
+        _expect(len(self.members) <= MAX_CUSTODIANS, "number of agencies")
+
+
+def outcome_of(answers: Sequence[CustodianAnswer]) -> Outcome:
+    """Say in one word what came of a lookup: the strongest answer, whoever gave it."""
+    states = {answer.state for answer in answers if answer.state.is_answer}
+    if not states:
+        return Outcome.NO_ANSWER
+    if states & {State.KNOWN_CURRENT, State.KNOWN_PAST, State.KNOWN}:
+        return Outcome.KNOWN
+    if State.CALL_BACK in states:
+        return Outcome.CALL_BACK
+    return Outcome.POSSIBLE if State.POSSIBLE in states else Outcome.NOTHING_RETURNED
 
 
 def coverage_of(answers: Sequence[CustodianAnswer]) -> Coverage:

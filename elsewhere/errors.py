@@ -6,6 +6,8 @@ what to do, and never carries a record, a match key, a secret or a path of anoth
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class ElsewhereError(Exception):
     """Anything raised on purpose. Subclasses differ where a caller can do something different."""
@@ -419,6 +421,7 @@ class LoadRefused(ElsewhereError):
     """So much of the file is refused that it is not what its mapping describes. Nothing was loaded."""
 
     code = "load.refused"
+    report: object = None  # counts and codes of the rows, a `node.caseload.report.LoadReport`
 
 
 class AgreementRollback(ElsewhereError):
@@ -465,3 +468,45 @@ class ReceiptMismatch(ElsewhereError):
     def __init__(self, field: str) -> None:
         super().__init__(f"expected a receipt for this question and answer; its {field} is of another")
         self.field = field
+
+
+# --- Agreement --------------------------------------------------------------------------------------
+
+
+class UnknownWord(ElsewhereError):
+    """A question uses a word outside the agreement's vocabulary. Choose one of `allowed`."""
+
+    code = "question.vocabulary"
+
+    def __init__(self, kind: str, allowed: Iterable[str]) -> None:
+        self.kind, self.allowed = kind, tuple(sorted(allowed))
+        super().__init__(f"expected a {kind} of the vocabulary: {', '.join(self.allowed)}")
+
+
+# --- The desk: elsewhere.asking, elsewhere.sdk ------------------------------------------------------
+
+
+class DeskMalformed(ElsewhereError):
+    """A desk message breaks a rule of desk.proto. Node and library are of different versions; update."""
+
+    code = "desk.malformed"
+
+
+class DeskInterrupted(DeskUnreachable):
+    """The node stopped answering midway. What came is in `answers`; ask again for the rest."""
+
+    code = "desk.interrupted"
+
+    def __init__(self, message: str, *, lookup_id: str = "", answers: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.lookup_id, self.answers = lookup_id, answers
+
+
+class DeskRefused(ElsewhereError):
+    """Your own node refused the question for a reason this library has no class for; `code` names it."""
+
+    code = "desk.refused"
+
+    def __init__(self, message: str, *, code: str = "desk.refused") -> None:
+        super().__init__(message)
+        self.code = code

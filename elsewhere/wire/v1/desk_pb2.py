@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x65lsewhere/wire/v1/desk.proto\x12\x11\x65lsewhere.wire.v1\"\xf1\x01\n\x0bPersonInput\x12\r\n\x05given\x18\x01 \x03(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x12\n\nbirth_date\x18\x03 \x01(\t\x12\x1b\n\x13\x62irth_date_accuracy\x18\x04 \x01(\t\x12\x11\n\tpostcodes\x18\x05 \x03(\t\x12\x12\n\nnhs_number\x18\x06 \x01(\t\x12\x0b\n\x03upn\x18\x07 \x01(\t\x12.\n\x07\x61liases\x18\x08 \x03(\x0b\x32\x1d.elsewhere.wire.v1.AliasInput\x12.\n\x06unborn\x18\t \x01(\x0b\x32\x1e.elsewhere.wire.v1.UnbornInput\"8\n\nAliasInput\x12\r\n\x05given\x18\x01 \x03(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\t\"O\n\x0bUnbornInput\x12.\n\x06mother\x18\x01 \x01(\x0b\x32\x1e.elsewhere.wire.v1.PersonInput\x12\x10\n\x08\x64ue_date\x18\x02 \x01(\t\"\xb6\x01\n\nAskRequest\x12.\n\x06person\x18\x01 \x01(\x0b\x32\x1e.elsewhere.wire.v1.PersonInput\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x0f\n\x07urgency\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x04 \x01(\t\x12\r\n\x05\x62\x61sis\x18\x05 \x01(\t\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\r\n\x05\x61sker\x18\x07 \x01(\t\x12\x12\n\ncustodians\x18\x08 \x03(\t\"\xa4\x01\n\x0b\x41skResponse\x12\x30\n\x07started\x18\x01 \x01(\x0b\x32\x1d.elsewhere.wire.v1.AskStartedH\x00\x12.\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1c.elsewhere.wire.v1.AskAnswerH\x00\x12*\n\x04\x64one\x18\x03 \x01(\x0b\x32\x1a.elsewhere.wire.v1.AskDoneH\x00\x42\x07\n\x05\x65vent\"^\n\nAskStarted\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12)\n\x05notes\x18\x02 \x03(\x0b\x32\x1a.elsewhere.wire.v1.AskNote\x12\x12\n\ncustodians\x18\x03 \x03(\t\"7\n\x07\x41skNote\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xc8\x03\n\tAskAnswer\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x16\n\x0e\x63ustodian_name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x10\n\x08strength\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\t\x12\x0f\n\x07service\x18\x06 \x01(\t\x12\x18\n\x10\x63ontact_in_hours\x18\x07 \x01(\t\x12\x1c\n\x14\x63ontact_out_of_hours\x18\x08 \x01(\t\x12\x19\n\x11last_contact_band\x18\t \x01(\t\x12)\n\x05\x66lags\x18\n \x03(\x0b\x32\x1a.elsewhere.wire.v1.AskFlag\x12\x17\n\x0fsource_age_days\x18\x0b \x01(\r\x12\x14\n\x0csource_stale\x18\x0c \x01(\x08\x12\x16\n\x0e\x63\x61ll_reference\x18\r \x01(\t\x12\x0c\n\x04\x63ode\x18\x0e \x01(\t\x12\x0e\n\x06\x63lause\x18\x0f \x01(\t\x12\x0e\n\x06remedy\x18\x10 \x01(\t\x12\r\n\x05since\x18\x11 \x01(\t\x12\x13\n\x0b\x65xpected_by\x18\x12 \x01(\t\x12\x14\n\x0c\x64uty_contact\x18\x13 \x01(\t\x12\x0f\n\x07receipt\x18\x14 \x01(\x0c\x12\x12\n\nelapsed_ms\x18\x15 \x01(\r\"=\n\x07\x41skFlag\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x12\n\nstart_date\x18\x02 \x01(\t\x12\x10\n\x08\x65nd_date\x18\x03 \x01(\t\",\n\x07\x41skDone\x12\x10\n\x08\x63overage\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\"\x0f\n\rStatusRequest\"a\n\x0eStatusResponse\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x30\n\x07members\x18\x03 \x03(\x0b\x32\x1f.elsewhere.wire.v1.StatusMember\"]\n\x0cStatusMember\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tstatement\x18\x03 \x01(\x08\x12\x19\n\x11\x63\x61talogue_version\x18\x04 \x01(\x04\x32\xa4\x01\n\x0b\x44\x65skService\x12\x46\n\x03\x41sk\x12\x1d.elsewhere.wire.v1.AskRequest\x1a\x1e.elsewhere.wire.v1.AskResponse0\x01\x12M\n\x06Status\x12 .elsewhere.wire.v1.StatusRequest\x1a!.elsewhere.wire.v1.StatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x65lsewhere/wire/v1/desk.proto\x12\x11\x65lsewhere.wire.v1\"\xf1\x01\n\x0bPersonInput\x12\r\n\x05given\x18\x01 \x03(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x12\n\nbirth_date\x18\x03 \x01(\t\x12\x1b\n\x13\x62irth_date_accuracy\x18\x04 \x01(\t\x12\x11\n\tpostcodes\x18\x05 \x03(\t\x12\x12\n\nnhs_number\x18\x06 \x01(\t\x12\x0b\n\x03upn\x18\x07 \x01(\t\x12.\n\x07\x61liases\x18\x08 \x03(\x0b\x32\x1d.elsewhere.wire.v1.AliasInput\x12.\n\x06unborn\x18\t \x01(\x0b\x32\x1e.elsewhere.wire.v1.UnbornInput\"8\n\nAliasInput\x12\r\n\x05given\x18\x01 \x03(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\t\"j\n\x0bUnbornInput\x12.\n\x06mother\x18\x01 \x01(\x0b\x32\x1e.elsewhere.wire.v1.PersonInput\x12\x10\n\x08\x64ue_date\x18\x02 \x01(\t\x12\x19\n\x11\x64ue_date_accuracy\x18\x03 \x01(\t\"\xb6\x01\n\nAskRequest\x12.\n\x06person\x18\x01 \x01(\x0b\x32\x1e.elsewhere.wire.v1.PersonInput\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x0f\n\x07urgency\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x04 \x01(\t\x12\r\n\x05\x62\x61sis\x18\x05 \x01(\t\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\r\n\x05\x61sker\x18\x07 \x01(\t\x12\x12\n\ncustodians\x18\x08 \x03(\t\"\xa4\x01\n\x0b\x41skResponse\x12\x30\n\x07started\x18\x01 \x01(\x0b\x32\x1d.elsewhere.wire.v1.AskStartedH\x00\x12.\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1c.elsewhere.wire.v1.AskAnswerH\x00\x12*\n\x04\x64one\x18\x03 \x01(\x0b\x32\x1a.elsewhere.wire.v1.AskDoneH\x00\x42\x07\n\x05\x65vent\"^\n\nAskStarted\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12)\n\x05notes\x18\x02 \x03(\x0b\x32\x1a.elsewhere.wire.v1.AskNote\x12\x12\n\ncustodians\x18\x03 \x03(\t\"7\n\x07\x41skNote\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xc8\x03\n\tAskAnswer\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x16\n\x0e\x63ustodian_name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x10\n\x08strength\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\t\x12\x0f\n\x07service\x18\x06 \x01(\t\x12\x18\n\x10\x63ontact_in_hours\x18\x07 \x01(\t\x12\x1c\n\x14\x63ontact_out_of_hours\x18\x08 \x01(\t\x12\x19\n\x11last_contact_band\x18\t \x01(\t\x12)\n\x05\x66lags\x18\n \x03(\x0b\x32\x1a.elsewhere.wire.v1.AskFlag\x12\x17\n\x0fsource_age_days\x18\x0b \x01(\r\x12\x14\n\x0csource_stale\x18\x0c \x01(\x08\x12\x16\n\x0e\x63\x61ll_reference\x18\r \x01(\t\x12\x0c\n\x04\x63ode\x18\x0e \x01(\t\x12\x0e\n\x06\x63lause\x18\x0f \x01(\t\x12\x0e\n\x06remedy\x18\x10 \x01(\t\x12\r\n\x05since\x18\x11 \x01(\t\x12\x13\n\x0b\x65xpected_by\x18\x12 \x01(\t\x12\x14\n\x0c\x64uty_contact\x18\x13 \x01(\t\x12\x0f\n\x07receipt\x18\x14 \x01(\x0c\x12\x12\n\nelapsed_ms\x18\x15 \x01(\r\"=\n\x07\x41skFlag\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x12\n\nstart_date\x18\x02 \x01(\t\x12\x10\n\x08\x65nd_date\x18\x03 \x01(\t\",\n\x07\x41skDone\x12\x10\n\x08\x63overage\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\"\x0f\n\rStatusRequest\"a\n\x0eStatusResponse\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x30\n\x07members\x18\x03 \x03(\x0b\x32\x1f.elsewhere.wire.v1.StatusMember\"]\n\x0cStatusMember\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tstatement\x18\x03 \x01(\x08\x12\x19\n\x11\x63\x61talogue_version\x18\x04 \x01(\x04\x32\xa4\x01\n\x0b\x44\x65skService\x12\x46\n\x03\x41sk\x12\x1d.elsewhere.wire.v1.AskRequest\x1a\x1e.elsewhere.wire.v1.AskResponse0\x01\x12M\n\x06Status\x12 .elsewhere.wire.v1.StatusRequest\x1a!.elsewhere.wire.v1.StatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,27 +36,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ALIASINPUT']._serialized_start=295
   _globals['_ALIASINPUT']._serialized_end=351
   _globals['_UNBORNINPUT']._serialized_start=353
-  _globals['_UNBORNINPUT']._serialized_end=432
-  _globals['_ASKREQUEST']._serialized_start=435
-  _globals['_ASKREQUEST']._serialized_end=617
-  _globals['_ASKRESPONSE']._serialized_start=620
-  _globals['_ASKRESPONSE']._serialized_end=784
-  _globals['_ASKSTARTED']._serialized_start=786
-  _globals['_ASKSTARTED']._serialized_end=880
-  _globals['_ASKNOTE']._serialized_start=882
-  _globals['_ASKNOTE']._serialized_end=937
-  _globals['_ASKANSWER']._serialized_start=940
-  _globals['_ASKANSWER']._serialized_end=1396
-  _globals['_ASKFLAG']._serialized_start=1398
-  _globals['_ASKFLAG']._serialized_end=1459
-  _globals['_ASKDONE']._serialized_start=1461
-  _globals['_ASKDONE']._serialized_end=1505
-  _globals['_STATUSREQUEST']._serialized_start=1507
-  _globals['_STATUSREQUEST']._serialized_end=1522
-  _globals['_STATUSRESPONSE']._serialized_start=1524
-  _globals['_STATUSRESPONSE']._serialized_end=1621
-  _globals['_STATUSMEMBER']._serialized_start=1623
-  _globals['_STATUSMEMBER']._serialized_end=1716
-  _globals['_DESKSERVICE']._serialized_start=1719
-  _globals['_DESKSERVICE']._serialized_end=1883
+  _globals['_UNBORNINPUT']._serialized_end=459
+  _globals['_ASKREQUEST']._serialized_start=462
+  _globals['_ASKREQUEST']._serialized_end=644
+  _globals['_ASKRESPONSE']._serialized_start=647
+  _globals['_ASKRESPONSE']._serialized_end=811
+  _globals['_ASKSTARTED']._serialized_start=813
+  _globals['_ASKSTARTED']._serialized_end=907
+  _globals['_ASKNOTE']._serialized_start=909
+  _globals['_ASKNOTE']._serialized_end=964
+  _globals['_ASKANSWER']._serialized_start=967
+  _globals['_ASKANSWER']._serialized_end=1423
+  _globals['_ASKFLAG']._serialized_start=1425
+  _globals['_ASKFLAG']._serialized_end=1486
+  _globals['_ASKDONE']._serialized_start=1488
+  _globals['_ASKDONE']._serialized_end=1532
+  _globals['_STATUSREQUEST']._serialized_start=1534
+  _globals['_STATUSREQUEST']._serialized_end=1549
+  _globals['_STATUSRESPONSE']._serialized_start=1551
+  _globals['_STATUSRESPONSE']._serialized_end=1648
+  _globals['_STATUSMEMBER']._serialized_start=1650
+  _globals['_STATUSMEMBER']._serialized_end=1743
+  _globals['_DESKSERVICE']._serialized_start=1746
+  _globals['_DESKSERVICE']._serialized_end=1910
 # @@protoc_insertion_point(module_scope)

@@ -36,7 +36,7 @@ class PersonInput(_message.Message):
     family: _builtins.str
     """family name as written; absent: not known"""
     birth_date: _builtins.str
-    """ISO 8601 date"""
+    """ISO 8601 date, "2019-03" or "2019"; other text of up to 64 characters is not used"""
     birth_date_accuracy: _builtins.str
     """three letters of A, E, U for day, month, year; absent: AAA"""
     nhs_number: _builtins.str
@@ -90,7 +90,7 @@ class AliasInput(_message.Message):
     family: _builtins.str
     """absent: as the main name"""
     use: _builtins.str
-    """usual, official, temp, nickname, old or maiden; absent: usual"""
+    """usual, official, temp, nickname, anonymous, old or maiden; absent: usual"""
     @_builtins.property
     def given(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """absent: as the main name"""
@@ -116,21 +116,25 @@ class UnbornInput(_message.Message):
 
     MOTHER_FIELD_NUMBER: _builtins.int
     DUE_DATE_FIELD_NUMBER: _builtins.int
+    DUE_DATE_ACCURACY_FIELD_NUMBER: _builtins.int
     due_date: _builtins.str
-    """ISO 8601 date"""
+    """as birth_date; absent: not known"""
+    due_date_accuracy: _builtins.str
+    """as birth_date_accuracy"""
     @_builtins.property
     def mother(self) -> Global___PersonInput:
-        """identifiers, names, birth date, postcodes of the mother"""
+        """NHS number, names, birth date, postcodes of the mother; her other fields stay empty"""
 
     def __init__(
         self,
         *,
         mother: Global___PersonInput | None = ...,
         due_date: _builtins.str = ...,
+        due_date_accuracy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["mother", b"mother"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_date", b"due_date", "mother", b"mother"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_date", b"due_date", "due_date_accuracy", b"due_date_accuracy", "mother", b"mother"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
