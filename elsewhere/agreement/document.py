@@ -1,0 +1,233 @@
+"""The agreement as a file: people write TOML, machines sign its canonical JSON, and both say the same.
+
+Sees:     agreements; no record and no question.
+Refuses:  unknown keys, ids and times, with the key and its line; payloads that say it in another way.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, TypeVar
+
+from elsewhere.agreement.lines import line_of
+from elsewhere.agreement.terms import (
+    ANY,
+    RULE_ID,
+    Agreement,
+    CollectionTerms,
+    Effect,
+    Limits,
+    Party,
+    Rule,
+    Scope,
+    Validity,
+)
+from elsewhere.agreement.vocabulary import Tier, vocabulary
+from elsewhere.canonical import Json, canonical_json
+from elsewhere.errors import DocumentInvalid
+from elsewhere.fields import Fields
+from elsewhere.roster import AGENCY_ID, MAX_VERSION
+from elsewhere.signing import KEY_BYTES, SigningKey, open_document, sign_document
+
+AGREEMENT_TYPE: Final = "application/vnd.elsewhere.agreement.v1+json"
+MAX_TOML_CHARACTERS: Final = 1_000_000
+
+_TIERS: Final = ("R0", "R1", "R2", "R3")
+_TOML_LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
+_Value = TypeVar("_Value")
+
+
+def agreement_from_toml(text: str) -> Agreement:
+    """Read the agreement that people wrote.
+
+    Args:
+        text: TOML of at most a million characters.
+
+    Raises:
+        DocumentInvalid: `.key` and, where it is known, `.line` say what to correct. Nothing was signed.
+    """
+    if len(text) > MAX_TOML_CHARACTERS:
+        raise DocumentInvalid("document", f"expected at most {MAX_TOML_CHARACTERS} characters")
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as err:
+        found = _TOML_LINE.search(str(err))
+        line = int(found.group(1)) if found else None
+        raise DocumentInvalid("document", "expected TOML; this line is not", line=line) from None
+    try:
+        return _agreement(Fields(table))
+    except DocumentInvalid as err:
+        raise DocumentInvalid(err.key, err.reason, line=line_of(text, err.key)) from None
+
+
+def agreement_from_json(value: Json) -> Agreement:
+    """Read a payload whose signatures have been checked.
+
+    Raises:
+        DocumentInvalid: an unknown key, id or time, or the same said in another way than we sign it.
+    """
+    found = _agreement(Fields(value))
+    # The digest is taken from our own writing, so a payload that leaves out a default must not pass for it.
+    if canonical_json(found.to_json()) != canonical_json(value):
+        raise DocumentInvalid("document", "expected every key written out, as signing writes them")
+    return found
+
+
+def sign_agreement(keys: Sequence[SigningKey], agreement: Agreement) -> bytes:
+    """Wrap an agreement in an envelope signed with every key given."""
+    return sign_document(keys, AGREEMENT_TYPE, agreement.to_json())
+
+
+def open_agreement(envelope: bytes, publics: Sequence[bytes], quorum: int = 1) -> Agreement:
+    """Read an agreement that enough of the listed keys have signed.
+
+    Args:
+        envelope: as received, from anyone.
+        publics: the keys that may sign it: the federation's, or the stewards'.
+        quorum: how many different ones must have.
+
+    Raises:
+        SignatureInvalid: too few valid signatures. Treat the agreement as missing: nothing is answered.
+        NotCanonical, DocumentInvalid: signed, but not an agreement this version can read.
+    """
+    return agreement_from_json(open_document(envelope, AGREEMENT_TYPE, publics, quorum))
+
+
+def _agreement(fields: Fields) -> Agreement:
+    """Read the whole document."""
+    stated = fields.text("vocabulary")
+    if stated != vocabulary().version:
+        raise DocumentInvalid(
+            "vocabulary", f"expected {vocabulary().version}, the version this release holds"
+        )
+    validity = _build(
+        fields,
+        lambda: Validity(
+            valid_from=fields.instant("valid_from"),
+            valid_until=fields.instant("valid_until"),
+            review_by=fields.instant("review_by"),
+        ),
+    )
+    found = Agreement(
+        id=fields.text("id", AGENCY_ID),
+        version=fields.integer("version", 1, MAX_VERSION),
+        title=fields.text("title"),
+        validity=validity,
+        parties=tuple(_party(entry) for entry in fields.tables("parties")),
+        collections=tuple(_collection(entry) for entry in fields.tables("collections")),
+        rules=tuple(_rule(entry) for entry in fields.tables("rules")),
+        limits=_limits(fields.table("limits")) if fields.has("limits") else Limits(),
+        duty_from=fields.instant("duty_from") if fields.has("duty_from") else None,
+        duty_sets_confidence_aside=fields.flag("duty_sets_confidence_aside")
+        if fields.has("duty_sets_confidence_aside")
+        else False,
+    )
+    fields.done()
+    return found
+
+
+def _party(fields: Fields) -> Party:
+    """Read one party."""
+    return _build(
+        fields,
+        lambda: Party(
+            agency_id=fields.text("agency_id", AGENCY_ID),
+            name=fields.text("name"),
+            sector=fields.choice("sector", vocabulary().sectors),
+            duty_contact_in_hours=fields.text("duty_contact_in_hours"),
+            duty_contact_out_of_hours=fields.text("duty_contact_out_of_hours"),
+            public_authority=fields.flag("public_authority") if fields.has("public_authority") else None,
+            steward_key=fields.octets("steward_key", KEY_BYTES) if fields.has("steward_key") else None,
+        ),
+    )
+
+
+def _collection(fields: Fields) -> CollectionTerms:
+    """Read one opened collection."""
+    return _build(
+        fields,
+        lambda: CollectionTerms(
+            id=fields.choice("id", vocabulary().collections),
+            max_age_days=fields.integer("max_age_days", 1, 366),
+        ),
+    )
+
+
+def _limits(fields: Fields) -> Limits:
+    """Read the limits; all four or none, so that a misread default cannot widen one."""
+    return _build(
+        fields,
+        lambda: Limits(
+            per_agency_per_day=fields.integer("per_agency_per_day", 1, 1_000_000),
+            per_person_per_day=fields.integer("per_person_per_day", 1, 1_000_000),
+            burst=fields.integer("burst", 1, 1_000_000),
+            red_reserve=fields.integer("red_reserve", 0, 1_000),
+        ),
+    )
+
+
+def _rule(fields: Fields) -> Rule:
+    """Read one rule."""
+    words = vocabulary()
+    effect = Effect[fields.choice("effect", Effect.__members__)]
+    gives = effect is not Effect.DENY
+    return _build(
+        fields,
+        lambda: Rule(
+            id=fields.text("id", RULE_ID),
+            words=fields.text("words"),
+            source=_scope(fields, "source"),
+            dest=_scope(fields, "dest"),
+            collection=fields.choice("collection", words.collections),
+            effect=effect,
+            tier=Tier[fields.choice("tier", _TIERS)] if gives else Tier.R0,
+            purposes=_words(fields, "purposes", words.purposes),
+            bases=_words(fields, "bases", words.bases),
+            record_types=_words(fields, "record_types", words.record_types)
+            if fields.has("record_types")
+            else ("INVOLVEMENT",),
+            obligations=fields.texts("obligations") if fields.has("obligations") else (),
+            valid_from=fields.instant("valid_from") if fields.has("valid_from") else None,
+            valid_until=fields.instant("valid_until") if fields.has("valid_until") else None,
+        ),
+    )
+
+
+def _scope(fields: Fields, side: str) -> Scope:
+    """Read one side of a rule: an agency, "*" for any, or a sector under its own key."""
+    if fields.has(f"{side}_sector"):
+        if fields.has(side):
+            raise DocumentInvalid(fields.path(side), f"expected {side} or {side}_sector; both are stated")
+        return Scope(sector=fields.choice(f"{side}_sector", vocabulary().sectors))
+    agency = fields.text(side)
+    if agency == ANY:
+        return Scope()
+    if not re.fullmatch(AGENCY_ID, agency):
+        raise DocumentInvalid(fields.path(side), f'expected an agency id or "{ANY}"')
+    return Scope(agency=agency)
+
+
+def _words(fields: Fields, name: str, allowed: Collection[str]) -> tuple[str, ...]:
+    """Read a list of words, of which `["*"]` alone means all."""
+    found = fields.choices(name, (*allowed, ANY))
+    if ANY in found and len(found) > 1:
+        raise DocumentInvalid(fields.path(name), f'expected words, or "{ANY}" alone')
+    if not found:
+        raise DocumentInvalid(fields.path(name), f'expected at least one word, or "{ANY}"')
+    return () if found == (ANY,) else found
+
+
+def _build(fields: Fields, make: Callable[[], _Value]) -> _Value:
+    """Make a value from a table, refuse keys left over, and name a refusal by its place in the document."""
+    try:
+        found = make()
+    except DocumentInvalid as err:
+        at = fields.path("")
+        if err.key.startswith(at):
+            raise
+        raise DocumentInvalid(fields.path(err.key), err.reason) from None
+    if not isinstance(found, Validity):  # its keys stand beside others of the same table
+        fields.done()
+    return found
