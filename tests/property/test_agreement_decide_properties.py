@@ -26,7 +26,8 @@ NOW = datetime(2026, 10, 15, 12, tzinfo=UTC)
 AGENCIES = {"social-care": "SOCIAL_CARE", "police": "POLICE", "nhs-trust": "NHS_TRUST", "school": "SCHOOL"}
 PARTIES = tuple(Party(agency, agency, sector, "1", "2") for agency, sector in AGENCIES.items())
 CHILD_PURPOSES = ("S47_ENQUIRY", "STRATEGY_DISCUSSION", "MASH_TRIAGE", "EARLY_HELP", "SCHOOL_SAFEGUARDING")
-BASES = ("A6C_DUTY", "A6E_TASK", "A6D_VITAL", "A9G_P18", "A10_CRIME", "CL_PUBINT")
+BASES = ("A6C_DUTY", "A6E_TASK", "A6D_VITAL")
+CONDITIONS = ("A9G_P18", "A10_CRIME", "CL_PUBINT")
 
 scopes = st.one_of(
     st.just(Scope()),
@@ -37,8 +38,9 @@ scopes = st.one_of(
 
 @st.composite
 def rules(draw: st.DrawFn) -> Rule:
-    effect = draw(st.sampled_from(Effect))
+    effect = draw(st.sampled_from([Effect.PERMIT] * 6 + [Effect.REVIEW, Effect.DENY]))
     least = 1 if effect is Effect.PERMIT else 0
+    named = tuple(draw(st.lists(st.sampled_from(BASES), min_size=least, unique=True)))
     return Rule(
         id=f"r{draw(st.integers(0, 10**9))}",
         words="Any.",
@@ -47,13 +49,17 @@ def rules(draw: st.DrawFn) -> Rule:
         collection="involvement",
         effect=effect,
         tier=draw(st.sampled_from([Tier.R0, Tier.R1, Tier.R2, Tier.R3])),
-        purposes=tuple(draw(st.lists(st.sampled_from(CHILD_PURPOSES), min_size=least, unique=True))),
-        bases=tuple(draw(st.lists(st.sampled_from(BASES), min_size=least, unique=True))),
+        purposes=draw(
+            st.just(CHILD_PURPOSES)
+            | st.lists(st.sampled_from(CHILD_PURPOSES), min_size=least, unique=True).map(tuple)
+        ),
+        bases=named and (*named, *draw(st.sampled_from([CONDITIONS] * 4 + [CONDITIONS[:1]]))),
         record_types=("INVOLVEMENT",),
         obligations=tuple(
             draw(
                 st.lists(
-                    st.sampled_from(["NOTIFY_DESK", "NO_ONWARD", "HUMAN_REVIEW", "DELETE_AFTER_9"]),
+                    st.sampled_from(["NOTIFY_DESK", "NO_ONWARD", "DELETE_AFTER_9", "HUMAN_REVIEW"]),
+                    max_size=2,
                     unique=True,
                 )
             )
@@ -71,20 +77,33 @@ agreements = st.builds(
         collections=(CollectionTerms("involvement", 7), CollectionTerms("shielded", 7)),
         rules=tuple(found),
     ),
-    st.lists(rules(), max_size=6, unique_by=lambda rule: rule.id),
+    st.lists(rules(), min_size=2, max_size=8, unique_by=lambda rule: rule.id),
 )
 
 junk = st.text(max_size=8)
-likely = st.builds(
-    lambda searcher, custodian, purpose, basis, rest: QuestionFacts(
-        searcher, AGENCIES[searcher], custodian, AGENCIES[custodian], "involvement", purpose, basis, *rest
-    ),
-    st.sampled_from([*AGENCIES]),
-    st.sampled_from([*AGENCIES]),
-    st.sampled_from(CHILD_PURPOSES),
-    st.sampled_from(BASES),
-    st.tuples(st.sampled_from([*WORDS.urgencies]), st.sampled_from(["practitioner", "safeguarding_lead"])),
-)
+
+
+@st.composite
+def likely_questions(draw: st.DrawFn) -> QuestionFacts:
+    """A question that passes every check before the rules, so that the rules decide."""
+    purpose = draw(st.sampled_from(CHILD_PURPOSES))
+    askers = WORDS.purposes[purpose].askers
+    searcher = draw(st.sampled_from([a for a, sector in AGENCIES.items() if sector in askers]))
+    custodian = draw(st.sampled_from([agency for agency in AGENCIES if agency != searcher]))
+    return QuestionFacts(
+        searcher=searcher,
+        searcher_sector=AGENCIES[searcher],
+        custodian=custodian,
+        custodian_sector=AGENCIES[custodian],
+        collection="involvement",
+        purpose=purpose,
+        basis=draw(st.sampled_from(BASES)),
+        urgency="RED",
+        role=draw(st.sampled_from(askers[AGENCIES[searcher]])),
+    )
+
+
+likely = likely_questions()
 wild = st.builds(
     QuestionFacts,
     searcher=junk | st.sampled_from([*AGENCIES]),
