@@ -162,6 +162,16 @@ def check_issued(cert_pem: bytes, ca_pem: bytes, *, agency: str, now: datetime) 
         )
 
 
+def check_hosts(cert_pem: bytes, hosts: Sequence[str]) -> None:
+    """Return only if a server certificate is good for each of these hosts; raises CertificateInvalid."""
+    try:
+        found = _read_certificate(cert_pem).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        raise CertificateInvalid("expected a certificate for hosts; it names none") from None
+    if not {_san(host) for host in hosts} <= set(found.value):
+        raise CertificateInvalid("expected a certificate for every host in use; it lacks one")
+
+
 def common_name(cert_pem: bytes) -> str:
     """Read the one common name of a certificate that TLS has already verified.
 

@@ -1,0 +1,114 @@
+"""What an operator sets for one gateway: `gateway.toml`, read once at start.
+
+Refuses:  unknown keys and values out of range, naming the key; secrets are never in it, only their folder.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from elsewhere.errors import ConfigInvalid
+
+FILE_NAME = "gateway.toml"
+_ADDRESS = r"^[A-Za-z0-9.-]{1,253}:\d{1,5}$"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class StoreConfig(_Section):
+    """Where key statements, the index of cached catalogues and times of last contact are kept."""
+
+    url: str = Field(default="", description="SQLAlchemy URL; empty: store.sqlite in the gateway's folder")
+
+
+class LinkConfig(_Section):
+    """How nodes are held on to."""
+
+    beat_ms: int = Field(default=5000, ge=500, le=60_000, description="heartbeat; three missed end a link")
+    hello_s: float = Field(default=5, gt=0, le=60, description="how long a new link may take to say Hello")
+    queue_frames: int = Field(default=1024, ge=16, le=65_536, description="frames waiting for one node")
+
+
+class LookupConfig(_Section):
+    """How many lookups may be under way at once."""
+
+    of_agency: int = Field(default=64, ge=1, le=4096, description="of one searching agency")
+    of_all: int = Field(default=2048, ge=1, le=65_536, description="of all agencies together")
+
+
+class CatalogueConfig(_Section):
+    """How much ciphertext is cached."""
+
+    max_chunks: int = Field(default=1024, ge=1, le=65_536, description="of one snapshot, 1 MiB each")
+    max_deltas: int = Field(default=4096, ge=1, le=65_536, description="on one snapshot; then it is renewed")
+
+
+class GatewayConfig(_Section):
+    """The whole of `gateway.toml`."""
+
+    federation: str = Field(pattern="^[a-z][a-z0-9-]{1,31}$", description="the partnership's id")
+    listen: str = Field(pattern=_ADDRESS, description="host:port to listen on; port 0: any free one")
+    addresses: list[str] = Field(default_factory=list, description="host:port that nodes dial; empty: listen")
+    poll_s: float = Field(
+        default=1, ge=0.01, le=60, description="how often roster and agreement are looked at"
+    )
+    push_ms: int = Field(default=250, ge=0, le=60_000, description="changes within this time go out together")
+    drain_s: float = Field(
+        default=5, ge=0, le=60, description="how long lookups under way may take at the end"
+    )
+    store: StoreConfig = StoreConfig()
+    link: LinkConfig = LinkConfig()
+    lookup: LookupConfig = LookupConfig()
+    catalogue: CatalogueConfig = CatalogueConfig()
+    dir: Path = Field(exclude=True)
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL, with the default filled in."""
+        return self.store.url or f"sqlite:///{self.dir / 'store.sqlite'}"
+
+    @property
+    def dialled(self) -> tuple[str, ...]:
+        """The addresses that admissions tell nodes to dial."""
+        return tuple(self.addresses) or (self.listen,)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that the gateway's certificate is good for; this machine's own names are among them."""
+        dialled = (address.rsplit(":", 1)[0] for address in (*self.dialled, self.listen))
+        return tuple(dict.fromkeys((*dialled, "localhost", "127.0.0.1")))
+
+
+def load_config(directory: Path) -> GatewayConfig:
+    """Read and check a gateway's settings.
+
+    Args:
+        directory: the gateway's folder, as `elsewhere gateway init` made it.
+
+    Raises:
+        ConfigInvalid: no such file, not TOML, an unknown key or a value out of range; the message names it.
+    """
+    try:
+        found = tomllib.loads((directory / FILE_NAME).read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigInvalid(
+            f"expected {FILE_NAME} in the gateway's folder; run 'elsewhere gateway init' first"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ConfigInvalid(f"{FILE_NAME} is not TOML: {err}") from None
+    return check_config({**found, "dir": directory.absolute()})
+
+
+def check_config(found: dict[str, object]) -> GatewayConfig:
+    """Check settings from any source; raises ConfigInvalid naming the key."""
+    try:
+        return GatewayConfig.model_validate(found)
+    except ValidationError as err:
+        first = err.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigInvalid(f"{FILE_NAME}: {where}: {first['msg']}") from None

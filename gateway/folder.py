@@ -1,0 +1,124 @@
+"""The gateway's folder: keys, certificates and signed documents, read with their protections checked.
+
+Holds:    the federation's signing seed, the CA's key and the gateway's TLS key, each a file of mode 0600.
+Refuses:  key files that others can read; a folder that holds a gateway already.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import grpc
+
+from elsewhere.canonical import canonical_json, parse_canonical
+from elsewhere.errors import CertificateInvalid, ConfigInvalid
+from elsewhere.keyfiles import read_secret, replace_file, write_secret
+from elsewhere.random import RandomBytes
+from elsewhere.roster import Federation
+from elsewhere.signing import SigningKey
+from elsewhere.wire.channel import server_credentials
+from elsewhere.wire.tls import Authority, check_hosts, is_past_half, make_authority, make_key, sign_gateway
+from gateway.config import GatewayConfig
+
+ANCHOR_FILE: Final = "federation.json"
+ROSTER_FILE: Final = "roster.json"
+AGREEMENT_FILE: Final = "agreement.json"
+CERTIFICATE_FILE: Final = "tls.pem"
+_FEDERATION_KEY, _CA_KEY, _TLS_KEY = "keys/federation.key", "keys/ca.key", "keys/tls.key"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Keys:
+    """Everything secret of a gateway, and what it is known by. Prints none of it."""
+
+    federation: SigningKey
+    authority: Authority
+    tls_key_pem: bytes = field(repr=False)
+
+    @classmethod
+    def create(cls, directory: Path, federation_id: str, *, now: datetime, random: RandomBytes) -> Keys:
+        """Make all keys of a new gateway, and the anchor that members will be handed.
+
+        Raises:
+            FileExistsError: the folder has keys already. Nothing was changed.
+        """
+        (directory / "keys").mkdir(mode=0o700)
+        authority = make_authority(federation_id, now=now)
+        keys = cls(SigningKey.generate(random), authority, make_key())
+        write_secret(directory / _FEDERATION_KEY, keys.federation.seed)
+        write_secret(directory / _CA_KEY, authority.key_pem)
+        write_secret(directory / _TLS_KEY, keys.tls_key_pem)
+        anchor = Federation(federation_id, keys.federation.public, authority.cert_pem)
+        replace_file(directory / ANCHOR_FILE, canonical_json(anchor.to_json()))
+        return keys
+
+    @classmethod
+    def load(cls, directory: Path) -> Keys:
+        """Read the keys and check them against the anchor.
+
+        Raises:
+            KeyFileExposed, KeyFileMissing: the gateway must not start.
+            ConfigInvalid: the anchor is of another key.
+            CertificateInvalid: the CA's key is not the anchor's.
+        """
+        anchor = read_anchor(directory)
+        key = SigningKey.from_seed(read_secret(directory / _FEDERATION_KEY))
+        if key.public != anchor.public:
+            raise ConfigInvalid(f"expected the key that {ANCHOR_FILE} names; the folder has another")
+        authority = Authority(read_secret(directory / _CA_KEY), anchor.tls_ca_pem)
+        return cls(key, authority, read_secret(directory / _TLS_KEY))
+
+    def certificate(self, config: GatewayConfig, *, now: datetime) -> bytes:
+        """Give the gateway's own certificate, made anew past half its life or when its hosts have changed."""
+        path = config.dir / CERTIFICATE_FILE
+        try:
+            held = path.read_bytes()
+            check_hosts(held, config.hosts)
+            if not is_past_half(held, now):
+                return held
+        except (FileNotFoundError, CertificateInvalid):
+            pass  # made anew below
+        made = sign_gateway(self.authority, self.tls_key_pem, hosts=config.hosts, now=now)
+        replace_file(path, made)
+        return made
+
+    def server_credentials(self, config: GatewayConfig, *, now: datetime) -> grpc.ServerCredentials:
+        """Credentials to serve with: only callers certified by the CA get past the handshake."""
+        return server_credentials(
+            ca_pem=self.authority.cert_pem,
+            key_pem=self.tls_key_pem,
+            cert_pem=self.certificate(config, now=now),
+        )
+
+
+def read_anchor(directory: Path) -> Federation:
+    """Read the federation's anchor; raises ConfigInvalid if there is none."""
+    return Federation.from_json(parse_canonical(read_document(directory / ANCHOR_FILE)))
+
+
+def read_document(path: Path) -> bytes:
+    """Read a document that has to be there; raises ConfigInvalid if it is not."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigInvalid(
+            f"expected {path.name} in the gateway's folder; run 'elsewhere gateway init' first"
+        ) from None
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Keep two operators from changing the folder at once: the second one waits."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
