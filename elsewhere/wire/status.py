@@ -1,0 +1,65 @@
+"""Errors as they cross the hop: a gRPC status and our stable code, and nothing of the message.
+
+Refuses:  to pass on a message text: it may name what only one side should know.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+
+from elsewhere.errors import (
+    CertificateInvalid,
+    DocumentInvalid,
+    ElsewhereError,
+    FrameMalformed,
+    GatewayDraining,
+    LinkOutOfOrder,
+    LinkReplaced,
+    LinkSilent,
+    LinkSlow,
+    NotActive,
+    NotCanonical,
+    PieceMissing,
+    PieceRefused,
+    SignatureInvalid,
+    StatementRollback,
+    VersionsApart,
+)
+
+INTERNAL: Final = "internal"
+
+_STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
+    CertificateInvalid: grpc.StatusCode.UNAUTHENTICATED,
+    DocumentInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    FrameMalformed: grpc.StatusCode.INVALID_ARGUMENT,
+    GatewayDraining: grpc.StatusCode.UNAVAILABLE,
+    LinkOutOfOrder: grpc.StatusCode.FAILED_PRECONDITION,
+    LinkReplaced: grpc.StatusCode.ABORTED,
+    LinkSilent: grpc.StatusCode.UNAVAILABLE,
+    LinkSlow: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    NotActive: grpc.StatusCode.PERMISSION_DENIED,
+    NotCanonical: grpc.StatusCode.INVALID_ARGUMENT,
+    PieceMissing: grpc.StatusCode.NOT_FOUND,
+    PieceRefused: grpc.StatusCode.FAILED_PRECONDITION,
+    SignatureInvalid: grpc.StatusCode.PERMISSION_DENIED,
+    StatementRollback: grpc.StatusCode.FAILED_PRECONDITION,
+    VersionsApart: grpc.StatusCode.FAILED_PRECONDITION,
+}
+
+
+def to_status(error: ElsewhereError) -> tuple[grpc.StatusCode, str]:
+    """Give the status and the details for an error: the details are its code alone."""
+    return _STATUS.get(type(error), grpc.StatusCode.UNKNOWN), error.code
+
+
+def code_of(error: grpc.RpcError) -> str:
+    """Read our code from a failed call; `internal` when the other side or the network gave none of ours.
+
+    A status without a code of ours is gRPC's own: the connection failed, or a message was over its bound.
+    """
+    details = getattr(error, "details", None)
+    text = details() if callable(details) else None
+    known = {kind.code for kind in _STATUS}
+    return text if isinstance(text, str) and text in known else INTERNAL

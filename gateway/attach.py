@@ -1,0 +1,153 @@
+"""The link service: who may attach, what each frame leads to, and how a link ends.
+
+Sees:     frames of attached nodes, with sealed parts that it passes on unread.
+Refuses:  callers that the roster does not list as active, at the start and again with every frame, so that
+          a revoked member is gone as soon as the roster changes; frames that break a rule of link.proto.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from elsewhere.clock import to_ms
+from elsewhere.errors import (
+    ElsewhereError,
+    GatewayDraining,
+    LinkOutOfOrder,
+    LinkSilent,
+    VersionsApart,
+)
+from elsewhere.wire.channel import agency_of
+from elsewhere.wire.convert.link import agree_version, check_from_node
+from elsewhere.wire.status import to_status
+from elsewhere.wire.v1 import link_pb2, link_pb2_grpc
+from gateway.config import LinkConfig
+from gateway.directory import Directory
+from gateway.links import Link, Links
+from gateway.lookups import Lookups
+from gateway.timing import Timing
+
+if TYPE_CHECKING:
+    from elsewhere.wire.v1.link_pb2_grpc import _ServicerContext
+
+UNSTICK_S = 2.0  # a writer that the peer blocks is given this long after the end of its link
+
+_log = structlog.get_logger("elsewhere.gateway.links")
+
+
+class LinkService(link_pb2_grpc.LinkServiceServicer):
+    """Serves `Attach`: one call for as long as a node stays."""
+
+    def __init__(
+        self, links: Links, lookups: Lookups, directory: Directory, *, config: LinkConfig, timing: Timing
+    ) -> None:
+        self._links, self._lookups, self._directory = links, lookups, directory
+        self._config, self._timing = config, timing
+        self._on_frame: dict[str, Callable[[Link, Any], None]] = {
+            "ask": lambda link, ask: self._lookups.ask(link.agency, ask),
+            "redeem": lambda link, redeem: self._lookups.redeem(link.agency, redeem),
+            "reply": lambda link, reply: self._lookups.reply(link.agency, reply),
+            "beat": lambda link, beat: link.beat(beat.sequence),
+            "drain": lambda link, drain: self._links.drain(link, draining=drain.draining),
+            "hello": self._refuse_hello,
+        }
+
+    async def Attach(  # noqa: N802 - the name in link.proto
+        self, request_iterator: AsyncIterator[link_pb2.AttachRequest], context: _ServicerContext
+    ) -> AsyncIterator[link_pb2.AttachResponse]:
+        """Serve one link until either side ends it."""
+        frames = aiter(request_iterator)
+        try:
+            agency, welcome = await self._open(frames, context)
+        except ElsewhereError as err:
+            _log.warning("link refused", code=err.code)
+            await context.abort(*to_status(err))
+        link = Link(agency, capacity=self._config.queue_frames)
+        # Queued before the link is known to anybody, so that nothing can go out ahead of it.
+        link.send(link_pb2.AttachResponse(welcome=welcome))
+        link.show_directory(self._directory.frame())
+        self._links.attach(link)
+        call = asyncio.current_task()
+        if call is not None:
+            link.when_ended(self._unstick(call))
+            # A call cancelled while it writes leaves this generator hanging; its link must not hang with it.
+            call.add_done_callback(lambda _: link.end(None))
+        reader = asyncio.create_task(self._read(link, frames))
+        _log.info("link attached", agency=agency, version=welcome.protocol_version)
+        try:
+            while (frame := await link.next_frame()) is not None:
+                yield frame
+        finally:
+            reader.cancel()
+            link.end(None)
+            _log.info("link ended", agency=agency, code=link.error.code if link.error else "ok")
+        if link.error is not None:
+            await context.abort(*to_status(link.error))
+
+    async def _open(
+        self, frames: AsyncIterator[link_pb2.AttachRequest], context: _ServicerContext
+    ) -> tuple[str, link_pb2.Welcome]:
+        """Find out who is there and agree on a version."""
+        agency = agency_of(context)
+        self._directory.check_active(agency)
+        if self._lookups.is_closing:
+            raise GatewayDraining("the gateway is going down")
+        try:
+            async with asyncio.timeout(self._config.hello_s):
+                first = await anext(frames)
+        except (TimeoutError, StopAsyncIteration):
+            raise LinkSilent("expected a Hello; none came") from None
+        if first.WhichOneof("frame") != "hello":
+            raise LinkOutOfOrder("expected a Hello first; another frame came")
+        check_from_node(first)
+        version = agree_version(first.hello)
+        if version is None:
+            raise VersionsApart("expected a protocol version in common; there is none")
+        welcome = link_pb2.Welcome(
+            protocol_version=version,
+            sent_ms=to_ms(self._timing.utc_now()),
+            beat_ms=self._config.beat_ms,
+        )
+        return agency, welcome
+
+    async def _read(self, link: Link, frames: AsyncIterator[link_pb2.AttachRequest]) -> None:
+        """Act on every frame a node sends, until it stops, errs, or the link ends."""
+        try:
+            async for frame in frames:
+                if link.is_ended:
+                    return
+                link.heard = True
+                self._directory.check_active(link.agency)
+                check_from_node(frame)
+                kind = frame.WhichOneof("frame")
+                if kind is not None:
+                    self._on_frame[kind](link, getattr(frame, kind))
+                await link.has_room()
+            link.end(None)
+        except ElsewhereError as err:
+            link.end(err)
+        except Exception as err:
+            # A mistake of ours: the link ends, the peer learns nothing of it, and the log gets its kind only,
+            # because a traceback could quote a frame.
+            _log.error("link failed", agency=link.agency, kind=type(err).__name__)
+            link.end(ElsewhereError("a mistake of the gateway's own"))
+
+    def _refuse_hello(self, link: Link, hello: link_pb2.Hello) -> None:
+        """One Hello opens a link; a second one has no meaning."""
+        raise LinkOutOfOrder("expected one Hello; a second came")
+
+    def _unstick(self, task: asyncio.Task[Any]) -> Callable[[], None]:
+        """Make sure that an ended link's call ends too, also when its peer has stopped reading."""
+
+        def cancel() -> None:
+            task.cancel()
+
+        def soon() -> None:
+            alarm = self._timing.later(UNSTICK_S, cancel)
+            task.add_done_callback(lambda _: alarm.cancel())
+
+        return soon

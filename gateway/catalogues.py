@@ -1,0 +1,260 @@
+"""Catalogues as ciphertext: taken from their custodian, cached, handed to those it granted a key.
+
+Holds:    encrypted pieces on disk, their index and grants in the store.
+Sees:     whose catalogue of which collection and epoch has how many chunks; no tag, and no key.
+Refuses:  a piece by anyone but its custodian, out of order or over a bound; a fetch without a grant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import structlog
+
+from elsewhere.errors import ElsewhereError, PieceMissing, PieceRefused
+from elsewhere.roster import AGENCY_ID, MAX_VERSION
+from elsewhere.sealing import CATALOGUE_KEY, sealed_size
+from elsewhere.statement import COLLECTION
+from elsewhere.wire.channel import agency_of
+from elsewhere.wire.status import to_status
+from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc
+from gateway.config import CatalogueConfig
+from gateway.directory import Directory
+from gateway.pieces import PieceWriter, piece_path, read_chunks, sweep
+from gateway.store import CachedPiece, CatalogueName, Store
+
+if TYPE_CHECKING:
+    from elsewhere.wire.v1.catalogue_pb2_grpc import _ServicerContext
+
+MAX_STATEMENT_BYTES = 64 * 1024
+MAX_GRANTS = 100
+GRANT_BYTES = sealed_size(CATALOGUE_KEY)
+LIVE_EPOCHS = 2  # while members change over from one key to the next
+
+_log = structlog.get_logger("elsewhere.gateway.catalogues")
+_Requests: TypeAlias = AsyncIterator[catalogue_pb2.PublishRequest]
+_Responses: TypeAlias = AsyncIterator[catalogue_pb2.FetchResponse]
+
+
+class Catalogues:
+    """The cache of all custodians' catalogues."""
+
+    def __init__(self, root: Path, store: Store, config: CatalogueConfig) -> None:
+        self._root, self._store, self._config = root, store, config
+        self._publishing: set[str] = set()
+        root.mkdir(mode=0o700, exist_ok=True)
+        sweep(root, store.pieces())
+
+    def newest(self) -> list[tuple[CatalogueName, int]]:
+        """Every cached catalogue with its newest version."""
+        return [(piece.name, piece.version) for piece in self._store.pieces()]
+
+    async def publish(self, caller: str, requests: _Requests) -> tuple[CatalogueName, int]:
+        """Take one piece from its custodian.
+
+        Args:
+            caller: the agency at the other end.
+            requests: the piece's head, then its chunks.
+
+        Returns:
+            The catalogue and the version that is now cached.
+
+        Raises:
+            PieceRefused: another's piece, out of order, over a bound, or one is on its way already.
+        """
+        if caller in self._publishing:
+            raise PieceRefused("expected one publication at a time; another is on its way")
+        self._publishing.add(caller)
+        try:
+            return await self._take(caller, requests)
+        finally:
+            self._publishing.discard(caller)
+
+    def add_grants(self, caller: str, request: catalogue_pb2.GrantRequest) -> int:
+        """Add the custodian's grants to its newest snapshot; tells how many were new.
+
+        Raises:
+            PieceMissing: that snapshot is not the one cached.
+            PieceRefused: a grant of the wrong size, or one searcher twice.
+        """
+        name = _name(caller, request.collection, request.epoch)
+        held = self._store.pieces(name)
+        if not held or held[0].version != request.snapshot_version:
+            raise PieceMissing("expected the newest snapshot's version; another is cached, or none")
+        return self._store.add_grants(name, request.snapshot_version, _grants(request.grants))
+
+    def wanted(self, caller: str, request: catalogue_pb2.FetchRequest) -> tuple[list[CachedPiece], bytes]:
+        """Say which pieces bring a searcher up to date, and give the snapshot key sealed to it.
+
+        Raises:
+            PieceMissing: nothing is cached, there is no grant for the caller, or no such chunk.
+        """
+        held = self._store.pieces(_name(request.custodian, request.collection, request.epoch))
+        if not held:
+            raise PieceMissing("expected a cached catalogue; its custodian has published none")
+        snapshot = held[0]
+        grant = self._store.grant(snapshot.name, snapshot.version, caller)
+        if grant is None:
+            raise PieceMissing("expected a grant for the caller; the custodian has sealed none to it")
+        if request.held_version < snapshot.version and request.from_chunk >= snapshot.chunks:
+            raise PieceMissing(f"expected a chunk below {snapshot.chunks} to resume at")
+        return [piece for piece in held if piece.version > request.held_version], grant
+
+    def chunks(self, piece: CachedPiece, from_chunk: int) -> Iterator[tuple[int, bytes]]:
+        """The chunks of a cached piece; raises PieceMissing when it has just been superseded."""
+        return read_chunks(piece_path(self._root, piece.name, piece.version), from_chunk)
+
+    async def _take(self, caller: str, requests: _Requests) -> tuple[CatalogueName, int]:
+        """Read a whole publication, then make it the newest."""
+        frames = aiter(requests)
+        head = await anext(frames, None)
+        if head is None or head.WhichOneof("part") != "piece":
+            raise PieceRefused("expected the head of a piece first")
+        piece, grants = self._check_head(caller, head.piece)
+        writer = PieceWriter(piece_path(self._root, piece.name, piece.version), piece.chunks)
+        try:
+            async for frame in frames:
+                if frame.WhichOneof("part") != "chunk":
+                    raise PieceRefused("expected a chunk; another part came")
+                await asyncio.to_thread(writer.add, frame.chunk.index, frame.chunk.ciphertext)
+            await asyncio.to_thread(writer.finish)
+        finally:
+            writer.abandon()
+        superseded = self._superseded(piece)
+        self._store.put_piece(piece, grants, superseded)
+        for old in superseded:
+            piece_path(self._root, old.name, old.version).unlink(missing_ok=True)
+        return piece.name, piece.version
+
+    def _check_head(self, caller: str, piece: catalogue_pb2.Piece) -> tuple[CachedPiece, dict[str, bytes]]:
+        """Check everything that the head of a piece says against what is cached."""
+        if piece.custodian != caller:
+            raise PieceRefused("expected the caller's own catalogue; the piece names another custodian")
+        name = _name(caller, piece.collection, piece.epoch)
+        if not 1 <= len(piece.statement) <= MAX_STATEMENT_BYTES:
+            raise PieceRefused(f"expected a statement of 1..{MAX_STATEMENT_BYTES} bytes")
+        held = self._store.pieces(name)
+        newest = held[-1].version if held else 0
+        is_snapshot = piece.version == piece.snapshot_version
+        if is_snapshot:
+            # A version may be skipped: one whose publication broke off may have reached somebody.
+            if not newest < piece.version <= MAX_VERSION:
+                raise PieceRefused(f"expected a snapshot above version {newest}, got {piece.version}")
+        elif not held or piece.snapshot_version != held[0].version or piece.version != newest + 1:
+            raise PieceRefused(f"expected a delta of version {newest + 1} on the snapshot cached")
+        elif piece.grants or len(held) > self._config.max_deltas:
+            raise PieceRefused("expected a delta without grants, or a new snapshot by now")
+        bound = self._config.max_chunks if is_snapshot else 1
+        if not 1 <= piece.chunks <= bound:
+            raise PieceRefused(f"expected 1..{bound} chunks, got {piece.chunks}")
+        cached = CachedPiece(name, piece.version, piece.snapshot_version, piece.chunks, piece.statement)
+        return cached, _grants(piece.grants)
+
+    def _superseded(self, piece: CachedPiece) -> list[CachedPiece]:
+        """What a new snapshot makes useless: all before it, and epochs whose keys are destroyed."""
+        if not piece.is_snapshot:
+            return []
+        name = piece.name
+        return [
+            old
+            for old in self._store.pieces()
+            if (old.name.custodian, old.name.collection) == (name.custodian, name.collection)
+            and (old.name.epoch == name.epoch or old.name.epoch <= name.epoch - LIVE_EPOCHS)
+        ]
+
+
+class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
+    """Serves `Publish`, `Fetch` and `Grant` to active members."""
+
+    def __init__(self, catalogues: Catalogues, directory: Directory) -> None:
+        self._catalogues, self._directory = catalogues, directory
+
+    async def Publish(  # noqa: N802 - the name in catalogue.proto
+        self, request_iterator: _Requests, context: _ServicerContext
+    ) -> catalogue_pb2.PublishResponse:
+        """Cache one piece and tell all members that it is there."""
+        try:
+            name, version = await self._catalogues.publish(self._caller(context), request_iterator)
+        except ElsewhereError as err:
+            _log.warning("piece refused", code=err.code)
+            await context.abort(*to_status(err))
+        self._directory.show_catalogue(name, version)
+        return catalogue_pb2.PublishResponse(version=version)
+
+    async def Fetch(  # noqa: N802
+        self, request: catalogue_pb2.FetchRequest, context: _ServicerContext
+    ) -> _Responses:
+        """Send what brings the caller up to date, with its own grant and nobody else's."""
+        try:
+            caller = self._caller(context)
+            pieces, grant = self._catalogues.wanted(caller, request)
+            for piece in pieces:
+                yield _head(piece, caller, grant)
+                chunks = self._catalogues.chunks(piece, request.from_chunk if piece.is_snapshot else 0)
+                while (found := await asyncio.to_thread(next, chunks, None)) is not None:
+                    self._directory.check_active(caller)
+                    index, ciphertext = found
+                    yield catalogue_pb2.FetchResponse(
+                        chunk=catalogue_pb2.Chunk(index=index, ciphertext=ciphertext)
+                    )
+        except ElsewhereError as err:
+            await context.abort(*to_status(err))
+
+    async def Grant(  # noqa: N802
+        self, request: catalogue_pb2.GrantRequest, context: _ServicerContext
+    ) -> catalogue_pb2.GrantResponse:
+        """Add sealed keys for members that have none, and let them know."""
+        try:
+            added = self._catalogues.add_grants(self._caller(context), request)
+        except ElsewhereError as err:
+            _log.warning("grants refused", code=err.code)
+            await context.abort(*to_status(err))
+        if added:
+            self._directory.changed()
+        return catalogue_pb2.GrantResponse(added=added)
+
+    def _caller(self, context: _ServicerContext) -> str:
+        """The active member at the other end."""
+        agency = agency_of(context)
+        self._directory.check_active(agency)
+        return agency
+
+
+def _head(piece: CachedPiece, caller: str, grant: bytes) -> catalogue_pb2.FetchResponse:
+    """The head of a piece as one searcher may see it."""
+    grants = [catalogue_pb2.KeyGrant(searcher=caller, sealed=grant)] if piece.is_snapshot else []
+    return catalogue_pb2.FetchResponse(
+        piece=catalogue_pb2.Piece(
+            custodian=piece.name.custodian,
+            collection=piece.name.collection,
+            epoch=piece.name.epoch,
+            version=piece.version,
+            snapshot_version=piece.snapshot_version,
+            chunks=piece.chunks,
+            statement=piece.statement,
+            grants=grants,
+        )
+    )
+
+
+def _name(custodian: str, collection: str, epoch: int) -> CatalogueName:
+    """Name a catalogue; what comes from the wire becomes part of a path only in this form."""
+    if not re.fullmatch(AGENCY_ID, custodian) or not re.fullmatch(COLLECTION, collection):
+        raise PieceRefused("expected an agency id and the name of a collection")
+    return CatalogueName(custodian, collection, epoch)
+
+
+def _grants(grants: Iterable[catalogue_pb2.KeyGrant]) -> dict[str, bytes]:
+    """Check grants: few enough, of the one size, one for each searcher."""
+    found: dict[str, bytes] = {}
+    for count, grant in enumerate(grants, 1):
+        if count > MAX_GRANTS or grant.searcher in found or len(grant.sealed) != GRANT_BYTES:
+            raise PieceRefused(f"expected at most {MAX_GRANTS} grants of {GRANT_BYTES} bytes, one a searcher")
+        if not re.fullmatch(AGENCY_ID, grant.searcher):
+            raise PieceRefused("expected each grant to name an agency")
+        found[grant.searcher] = grant.sealed
+    return found

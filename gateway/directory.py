@@ -1,0 +1,221 @@
+"""The signed documents that every node needs: kept, watched for change, and passed on unaltered.
+
+Holds:    roster and agreement as files that the operator replaces; each member's newest key statement;
+          the newest version of each cached catalogue.
+Sees:     public documents only.
+Refuses:  a roster that does not follow the one held; a statement by anyone but its own agency, or an older
+          one. Nodes verify all of it again: a gateway can withhold, but not add, swap or alter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from elsewhere.agreement.document import open_agreement
+from elsewhere.errors import ElsewhereError, NotActive, SignatureInvalid
+from elsewhere.roster import Roster, check_successor, open_roster
+from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
+from elsewhere.wire.v1 import directory_pb2, link_pb2
+from gateway.folder import AGREEMENT_FILE, ROSTER_FILE, read_anchor, read_document
+from gateway.store import CatalogueName, Store
+from gateway.timing import Alarm, Timing
+
+MAX_STATEMENT_BYTES = 64 * 1024
+
+_log = structlog.get_logger("elsewhere.gateway.directory")
+_Stamp = tuple[int, int, int]
+
+
+class Directory:
+    """What the gateway shows to all members. All calls are made on the event loop.
+
+    Args:
+        folder: the gateway's folder, with the anchor, the roster and, once signed, the agreement.
+        store: keeps statements across restarts.
+        timing: alarms for looking at the files and for sending changes out together.
+        push_s: changes within this time make one frame.
+
+    Raises:
+        ConfigInvalid: no anchor or roster in the folder.
+        SignatureInvalid, DocumentInvalid: the roster there is not the federation's.
+    """
+
+    def __init__(self, folder: Path, store: Store, timing: Timing, *, push_s: float) -> None:
+        self._folder, self._store, self._timing, self._push_s = folder, store, timing, push_s
+        self._anchor = read_anchor(folder)
+        self._stamps: dict[str, _Stamp | None] = {}
+        self._envelopes: dict[str, bytes] = {ROSTER_FILE: b"", AGREEMENT_FILE: b""}
+        self._statements: dict[str, tuple[bytes, KeyStatement]] = {}
+        self._catalogues: dict[tuple[str, str], tuple[int, int]] = {}
+        self._frame: link_pb2.AttachResponse | None = None
+        self._is_push_due = False
+        self._alarms: dict[str, Alarm] = {}
+        self._push: Callable[[link_pb2.AttachResponse], None] = lambda frame: None
+        self._drop: Callable[[frozenset[str]], None] = lambda agencies: None
+        self._roster = self._read_roster()
+        self.active: frozenset[str] = frozenset()
+        self._take_roster(self._roster)
+        self._reload(AGREEMENT_FILE, self._take_agreement)
+
+    def watch(
+        self,
+        poll_s: float,
+        *,
+        push: Callable[[link_pb2.AttachResponse], None],
+        drop: Callable[[frozenset[str]], None],
+    ) -> None:
+        """Look at the files from now on.
+
+        Args:
+            poll_s: how often.
+            push: sends a changed directory to every link.
+            drop: ends the links of agencies that are members no longer.
+        """
+        self._push, self._drop = push, drop
+
+        def look() -> None:
+            self.refresh()
+            self._alarms["look"] = self._timing.later(poll_s, look)
+
+        self._alarms["look"] = self._timing.later(poll_s, look)
+
+    def unwatch(self) -> None:
+        """Look no more and send no more."""
+        for alarm in self._alarms.values():
+            alarm.cancel()
+
+    def refresh(self) -> None:
+        """Take over changed files; one that does not hold is reported and the one held stays."""
+        self._reload(ROSTER_FILE, lambda: self._take_roster(self._read_roster()))
+        self._reload(AGREEMENT_FILE, self._take_agreement)
+
+    def check_active(self, agency: str) -> None:
+        """Return only for a member that may attach now; raises NotActive."""
+        if agency not in self.active:
+            self._roster.active(agency)
+            raise NotActive(agency, "unknown")
+
+    def publish_statement(self, agency: str, envelope: bytes) -> int:
+        """Keep a member's own newer statement and show it to all.
+
+        Args:
+            agency: who is calling.
+            envelope: the statement, at most 64 KiB.
+
+        Returns:
+            The statement's version. Sending the one held again changes nothing.
+
+        Raises:
+            SignatureInvalid, NotCanonical, DocumentInvalid, NotActive: not the caller's statement.
+            StatementRollback: not above the one held.
+        """
+        if len(envelope) > MAX_STATEMENT_BYTES:
+            raise SignatureInvalid(f"expected a statement of at most {MAX_STATEMENT_BYTES} bytes")
+        statement = open_statement(envelope, self._roster)
+        if statement.agency != agency:
+            raise SignatureInvalid(f"expected the caller's own statement; it is of {statement.agency}")
+        held = self._statements.get(agency)
+        if held is not None:
+            check_newer_statement(held[1], statement)
+        if held is None or statement.version > held[1].version:
+            self._store.put_statement(agency, envelope)
+            self._statements[agency] = (envelope, statement)
+            self.changed()
+        return statement.version
+
+    def show_catalogue(self, name: CatalogueName, version: int) -> None:
+        """Tell all that a newer version of a catalogue can be fetched; of an older epoch nothing is told."""
+        key = (name.custodian, name.collection)
+        if (name.epoch, version) > self._catalogues.get(key, (-1, 0)):
+            self._catalogues[key] = (name.epoch, version)
+            self.changed()
+
+    def changed(self) -> None:
+        """Have the directory sent to all, together with what changes in the next moment."""
+        self._frame = None
+        if not self._is_push_due:
+            self._is_push_due = True
+            self._alarms["push"] = self._timing.later(self._push_s, self._push_now)
+
+    def frame(self) -> link_pb2.AttachResponse:
+        """The whole directory as it stands."""
+        if self._frame is None:
+            notices = [
+                directory_pb2.CatalogueNotice(
+                    custodian=custodian, collection=collection, epoch=epoch, version=version
+                )
+                for (custodian, collection), (epoch, version) in sorted(self._catalogues.items())
+                if custodian in self.active
+            ]
+            shown = directory_pb2.Directory(
+                roster=self._envelopes[ROSTER_FILE],
+                agreement=self._envelopes[AGREEMENT_FILE],
+                statements=[self._statements[agency][0] for agency in sorted(self._statements)],
+                catalogues=notices,
+            )
+            self._frame = link_pb2.AttachResponse(directory=shown)
+        return self._frame
+
+    def _push_now(self) -> None:
+        """Send what has gathered."""
+        self._is_push_due = False
+        self._push(self.frame())
+
+    def _reload(self, name: str, take: Callable[[], None]) -> None:
+        """Run `take` if a file is another than last time."""
+        stamp = _stamp(self._folder / name)
+        if stamp is None or stamp == self._stamps.get(name):
+            return
+        self._stamps[name] = stamp
+        try:
+            take()
+        except ElsewhereError as err:
+            _log.error("document refused; the one held stays", document=name, code=err.code)
+
+    def _read_roster(self) -> Roster:
+        """Read and verify the roster file."""
+        path = self._folder / ROSTER_FILE
+        stamp = _stamp(path)
+        envelope = read_document(path)
+        roster = open_roster(envelope, self._anchor.public)
+        if roster.federation != self._anchor.federation_id:
+            raise SignatureInvalid("expected the roster of this federation; it is of another")
+        if self._envelopes[ROSTER_FILE]:
+            check_successor(self._roster, roster)
+        self._envelopes[ROSTER_FILE] = envelope
+        self._stamps[ROSTER_FILE] = stamp
+        return roster
+
+    def _take_roster(self, roster: Roster) -> None:
+        """Put a verified roster in force: statements are checked anew, those who left are dropped."""
+        before, self._roster = self.active, roster
+        self.active = frozenset(member.agency_id for member in roster.active_members())
+        self._statements = {}
+        for agency, envelope in self._store.statements().items():
+            try:
+                self._statements[agency] = (envelope, open_statement(envelope, roster))
+            except ElsewhereError as err:
+                _log.warning("statement not shown", agency=agency, code=err.code)
+        _log.info("roster in force", version=roster.version, members=len(self.active))
+        self._drop(before - self.active)
+        self.changed()
+
+    def _take_agreement(self) -> None:
+        """Put a verified agreement in the directory."""
+        envelope = read_document(self._folder / AGREEMENT_FILE)
+        agreement = open_agreement(envelope, [self._anchor.public])
+        self._envelopes[AGREEMENT_FILE] = envelope
+        _log.info("agreement shown", version=agreement.version)
+        self.changed()
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """What tells one state of a file from another; None if there is no file."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,220 @@
+"""Attached nodes: one standing stream each, what waits to go down it, and since when an agency is away.
+
+Holds:    frames not yet sent, in memory, bounded; for each agency a time of last contact.
+Sees:     agency ids and frames with sealed parts; nothing here reads a seal.
+Refuses:  to keep a link that is silent for three beats or does not take what it is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from elsewhere.errors import ElsewhereError, LinkOutOfOrder, LinkReplaced, LinkSilent, LinkSlow
+from elsewhere.wire.convert.link import MISSED_BEATS
+from elsewhere.wire.v1 import link_pb2
+from gateway.timing import Alarm, Timing
+
+
+class Link:
+    """One attached node. All calls are made on the event loop; nothing here blocks."""
+
+    def __init__(self, agency: str, *, capacity: int) -> None:
+        self.agency = agency
+        self.draining_since: datetime | None = None
+        self.error: ElsewhereError | None = None
+        self.is_ended = False
+        self.heard = False  # anything since the last beat went out
+        self._capacity = capacity
+        self._waiting: deque[link_pb2.AttachResponse] = deque()
+        self._directory: link_pb2.AttachResponse | None = None
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._last_beat = 0
+        self._on_end: list[Callable[[], None]] = []
+        self._pulse: Alarm | None = None
+
+    def offer(self, frame: link_pb2.AttachResponse) -> bool:
+        """Queue a frame unless the queue is full or the link ended; tells whether it was queued."""
+        if self.is_ended or len(self._waiting) >= self._capacity:
+            return False
+        self._put(frame)
+        return True
+
+    def send(self, frame: link_pb2.AttachResponse) -> None:
+        """Queue a frame that must not be lost; a peer so far behind that it cannot be queued is dropped.
+
+        Twice the room of `offer`, because what answers a node's own questions is bounded by what it asks.
+        """
+        if len(self._waiting) >= 2 * self._capacity:
+            self.end(LinkSlow(f"expected {self.agency} to read its frames; {len(self._waiting)} wait"))
+        elif not self.is_ended:
+            self._put(frame)
+
+    def show_directory(self, frame: link_pb2.AttachResponse) -> None:
+        """Send the newest directory; one that has not gone out yet is replaced, not followed."""
+        self._directory = frame
+        self._news.set()
+
+    async def next_frame(self) -> link_pb2.AttachResponse | None:
+        """Wait for the next frame to write; None once the link has ended."""
+        while not self.is_ended:
+            if self._waiting:
+                frame = self._waiting.popleft()
+                if len(self._waiting) < self._capacity:
+                    self._room.set()
+                return frame
+            if self._directory is not None:
+                frame, self._directory = self._directory, None
+                return frame
+            self._news.clear()
+            await self._news.wait()
+        return None
+
+    async def has_room(self) -> None:
+        """Wait until the peer has read enough: whoever does not read is not read from either."""
+        if not self._room.is_set():
+            await self._room.wait()
+
+    def beat(self, sequence: int) -> None:
+        """Take note of a beat; beats only go up."""
+        if sequence <= self._last_beat:
+            raise LinkOutOfOrder(f"expected a beat above {self._last_beat}, got {sequence}")
+        self._last_beat = sequence
+
+    def end(self, error: ElsewhereError | None) -> None:
+        """End the link once; `error` is what the peer is told, None for a good end. Drops what waits."""
+        if self.is_ended:
+            return
+        self.is_ended, self.error = True, error
+        self._waiting.clear()
+        self._directory = None
+        self._news.set()
+        self._room.set()
+        if self._pulse is not None:
+            self._pulse.cancel()
+        for call in self._on_end:
+            call()
+
+    def pulse(self, alarm: Alarm) -> None:
+        """Keep the alarm of the next beat, to be cancelled with the link."""
+        self._pulse = alarm
+
+    def when_ended(self, call: Callable[[], None]) -> None:
+        """Have something done at the end, whoever brings it about."""
+        self._on_end.append(call)
+
+    @property
+    def waiting(self) -> int:
+        """How many frames wait to be written."""
+        return len(self._waiting)
+
+    def _put(self, frame: link_pb2.AttachResponse) -> None:
+        """Append and wake the writer."""
+        self._waiting.append(frame)
+        self._news.set()
+        if len(self._waiting) >= self._capacity:
+            self._room.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Why an agency cannot be handed a question, and since when; None if that is not known."""
+
+    is_announced: bool
+    since_utc: datetime | None
+
+
+class Links:
+    """The newest link of every agency.
+
+    Args:
+        timing: clocks and alarms.
+        beat_ms: how often each side says that it is there.
+        last_seen: when agencies were last attached, from before this process.
+        left: called with an agency and the time whenever its last link is gone.
+    """
+
+    def __init__(
+        self,
+        timing: Timing,
+        *,
+        beat_ms: int,
+        last_seen: Mapping[str, datetime],
+        left: Callable[[str, datetime], None],
+    ) -> None:
+        self._timing, self._beat_s = timing, beat_ms / 1000
+        self._links: dict[str, Link] = {}
+        self._absent = {agency: Absence(False, since) for agency, since in last_seen.items()}
+        self._left = left
+
+    def attach(self, link: Link) -> None:
+        """Make this the agency's link and start its beat; an older one ends, what it was asked stays open."""
+        older = self._links.get(link.agency)
+        self._links[link.agency] = link
+        self._absent.pop(link.agency, None)
+        link.when_ended(partial(self._detach, link))
+        if older is not None:
+            older.end(LinkReplaced(f"a newer link of {link.agency} took over"))
+        self._schedule_beat(link, 1, 0)
+
+    def get(self, agency: str) -> Link | None:
+        """The agency's live link, drained or not; None when it has none."""
+        return self._links.get(agency)
+
+    def all(self) -> tuple[Link, ...]:
+        """Every live link."""
+        return tuple(self._links.values())
+
+    def absence(self, agency: str) -> Absence | None:
+        """Why the agency takes no new questions now; None when it does."""
+        link = self._links.get(agency)
+        if link is None:
+            return self._absent.get(agency, Absence(False, None))
+        return None if link.draining_since is None else Absence(True, link.draining_since)
+
+    def drain(self, link: Link, *, draining: bool) -> None:
+        """Take note that a node will take no new questions, or will again."""
+        if not draining:
+            link.draining_since = None
+        elif link.draining_since is None:
+            link.draining_since = self._timing.utc_now()
+
+    def end_all(self, error: ElsewhereError, *, agencies: Iterable[str] | None = None) -> None:
+        """End all links, or those of some agencies."""
+        for agency in tuple(self._links) if agencies is None else agencies:
+            link = self._links.get(agency)
+            if link is not None:
+                link.end(error)
+
+    def _detach(self, link: Link) -> None:
+        """Remember since when the agency is away, unless a newer link stands."""
+        if self._links.get(link.agency) is not link:
+            return
+        del self._links[link.agency]
+        now = self._timing.utc_now()
+        announced = link.draining_since is not None
+        self._absent[link.agency] = Absence(announced, link.draining_since if announced else now)
+        self._left(link.agency, now)
+
+    def _schedule_beat(self, link: Link, sequence: int, missed: int) -> None:
+        """Beat once a period and count the periods in which nothing was heard."""
+        alarm = self._timing.later(self._beat_s, partial(self._beat, link, sequence, missed))
+        link.pulse(alarm)
+
+    def _beat(self, link: Link, sequence: int, missed: int) -> None:
+        """Send one beat; end a link that let three periods pass in silence."""
+        if link.is_ended:
+            return
+        missed = 0 if link.heard else missed + 1
+        link.heard = False
+        if missed >= MISSED_BEATS:
+            link.end(LinkSilent(f"expected beats from {link.agency}; {missed} did not come"))
+            return
+        link.offer(link_pb2.AttachResponse(beat=link_pb2.Beat(sequence=sequence)))
+        self._schedule_beat(link, sequence + 1, missed)

@@ -1,0 +1,186 @@
+"""The running gateway: its services on one port, its parts put together, and an end in good order.
+
+Holds:    the TLS key while it serves.
+Sees:     constant-size ciphertext, agency ids, times.
+Refuses:  to start with key files that others can read, or when its port is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from collections.abc import Callable
+from datetime import datetime
+
+import grpc
+import structlog
+
+from elsewhere.clock import Clock
+from elsewhere.errors import ConfigInvalid, ElsewhereError, GatewayDraining, NotActive
+from elsewhere.wire.channel import SERVER_OPTIONS, agency_of
+from elsewhere.wire.status import to_status
+from elsewhere.wire.v1 import catalogue_pb2_grpc, directory_pb2, directory_pb2_grpc, link_pb2, link_pb2_grpc
+from gateway.attach import LinkService
+from gateway.catalogues import Catalogues, CatalogueService
+from gateway.config import GatewayConfig
+from gateway.directory import Directory
+from gateway.folder import Keys
+from gateway.links import Links
+from gateway.lookups import Limits, Lookups
+from gateway.store import Store
+from gateway.timing import Alarm, LoopTiming
+
+SEEN_S = 60.0  # how often the attached agencies are written down, for a gateway that is killed
+
+_log = structlog.get_logger("elsewhere.gateway")
+
+
+class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
+    """Serves `PublishStatement`."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    async def PublishStatement(  # noqa: N802 - the name in directory.proto
+        self,
+        request: directory_pb2.PublishStatementRequest,
+        context: directory_pb2_grpc._ServicerContext,
+    ) -> directory_pb2.PublishStatementResponse:
+        """Keep the caller's own key statement and show it to all."""
+        try:
+            agency = agency_of(context)
+            self._directory.check_active(agency)
+            version = self._directory.publish_statement(agency, request.statement)
+        except ElsewhereError as err:
+            _log.warning("statement refused", code=err.code)
+            await context.abort(*to_status(err))
+        return directory_pb2.PublishStatementResponse(version=version)
+
+
+class Gateway:
+    """One gateway process. `start`, then `serve` until `stop` is called, by a signal or by a test."""
+
+    def __init__(self, config: GatewayConfig, *, clock: Clock) -> None:
+        self._config = config
+        self._credentials = Keys.load(config.dir).server_credentials(config, now=clock())
+        timing = self._timing = LoopTiming(clock)
+        self._store = Store(config.store_url)
+        self.directory = Directory(config.dir, self._store, timing, push_s=config.push_ms / 1000)
+        self.links = Links(
+            timing, beat_ms=config.link.beat_ms, last_seen=self._store.last_seen(), left=self._left
+        )
+        limits = Limits(of_agency=config.lookup.of_agency, of_all=config.lookup.of_all)
+        self.lookups = Lookups(self.links, timing, random=secrets.token_bytes, limits=limits)
+        self.catalogues = Catalogues(config.dir / "catalogues", self._store, config.catalogue)
+        for name, version in self.catalogues.newest():
+            self.directory.show_catalogue(name, version)
+        self._server = self._build_server()
+        self._stopped = asyncio.Event()
+        self._seen_alarm: Alarm | None = None
+        self.port = 0
+
+    def _build_server(self) -> grpc.aio.Server:
+        """Register the services."""
+        server = grpc.aio.server(options=SERVER_OPTIONS)
+        link_pb2_grpc.add_LinkServiceServicer_to_server(
+            LinkService(
+                self.links,
+                self.lookups,
+                self.directory,
+                config=self._config.link,
+                timing=self._timing,
+            ),
+            server,
+        )
+        directory_pb2_grpc.add_DirectoryServiceServicer_to_server(DirectoryService(self.directory), server)
+        catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(
+            CatalogueService(self.catalogues, self.directory), server
+        )
+        return server
+
+    async def start(self) -> None:
+        """Listen. `port` then tells where.
+
+        Raises:
+            ConfigInvalid: the address cannot be listened on.
+        """
+        try:
+            self.port = self._server.add_secure_port(self._config.listen, self._credentials)
+        except RuntimeError:
+            raise ConfigInvalid(
+                f"expected to listen on {self._config.listen}; it is taken or not ours"
+            ) from None
+        await self._server.start()
+        self.directory.watch(
+            self._config.poll_s,
+            push=self._show,
+            drop=self._drop,
+        )
+        self._note_seen()
+        _log.info("gateway listening", port=self.port)
+
+    async def serve(self) -> None:
+        """Wait for `stop`, let the lookups under way end, then end links and calls."""
+        await self._stopped.wait()
+        self.lookups.is_closing = True
+        idle = asyncio.Event()
+        self.lookups.when_idle(idle.set)
+        try:
+            async with asyncio.timeout(self._config.drain_s):
+                await idle.wait()
+        except TimeoutError:
+            _log.warning("drain ended early", under_way=self.lookups.under_way)
+        self.links.end_all(GatewayDraining("the gateway is going down"))
+        await self._server.stop(grace=1)
+        self.directory.unwatch()
+        if self._seen_alarm is not None:
+            self._seen_alarm.cancel()
+        self._store.close()
+        _log.info("gateway stopped")
+
+    def stop(self) -> None:
+        """Begin the end."""
+        self._stopped.set()
+
+    def _show(self, frame: link_pb2.AttachResponse) -> None:
+        """Send a changed directory down every link."""
+        for link in self.links.all():
+            link.show_directory(frame)
+
+    def _drop(self, agencies: frozenset[str]) -> None:
+        """End the links of agencies that the roster no longer lists as active."""
+        for agency in agencies:
+            self.links.end_all(NotActive(agency, "not active"), agencies=[agency])
+
+    def _left(self, agency: str, at: datetime) -> None:
+        """Note an agency's departure and settle what it leaves behind."""
+        self._store.put_seen({agency: at})
+        self.lookups.lost(agency)
+
+    def _note_seen(self) -> None:
+        """Write down who is attached, so that a gateway that is killed still knows since when."""
+        now = self._timing.utc_now()
+        self._store.put_seen({link.agency: now for link in self.links.all()})
+        self._seen_alarm = self._timing.later(SEEN_S, self._note_seen)
+
+
+async def run(config: GatewayConfig, *, clock: Clock, ready: Callable[[Gateway], None] | None = None) -> None:
+    """Run a gateway until it is told to stop.
+
+    Args:
+        config: from `load_config`; port 0 takes any free port.
+        clock: aware UTC time.
+        ready: called once it listens; by default one line `ready HOST:PORT` goes to standard error.
+
+    Raises:
+        ConfigInvalid, KeyFileExposed, KeyFileMissing: it did not start.
+    """
+    gateway = Gateway(config, clock=clock)
+    await gateway.start()
+    if ready is not None:
+        ready(gateway)
+    else:
+        host = config.listen.rsplit(":", 1)[0]
+        print(f"ready {host}:{gateway.port}", file=sys.stderr, flush=True)  # noqa: T201 - the promised line
+    await gateway.serve()

@@ -1,0 +1,220 @@
+"""What must survive a restart: key statements, the index of cached catalogues, times of last contact.
+
+Holds:    signed public documents, names of ciphertext files, grants sealed to members, times.
+Refuses:  a store written by a later version.
+
+Nothing of a lookup is ever written here. SQLite in the gateway's folder, or any SQLAlchemy URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from elsewhere.clock import from_ms, to_ms
+from elsewhere.errors import ConfigInvalid
+
+SCHEMA_VERSION = 1
+
+_metadata = sa.MetaData()
+_schema = sa.Table("schema", _metadata, sa.Column("version", sa.Integer, nullable=False))
+_statements = sa.Table(
+    "statement",
+    _metadata,
+    sa.Column("agency", sa.String(32), primary_key=True),
+    sa.Column("envelope", sa.LargeBinary, nullable=False),
+)
+_seen = sa.Table(
+    "seen",
+    _metadata,
+    sa.Column("agency", sa.String(32), primary_key=True),
+    sa.Column("last_ms", sa.BigInteger, nullable=False),
+)
+_pieces = sa.Table(
+    "piece",
+    _metadata,
+    sa.Column("custodian", sa.String(32), primary_key=True),
+    sa.Column("collection", sa.String(32), primary_key=True),
+    sa.Column("epoch", sa.BigInteger, primary_key=True),
+    sa.Column("version", sa.BigInteger, primary_key=True),
+    sa.Column("snapshot_version", sa.BigInteger, nullable=False),
+    sa.Column("chunks", sa.Integer, nullable=False),
+    sa.Column("statement", sa.LargeBinary, nullable=False),
+)
+_grants = sa.Table(
+    "catalogue_grant",
+    _metadata,
+    sa.Column("custodian", sa.String(32), primary_key=True),
+    sa.Column("collection", sa.String(32), primary_key=True),
+    sa.Column("epoch", sa.BigInteger, primary_key=True),
+    sa.Column("snapshot_version", sa.BigInteger, primary_key=True),
+    sa.Column("searcher", sa.String(32), primary_key=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueName:
+    """One catalogue: whose, of what, under which key."""
+
+    custodian: str
+    collection: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class CachedPiece:
+    """One cached snapshot or delta; its ciphertext lies in a file."""
+
+    name: CatalogueName
+    version: int
+    snapshot_version: int
+    chunks: int
+    statement: bytes
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Tell a snapshot from a delta."""
+        return self.version == self.snapshot_version
+
+
+class Store:
+    """The gateway's SQL store. Calls are short and made from one thread at a time."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = sa.create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            sa.event.listen(self._engine, "connect", _make_durable)
+        with self._engine.begin() as db:
+            _metadata.create_all(db)
+            version = db.execute(sa.select(_schema.c.version)).scalar()
+            if version is None:
+                db.execute(_schema.insert().values(version=SCHEMA_VERSION))
+            elif version != SCHEMA_VERSION:
+                raise ConfigInvalid(
+                    f"expected a gateway store of schema {SCHEMA_VERSION}; this one has {version}"
+                )
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._engine.dispose()
+
+    def statements(self) -> dict[str, bytes]:
+        """Every agency's newest key statement, as its envelope."""
+        with self._engine.connect() as db:
+            return {row.agency: row.envelope for row in db.execute(sa.select(_statements))}
+
+    def put_statement(self, agency: str, envelope: bytes) -> None:
+        """Keep an agency's statement in the place of its older one."""
+        with self._engine.begin() as db:
+            db.execute(_statements.delete().where(_statements.c.agency == agency))
+            db.execute(_statements.insert().values(agency=agency, envelope=envelope))
+
+    def last_seen(self) -> dict[str, datetime]:
+        """When each agency was last attached."""
+        with self._engine.connect() as db:
+            return {row.agency: from_ms(row.last_ms) for row in db.execute(sa.select(_seen))}
+
+    def put_seen(self, seen: Mapping[str, datetime]) -> None:
+        """Note that agencies were attached at these times."""
+        if not seen:
+            return
+        with self._engine.begin() as db:
+            db.execute(_seen.delete().where(_seen.c.agency.in_(list(seen))))
+            db.execute(
+                _seen.insert(), [{"agency": agency, "last_ms": to_ms(at)} for agency, at in seen.items()]
+            )
+
+    def pieces(self, name: CatalogueName | None = None) -> list[CachedPiece]:
+        """The cached pieces of one catalogue, or of all, oldest first."""
+        query = sa.select(_pieces).order_by(*_pieces.primary_key.columns)
+        with self._engine.connect() as db:
+            rows = db.execute(query if name is None else query.where(*_is(_pieces, name)))
+            return [
+                CachedPiece(
+                    CatalogueName(row.custodian, row.collection, row.epoch),
+                    row.version,
+                    row.snapshot_version,
+                    row.chunks,
+                    row.statement,
+                )
+                for row in rows
+            ]
+
+    def put_piece(
+        self, piece: CachedPiece, grants: Mapping[str, bytes], superseded: Iterable[CachedPiece]
+    ) -> None:
+        """Add a piece with its grants and drop those it supersedes, in one step."""
+        with self._engine.begin() as db:
+            for old in superseded:
+                db.execute(_pieces.delete().where(*_is(_pieces, old.name), _pieces.c.version == old.version))
+                if old.is_snapshot:
+                    db.execute(
+                        _grants.delete().where(
+                            *_is(_grants, old.name), _grants.c.snapshot_version == old.version
+                        )
+                    )
+            db.execute(
+                _pieces.insert().values(
+                    **_named(piece.name),
+                    version=piece.version,
+                    snapshot_version=piece.snapshot_version,
+                    chunks=piece.chunks,
+                    statement=piece.statement,
+                )
+            )
+            _insert_grants(db, piece.name, piece.version, grants)
+
+    def grant(self, name: CatalogueName, snapshot_version: int, searcher: str) -> bytes | None:
+        """The snapshot key sealed to one searcher; None if it was given none."""
+        query = sa.select(_grants.c.sealed).where(
+            *_is(_grants, name),
+            _grants.c.snapshot_version == snapshot_version,
+            _grants.c.searcher == searcher,
+        )
+        with self._engine.connect() as db:
+            found: bytes | None = db.execute(query).scalar()
+            return found
+
+    def add_grants(self, name: CatalogueName, snapshot_version: int, grants: Mapping[str, bytes]) -> int:
+        """Add the grants of searchers that have none yet; tells how many were new."""
+        query = sa.select(_grants.c.searcher).where(
+            *_is(_grants, name), _grants.c.snapshot_version == snapshot_version
+        )
+        with self._engine.begin() as db:
+            held = set(db.execute(query).scalars())
+            new = {searcher: sealed for searcher, sealed in grants.items() if searcher not in held}
+            _insert_grants(db, name, snapshot_version, new)
+            return len(new)
+
+
+def _make_durable(connection: Any, _record: Any) -> None:
+    """What a commit says is written must be written, also when the power goes."""
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _named(name: CatalogueName) -> dict[str, str | int]:
+    """A catalogue's name as column values."""
+    return {"custodian": name.custodian, "collection": name.collection, "epoch": name.epoch}
+
+
+def _is(table: sa.Table, name: CatalogueName) -> list[sa.ColumnElement[bool]]:
+    """The condition that a row belongs to a catalogue."""
+    return [table.c[column] == value for column, value in _named(name).items()]
+
+
+def _insert_grants(
+    db: sa.Connection, name: CatalogueName, snapshot_version: int, grants: Mapping[str, bytes]
+) -> None:
+    """Add grants, if there are any."""
+    rows = [
+        {**_named(name), "snapshot_version": snapshot_version, "searcher": searcher, "sealed": sealed}
+        for searcher, sealed in grants.items()
+    ]
+    if rows:
+        db.execute(_grants.insert(), rows)
