@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from elsewhere.agreement.local import LocalPolicy
 from elsewhere.errors import ConfigInvalid
+from elsewhere.fields import Fields
 
 FILE_NAME = "node.toml"
 
@@ -29,26 +32,34 @@ class CatalogueConfig(_Section):
     """How this node publishes its catalogue."""
 
     tick_s: float = Field(default=60, ge=0.05, le=3600, description="seconds between published deltas")
-    delta_tags: int = Field(default=64, ge=16, le=4096, description="short tags in each delta, padding included")
+    delta_tags: int = Field(
+        default=64, ge=16, le=4096, description="short tags in each delta, padding included"
+    )
 
 
 class LookupConfig(_Section):
     """How this node asks and answers."""
 
     deadline_ms: int = Field(default=3000, ge=100, le=30_000, description="for a whole lookup")
-    redeem_tick_ms: int = Field(default=25, ge=0, le=1000, description="second-round replies leave on this tick")
-    clock_tolerance_s: int = Field(default=300, ge=1, le=300, description="oldest or newest question accepted")
+    redeem_tick_ms: int = Field(
+        default=25, ge=0, le=1000, description="second-round replies leave on this tick"
+    )
+    clock_tolerance_s: int = Field(
+        default=300, ge=1, le=300, description="oldest or newest question accepted"
+    )
     in_flight: int = Field(default=4, ge=1, le=64, description="own lookups at once; more wait their turn")
     workers: int = Field(default=0, ge=0, le=256, description="crypto threads; 0: one a core")
 
 
-class PolicyConfig(_Section):
-    """This agency's own rules. They can only tighten what the agreement permits."""
+class DeskConfig(_Section):
+    """Where the agency's own systems may ask, besides the Unix socket. Never without a client certificate."""
 
-    deny_purposes: list[str] = Field(default_factory=list)
-    deny_agencies: list[str] = Field(default_factory=list)
-    review_purposes: list[str] = Field(default_factory=list)
-    max_tier: str = Field(default="R3", pattern="^R[0-3]$")
+    listen: str = Field(default="", description="host:port; empty: the Unix socket only")
+    tls_key: Path | None = None
+    tls_cert: Path | None = None
+    client_ca: Path | None = Field(
+        default=None, description="signs the certificates of the agency's own systems"
+    )
 
 
 class NodeConfig(_Section):
@@ -60,13 +71,22 @@ class NodeConfig(_Section):
     store: StoreConfig = StoreConfig()
     catalogue: CatalogueConfig = CatalogueConfig()
     lookup: LookupConfig = LookupConfig()
-    policy: PolicyConfig = PolicyConfig()
+    desk: DeskConfig = DeskConfig()
+    policy: dict[str, Any] = Field(default_factory=dict, description="read by elsewhere.agreement.local")
     dir: Path = Field(exclude=True)
 
     @property
     def store_url(self) -> str:
         """The store's URL, with the default filled in."""
         return self.store.url or f"sqlite:///{self.dir / 'store.sqlite'}"
+
+    def local_policy(self) -> LocalPolicy:
+        """This agency's own rules, which only tighten what the agreement permits.
+
+        Raises:
+            DocumentInvalid: an unknown word; a node must not start with a policy it misreads.
+        """
+        return LocalPolicy.from_fields(Fields(self.policy, "policy"))
 
     @property
     def desk_socket(self) -> Path:
@@ -87,7 +107,9 @@ def load_config(directory: Path) -> NodeConfig:
     try:
         found = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise ConfigInvalid(f"expected {FILE_NAME} in the node's folder; run 'elsewhere node init' first") from None
+        raise ConfigInvalid(
+            f"expected {FILE_NAME} in the node's folder; run 'elsewhere node init' first"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigInvalid(f"{FILE_NAME} is not TOML: {err}") from None
     try:

@@ -55,6 +55,7 @@ def own_statement(directory: Path, agency: str, keys: KeyRing, now: datetime) ->
 
 
 def _state(agency: str, keys: KeyRing, now: datetime) -> KeyStatement:
+    now = now.replace(microsecond=0)
     until = now + KEY_LIFETIME
     return KeyStatement(
         agency=agency,

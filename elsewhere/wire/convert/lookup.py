@@ -12,11 +12,6 @@ from elsewhere import lookup as value
 from elsewhere.errors import LookupMalformed
 from elsewhere.wire.v1 import common_pb2, lookup_pb2
 
-EVALUATE_REQUEST_TYPE = "application/vnd.elsewhere.evaluate-request.v1"
-EVALUATE_REPLY_TYPE = "application/vnd.elsewhere.evaluate-reply.v1"
-REDEEM_REQUEST_TYPE = "application/vnd.elsewhere.redeem-request.v1"
-REDEEM_REPLY_TYPE = "application/vnd.elsewhere.redeem-reply.v1"
-
 _STRENGTHS = {"": 0, "WEAK": 1, "STRONG": 2, "IDENTIFIER": 3}
 _STRENGTH_NAMES = {number: name for name, number in _STRENGTHS.items()}
 

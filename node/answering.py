@@ -1,0 +1,84 @@
+"""Carries a dispatched question through the custodian: crypto thread, durable change, tick, reply.
+
+Sees:     sealed bytes and the agency id that the gateway names; the custodian opens them.
+Promises: nothing leaves before its change is durable; round two leaves on a fixed tick, so that the time
+          its work took is not what the gateway sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from elsewhere.errors import ElsewhereError
+from elsewhere.lookup import Ruling
+from elsewhere.wire.v1 import link_pb2
+from node.custodian import Custodian, LimitReached, Prepared
+from node.store.writer import Writer
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The asynchronous half of answering."""
+
+    custodian: Custodian
+    writer: Writer
+    pool: Executor
+    tick_s: float  # 0: replies leave at once
+
+    async def handle(self, dispatch: link_pb2.Dispatch) -> link_pb2.Reply | None:
+        """Answer one dispatch; None when the store cannot be written, as nothing may be released then."""
+        try:
+            sealed = await (self._evaluate(dispatch) if dispatch.round == 1 else self._redeem(dispatch))
+        except ElsewhereError as err:
+            _log.warning("question.refused", code=err.code, searcher=dispatch.searcher, round=dispatch.round)
+            if err.code == "log.unavailable":
+                return None
+            return link_pb2.Reply(route=dispatch.route, refused=True)
+        except Exception as err:
+            # What went wrong may quote a record, so only its type is logged, under a number to look for.
+            incident = secrets.token_hex(4)
+            _log.error("question.failed", incident=incident, error=type(err).__name__, round=dispatch.round)
+            return link_pb2.Reply(route=dispatch.route, refused=True)
+        if dispatch.round == 2:
+            await _next_tick(self.tick_s)
+        return link_pb2.Reply(route=dispatch.route, sealed=sealed)
+
+    async def _evaluate(self, dispatch: link_pb2.Dispatch) -> bytes:
+        limited: Ruling | None = None
+        while True:
+            message = (dispatch.searcher, dispatch.lookup_id, dispatch.sealed)
+            prepared = await self._work(partial(self.custodian.evaluate, *message, limited=limited))
+            try:
+                return await self._settle(prepared)
+            except LimitReached as reached:
+                limited = reached.ruling
+
+    async def _redeem(self, dispatch: link_pb2.Dispatch) -> bytes:
+        message = (dispatch.searcher, dispatch.lookup_id, dispatch.sealed)
+        prepared = await self._work(partial(self.custodian.redeem, *message))
+        return await self._settle(prepared)
+
+    async def _work(self, step: Callable[[], Prepared]) -> Prepared:
+        return await asyncio.get_running_loop().run_in_executor(self.pool, step)
+
+    async def _settle(self, prepared: Prepared) -> bytes:
+        """Make the change durable, then give up the reply."""
+        if prepared.change is not None:
+            await self.writer.run(prepared.change)
+        return prepared.sealed
+
+
+async def _next_tick(tick_s: float) -> None:
+    """Wait for the next multiple of the tick on the loop's own clock, the same for everything waiting."""
+    if tick_s > 0:
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(tick_s - now % tick_s)

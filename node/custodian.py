@@ -1,0 +1,304 @@
+"""The answering side of a lookup: evaluate without learning what, then redeem what was proven to be asked.
+
+Holds:    this agency's OPRF and sealing keys while it works.
+Sees:     round one: a purpose, pseudonyms and 40 elements, uniformly random whatever was asked.
+          Round two: which of its own records were asked about, if any.
+Refuses:  messages not signed by an active member; a Redeem of another question, a second one, or late.
+Promises: permit, deny, review, hit and miss take the same steps and give the same sizes; every answer is
+          in the log, durably, before it is released.
+Source:   docs/protocol.md, "Round one at the custodian", "Round two at the custodian".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from elsewhere.canonical import Json, canonical_json, parse_canonical
+from elsewhere.clock import Clock, from_ms, to_ms
+from elsewhere.errors import MalformedElement, ReplayRefused, SealBroken
+from elsewhere.lookup import Decision, EvaluateReply, EvaluateRequest, Head, RedeemReply, Ruling
+from elsewhere.oprf import voprf
+from elsewhere.random import RandomBytes
+from elsewhere.receipt import Receipt, answer_digest, sign_receipt
+from elsewhere.sealing import SealingPublic
+from elsewhere.wire import kinds
+from elsewhere.wire.convert import lookup as convert
+from elsewhere.wire.envelope import Opened, unwrap, wrap
+from node import logbook
+from node.guard import Guard, Verdict
+from node.keys import KeyRing
+from node.redeem import redeem
+from node.store.engine import Store
+from node.store.exchange import question
+
+REDEEMABLE_FOR = timedelta(minutes=10)
+_STAND_IN_DOMAIN = b"elsewhere/stand-in/"
+
+Change = Callable[[Connection], None]
+HeadOf = Callable[[str, int], Head]
+
+
+class LimitReached(Exception):  # noqa: N818 - an outcome, caught by the one caller
+    """Counting a question showed that it breaks a limit: it is to be answered with this ruling instead."""
+
+    def __init__(self, ruling: Ruling) -> None:
+        super().__init__(ruling.code)
+        self.ruling = ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A sealed reply that may leave once `change` is durable; without one it is durable already."""
+
+    sealed: bytes = field(repr=False)
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Custodian:
+    """Both rounds at the custodian. Methods block; they run on crypto threads."""
+
+    keys: KeyRing
+    guard: Guard
+    store: Store
+    head_of: HeadOf
+    clock: Clock
+    random: RandomBytes
+
+    def evaluate(
+        self, searcher: str, lookup_id: bytes, sealed: bytes, *, limited: Ruling | None = None
+    ) -> Prepared:
+        """Answer round one.
+
+        Args:
+            searcher: agency id of the link that it came on, as the gateway says; the seal proves it.
+            lookup_id: 16 bytes, bound by the seal.
+            sealed: as it came.
+            limited: the ruling to give in place of a permission, after counting found a limit reached.
+
+        Returns:
+            The sealed reply and the change that counts the question and keeps nonce and reply.
+
+        Raises:
+            SealBroken, SignatureInvalid, LookupMalformed, NotActive, RosterExpired: not an authentic question
+            of a member; nothing is told but that it was refused.
+        """
+        now = self.clock()
+        opened = self._open(searcher, lookup_id, sealed, 1)
+        request = convert.evaluate_request_from_wire(opened.payload)
+        if (request.searcher, request.custodian, request.lookup_id) != (
+            searcher,
+            self.guard.trust.me,
+            lookup_id,
+        ):
+            raise SealBroken(
+                "expected the parties and lookup id that the seal binds; the message states others"
+            )
+        with self.store.read() as connection:
+            asked = connection.execute(
+                select(question).where(question.c.digest == opened.digest)
+            ).one_or_none()
+            # The same bytes again get the same bytes back and are not counted twice.
+            if asked is not None and asked.reply is not None:
+                return Prepared(asked.reply)
+            verdict = self.guard.judge(request, now, connection)
+        if limited is not None and verdict.permits:
+            verdict = Verdict(limited)
+        reply = self._reply(request, opened.digest, verdict)
+        sealed_reply, _ = wrap(
+            convert.evaluate_reply_to_wire(reply),
+            kinds.EVALUATE_REPLY,
+            signer=self.keys.signing,
+            receiver=SealingPublic.from_bytes(request.reply_key),
+            context=kinds.reply_context(searcher, self.guard.trust.me, lookup_id, 1),
+        )
+        return Prepared(sealed_reply, self._counting(request, opened, verdict, sealed_reply, now))
+
+    def redeem(self, searcher: str, lookup_id: bytes, sealed: bytes) -> Prepared:
+        """Answer round two: the same steps and one log entry, whatever came in round one.
+
+        Raises:
+            ReplayRefused: no question of this id waits to be redeemed, or it was redeemed already.
+            SealBroken, SignatureInvalid, LookupMalformed, NotActive, RosterExpired: as for `evaluate`.
+        """
+        now = self.clock()
+        opened = self._open(searcher, lookup_id, sealed, 2)
+        asked = convert.redeem_request_from_wire(opened.payload)
+        with self.store.read() as connection:
+            row = self._waiting(connection, searcher, lookup_id, now)
+            if row.digest != asked.request_digest:
+                raise ReplayRefused("expected the digest of this lookup's own question; another is named")
+            if row.redeem_digest is not None:
+                if row.redeem_digest == opened.digest and row.redeem_reply is not None:
+                    return Prepared(row.redeem_reply)
+                raise ReplayRefused("expected one redeem for each question; this one was redeemed already")
+            request = convert.evaluate_request_from_wire(row.request)
+            ruling = parse_canonical(row.ruling.encode())
+            if not isinstance(ruling, dict):
+                raise TypeError("a stored ruling is a table")
+            found = redeem(connection, request, asked, tier=str(ruling["tier"]), now=now, random=self.random)
+        reference = logbook.new_call_reference(self.random)
+        entry = logbook.make_entry(
+            "answered",
+            {
+                **_envelope_facts(request, row.digest),
+                **ruling,
+                "groups": list(found.groups),
+                "reason": found.reason,
+                "state": found.answer.state.name,
+                "released": answer_digest(found.answer),
+            },
+            now,
+            reference,
+        )
+        receipt = Receipt(
+            custodian=request.custodian,
+            searcher=request.searcher,
+            commitment=request.commitment.hex(),
+            request_digest=row.digest.hex(),
+            decision=str(ruling["decision"]),
+            clause=str(ruling["clause"]),
+            tier=found.answer.tier,
+            released=answer_digest(found.answer),
+            leaf=entry.digest.hex(),
+            call_reference=reference,
+            time_utc=now.replace(microsecond=0),
+        )
+        reply = RedeemReply(opened.digest, found.answer, sign_receipt(self.keys.signing, receipt), reference)
+        sealed_reply, _ = wrap(
+            convert.redeem_reply_to_wire(reply),
+            kinds.REDEEM_REPLY,
+            signer=self.keys.signing,
+            receiver=SealingPublic.from_bytes(request.reply_key),
+            context=kinds.reply_context(searcher, self.guard.trust.me, lookup_id, 2),
+        )
+        return Prepared(sealed_reply, _redeeming(row.digest, opened.digest, sealed_reply, entry))
+
+    def forget(self, connection: Connection, now: datetime) -> None:
+        """Drop requests and replies that can no longer be redeemed; their nonces and counts stay."""
+        connection.execute(
+            update(question)
+            .where(question.c.received_ms < to_ms(now - REDEEMABLE_FOR), question.c.request.is_not(None))
+            .values(request=None, reply=None, redeem_reply=None)
+        )
+        # Two days: longer than any limit counts and any clock tolerance reaches.
+        connection.execute(question.delete().where(question.c.received_ms < to_ms(now - timedelta(days=2))))
+
+    def _open(self, searcher: str, lookup_id: bytes, sealed: bytes, round_: int) -> Opened:
+        """Open and authenticate; who signed is taken from the roster in force now, on standing links too."""
+        member = self.guard.trust.member(searcher, self.clock())
+        return unwrap(
+            sealed,
+            kinds.EVALUATE_REQUEST if round_ == 1 else kinds.REDEEM_REQUEST,
+            keys=self.keys.sealing,
+            sender_public=member.signing_key,
+            context=kinds.request_context(searcher, self.guard.trust.me, lookup_id, round_),
+        )
+
+    def _reply(self, request: EvaluateRequest, digest: bytes, verdict: Verdict) -> EvaluateReply:
+        """Evaluate under the real key, or under one thrown away at once: the same work and the same look."""
+        key = self.keys.oprf[request.collection, request.epoch] if verdict.permits else None
+        ruling = verdict.ruling
+        elements = _stand_in_elements() if ruling.code == MalformedElement.code else request.elements
+        throwaway = voprf.generate_key(self.random)
+        evaluation = voprf.blind_evaluate(key or throwaway, elements, random=self.random)
+        published = self.head_of(request.collection, request.epoch)
+        return EvaluateReply(digest, ruling, evaluation.elements, evaluation.proof, published)
+
+    def _counting(
+        self, request: EvaluateRequest, opened: Opened, verdict: Verdict, sealed_reply: bytes, now: datetime
+    ) -> Change:
+        """The change that makes round one count: limits are decided here, where questions queue up."""
+
+        def change(connection: Connection) -> None:
+            if verdict.permits and (ruling := self.guard.check_limits(request, now, connection)):
+                raise LimitReached(ruling)
+            try:
+                connection.execute(
+                    insert(question).values(
+                        digest=opened.digest,
+                        searcher=request.searcher,
+                        lookup_id=request.lookup_id,
+                        nonce=request.nonce,
+                        pseudonym=request.terms.pseudonym,
+                        received_ms=to_ms(now),
+                        counted=verdict.ruling.decision in (Decision.PERMIT, Decision.REVIEW),
+                        ruling=canonical_json(_ruling_facts(verdict)).decode(),
+                        request=opened.payload,
+                        reply=sealed_reply,
+                    )
+                )
+            except IntegrityError:
+                raise ReplayRefused("expected a nonce and question that were not used before") from None
+
+        return change
+
+    def _waiting(self, connection: Connection, searcher: str, lookup_id: bytes, now: datetime) -> Row[Any]:
+        """The question of this lookup, if it can still be redeemed."""
+        query = select(question).where(question.c.searcher == searcher, question.c.lookup_id == lookup_id)
+        row = connection.execute(query).first()
+        if row is None or row.request is None or now - from_ms(row.received_ms) > REDEEMABLE_FOR:
+            raise ReplayRefused("expected a question that waits to be redeemed; there is none of this lookup")
+        return row
+
+
+def _redeeming(digest: bytes, redeem_digest: bytes, sealed_reply: bytes, entry: logbook.Entry) -> Change:
+    """The change that uses a question up and logs its answer, in one."""
+
+    def change(connection: Connection) -> None:
+        used = connection.execute(
+            update(question)
+            .where(question.c.digest == digest, question.c.redeem_digest.is_(None))
+            .values(redeem_digest=redeem_digest, redeem_reply=sealed_reply)
+        )
+        if used.rowcount != 1:
+            raise ReplayRefused("expected one redeem for each question; this one was redeemed already")
+        logbook.append(connection, entry)
+
+    return change
+
+
+def _ruling_facts(verdict: Verdict) -> dict[str, Json]:
+    ruling = verdict.ruling
+    return {
+        "decision": ruling.decision.name,
+        "code": ruling.code,
+        "clause": ruling.clause,
+        "tier": verdict.tier if verdict.permits else "",
+        "obligations": list(verdict.obligations),
+    }
+
+
+def _envelope_facts(request: EvaluateRequest, digest: bytes) -> dict[str, Json]:
+    """Who asked and why, as far as it was told: no child in it."""
+    terms, documents = request.terms, request.documents
+    return {
+        "counterparty": request.searcher,
+        "lookup_id": request.lookup_id.hex(),
+        "request_digest": digest.hex(),
+        "commitment": request.commitment.hex(),
+        "collection": request.collection,
+        "epoch": request.epoch,
+        "purpose": terms.purpose,
+        "basis": terms.basis,
+        "urgency": terms.urgency,
+        "role": terms.role,
+        "pseudonym": terms.pseudonym.hex(),
+        "case_reference": terms.case_reference.hex(),
+        "agreement": documents.agreement_digest.hex(),
+        "roster_version": documents.roster_version,
+        "statement": documents.statement_digest.hex(),
+    }
+
+
+def _stand_in_elements() -> tuple[bytes, ...]:
+    """Forty fixed elements to work on where those that came cannot be."""
+    one = voprf.scalar_from_uniform(b"\x01" + bytes(63))
+    inputs = [_STAND_IN_DOMAIN + bytes([slot]) for slot in range(40)]
+    return tuple(voprf.blind(inputs, [one] * 40))

@@ -1,0 +1,107 @@
+"""The desk API: this agency's own staff and systems ask their own node.
+
+Sees:     the child asked about, in the clear; it listens inside the agency only.
+Refuses:  to listen openly: a Unix socket of mode 0600, or TLS with a client certificate of the agency's own.
+Promises: an accident ends a call with an incident number, never with a text that could quote a child.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import grpc
+import structlog
+
+from elsewhere.asking import DeskStatus
+from elsewhere.errors import ConfigInvalid, ElsewhereError
+from elsewhere.wire.channel import server_credentials
+from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, status_to_wire
+from elsewhere.wire.desk_status import internal_desk_status, to_desk_status
+from elsewhere.wire.socket_path import SocketAddress
+from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
+from node.config import DeskConfig
+from node.searcher import Searcher
+
+MAX_REQUEST_BYTES = 64 * 1024
+_log = structlog.get_logger(__name__)
+_Context = grpc.aio.ServicerContext[desk_pb2.AskRequest, desk_pb2.AskResponse]
+
+
+class DeskService(desk_pb2_grpc.DeskServiceServicer):
+    """Serves practitioners."""
+
+    def __init__(self, searcher: Searcher, status: Callable[[], DeskStatus]) -> None:
+        self._searcher = searcher
+        self._status = status
+
+    async def Ask(  # type: ignore[override] # noqa: N802 - generated name; the stub allows sync and async
+        self, request: desk_pb2.AskRequest, context: _Context
+    ) -> AsyncIterator[desk_pb2.AskResponse]:
+        """Stream one lookup."""
+        try:
+            async for event in self._searcher.ask(ask_from_wire(request)):
+                yield event_to_wire(event)
+        except ElsewhereError as err:
+            await context.abort(*to_desk_status(err))
+        except grpc.aio.AbortError:
+            raise
+        except Exception as err:
+            incident = secrets.token_hex(4)
+            _log.error("desk.failed", incident=incident, error=type(err).__name__)
+            await context.abort(*internal_desk_status(incident))
+
+    async def Status(  # type: ignore[override] # noqa: N802
+        self, request: desk_pb2.StatusRequest, context: _Context
+    ) -> desk_pb2.StatusResponse:
+        """Say whether a lookup could succeed now."""
+        return status_to_wire(self._status())
+
+
+class DeskServer:
+    """Listens for the desk; `close` takes the socket away again."""
+
+    def __init__(self, service: DeskService, socket: Path, config: DeskConfig) -> None:
+        self._socket = socket
+        self._address = SocketAddress(socket)
+        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", MAX_REQUEST_BYTES)])
+        desk_pb2_grpc.add_DeskServiceServicer_to_server(service, self._server)
+        self._config = config
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            ConfigInvalid: an address is set without key, certificate and client CA.
+        """
+        self._socket.unlink(missing_ok=True)
+        # The mask is in force while gRPC binds, so there is no moment at which others could connect.
+        before = os.umask(0o177)
+        try:
+            self._server.add_insecure_port(self._address.target)
+        finally:
+            os.umask(before)
+        self._socket.chmod(0o600)
+        if self._config.listen:
+            self._server.add_secure_port(self._config.listen, _credentials(self._config))
+        await self._server.start()
+
+    async def close(self) -> None:
+        """Finish calls for a moment, then stop."""
+        await self._server.stop(grace=1.0)
+        self._address.close()
+        self._socket.unlink(missing_ok=True)
+
+
+def _credentials(config: DeskConfig) -> grpc.ServerCredentials:
+    if config.tls_key is None or config.tls_cert is None or config.client_ca is None:
+        raise ConfigInvalid(
+            "desk.listen: expected tls_key, tls_cert and client_ca beside it; the desk is never open"
+        )
+    return server_credentials(
+        ca_pem=config.client_ca.read_bytes(),
+        key_pem=config.tls_key.read_bytes(),
+        cert_pem=config.tls_cert.read_bytes(),
+    )

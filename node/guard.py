@@ -1,0 +1,191 @@
+"""What stands between another agency's question and this agency's data: freshness, replay, agreement, limits.
+
+Sees:     the signed question, in which the child is blinded. Never a record.
+Refuses:  in a fixed order, each with its own code; every refusal has the shape of a permitted answer.
+Source:   docs/protocol.md, "What a custodian checks".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from elsewhere.agreement.decide import decide
+from elsewhere.agreement.local import LocalPolicy
+from elsewhere.agreement.outcome import Deny, Outcome, Permit, QuestionFacts, Review
+from elsewhere.agreement.terms import Limits
+from elsewhere.clock import from_ms, to_ms
+from elsewhere.errors import ClockSkewed, MalformedElement
+from elsewhere.lookup import PROTOCOL_VERSION, SLOTS, Decision, EvaluateRequest, Ruling
+from elsewhere.matchkeys import version as match_key_version
+from elsewhere.oprf.group import check_batch
+from node.caseload.shields import INVOLVEMENT, PROTECTED
+from node.store.exchange import question
+from node.trust import Trust
+
+DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+# The agreement's word for location-shielded children. Over the wire they are asked about in the collection
+# "protected", which holds everybody else too: one question is one question, whatever its purpose.
+SHIELDED = "shielded"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided about one question: the words that travel, and what they permit here."""
+
+    ruling: Ruling
+    tier: str = ""  # of a PERMIT: the most that may be released
+    obligations: tuple[str, ...] = ()
+
+    @property
+    def permits(self) -> bool:
+        """Whether the elements may be evaluated under the real key."""
+        return self.ruling.decision is Decision.PERMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The checks of one node. Pure but for the counts it reads from the store."""
+
+    trust: Trust
+    policy: LocalPolicy
+    statement_digests: frozenset[bytes]  # of this node's own statements that may still be named
+    epochs: frozenset[tuple[str, int]]  # collections and epochs that this node has live keys for
+    clock_tolerance: timedelta
+
+    def judge(self, request: EvaluateRequest, now: datetime, connection: Connection) -> Verdict:
+        """Decide about an authentic question, before any data is touched.
+
+        Args:
+            request: signed by the searcher it names, addressed to this node.
+            now: aware UTC time.
+            connection: to count this searcher's earlier questions.
+        """
+        refused = self._check_fresh(request, now) or self._check_versions(request) or _check_elements(request)
+        if refused is not None:
+            return Verdict(refused)
+        decided = self._decide(request, now)
+        if isinstance(decided, Deny):
+            return Verdict(Ruling(Decision.DENY, decided.code, decided.clause, decided.remedy))
+        if limited := self.check_limits(request, now, connection):
+            return Verdict(limited)
+        if isinstance(decided, Review):
+            words = ("agreement.review", decided.clause, decided.remedy)
+            return Verdict(Ruling(Decision.REVIEW, *words, expected_by_ms=to_ms(decided.expected_by)))
+        return Verdict(Ruling(Decision.PERMIT, clause=decided.clause), decided.tier.name, decided.obligations)
+
+    def check_limits(self, request: EvaluateRequest, now: datetime, connection: Connection) -> Ruling | None:
+        """Say which limit a further question would break; None when it fits.
+
+        Called once cheaply before the work and once, decisively, inside the transaction that counts it.
+        """
+        agreement = self.trust.agreement
+        limits = agreement.limits if agreement is not None else Limits()
+        # An agency cannot widen its limits by asking through several nodes or with several keys: it is
+        # counted by its id in the roster, and a person by the pseudonym that is stable here.
+        agency = question.c.searcher == request.searcher
+        person = agency & (question.c.pseudonym == request.terms.pseudonym)
+        reserve = limits.red_reserve if request.terms.urgency == "RED" else 0
+        day_agency = _count(connection, agency, now - DAY)
+        day_person = _count(connection, person, now - DAY)
+        minute_person = _count(connection, person, now - MINUTE)
+        if day_agency >= limits.per_agency_per_day + reserve:
+            return _limited("limits.agency_day", f"{limits.per_agency_per_day} questions a day to one agency")
+        if day_person >= limits.per_person_per_day + reserve:
+            return _limited("limits.person_day", f"{limits.per_person_per_day} questions a day to one person")
+        if minute_person >= limits.burst:
+            return _limited("limits.burst", f"{limits.burst} questions a minute to one person")
+        return None
+
+    def _check_fresh(self, request: EvaluateRequest, now: datetime) -> Ruling | None:
+        skew = abs(now - from_ms(request.issued_ms))
+        if skew > self.clock_tolerance:
+            allowed = int(self.clock_tolerance.total_seconds())
+            return Ruling(
+                Decision.ERROR,
+                ClockSkewed.code,
+                remedy=f"the clocks of the two nodes differ by more than {allowed} s; set both by NTP",
+            )
+        return None
+
+    def _check_versions(self, request: EvaluateRequest) -> Ruling | None:
+        """Versions and documents must be ones that this node holds, or neither side could be held to them."""
+        if request.protocol_version != PROTOCOL_VERSION:
+            return _incompatible("version.protocol", f"protocol {PROTOCOL_VERSION} is spoken here")
+        if request.match_key_version != match_key_version():
+            return _incompatible("version.match_keys", f"match keys {match_key_version()} are used here")
+        if request.documents.statement_digest not in self.statement_digests:
+            return Ruling(
+                Decision.ERROR,
+                "statement.unknown",
+                remedy="a key statement of another version is held; ask again",
+            )
+        if (request.collection, request.epoch) not in self.epochs:
+            return _incompatible("version.epoch", "this epoch of the collection is not live here")
+        agreement = self.trust.agreement
+        if agreement is not None and request.documents.agreement_digest != agreement.digest:
+            return Ruling(
+                Decision.ERROR,
+                "agreement.differs",
+                remedy="the two nodes hold different agreements; ask again",
+            )
+        return None
+
+    def _decide(self, request: EvaluateRequest, now: datetime) -> Outcome:
+        """Decide for the collection asked; "protected" needs leave for shielded children as well."""
+        searcher, custodian = (
+            self.trust.roster.member(request.searcher),
+            self.trust.roster.member(self.trust.me),
+        )
+        facts = QuestionFacts(
+            searcher=request.searcher,
+            searcher_sector=searcher.sector if searcher else "",
+            custodian=request.custodian,
+            custodian_sector=custodian.sector if custodian else "",
+            collection=INVOLVEMENT if request.collection == PROTECTED else request.collection,
+            purpose=request.terms.purpose,
+            basis=request.terms.basis,
+            urgency=request.terms.urgency,
+            role=request.terms.role,
+        )
+        outcome = decide(facts, self.trust.agreement, self.policy, now)
+        if request.collection != PROTECTED or isinstance(outcome, Deny):
+            return outcome
+        shielded = decide(replace(facts, collection=SHIELDED), self.trust.agreement, self.policy, now)
+        return outcome if isinstance(shielded, Permit) else shielded
+
+
+def _check_elements(request: EvaluateRequest) -> Ruling | None:
+    try:
+        check_batch(request.elements, size=SLOTS)
+    except MalformedElement:
+        return Ruling(
+            Decision.ERROR, MalformedElement.code, remedy="the asking node sent elements that are not valid"
+        )
+    return None
+
+
+def _count(connection: Connection, whose: ColumnElement[bool], since: datetime) -> int:
+    """Questions counted since a moment; the indexes of `question` make this a short range read."""
+    query = (
+        select(func.count())
+        .select_from(question)
+        .where(whose, question.c.counted, question.c.received_ms > to_ms(since))
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def _limited(code: str, what: str) -> Ruling:
+    return Ruling(
+        Decision.RATE_LIMITED,
+        code,
+        clause=f"limits: {what}",
+        remedy="ask the duty desk by phone, or try later",
+    )
+
+
+def _incompatible(code: str, what: str) -> Ruling:
+    return Ruling(Decision.INCOMPATIBLE, code, remedy=f"{what}; one of the two nodes must be updated")

@@ -1,0 +1,226 @@
+"""The node's one connection to a gateway: dialled out, kept alive, opened again when it breaks.
+
+Holds:    the TLS credentials of this node; questions in flight until their lookup ends.
+Sees:     frames; sealed bytes pass through it unopened.
+Refuses:  frames that break link.proto; a link that stays silent for three beats is ended and dialled anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import grpc
+import structlog
+
+from elsewhere.clock import Clock, to_ms
+from elsewhere.errors import FrameMalformed, GatewayUnreachable
+from elsewhere.lookup import PROTOCOL_VERSION
+from elsewhere.random import RandomBytes
+from elsewhere.wire.channel import CLIENT_OPTIONS
+from elsewhere.wire.convert.link import MISSED_BEATS, check_from_gateway
+from elsewhere.wire.v1 import directory_pb2, link_pb2, link_pb2_grpc
+
+BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.2, 15.0
+DIAL_TIMEOUT_S = 10.0
+OUTGOING = 256  # frames waiting to leave; beyond it, whoever sends waits
+HANDLING = 64  # dispatches worked on at once; beyond it they wait in order
+
+_log = structlog.get_logger(__name__)
+
+Handler = Callable[[link_pb2.Dispatch], Awaitable[link_pb2.Reply | None]]
+DirectoryTaker = Callable[[directory_pb2.Directory], Awaitable[None]]
+_Call = grpc.aio.StreamStreamCall[link_pb2.AttachRequest, link_pb2.AttachResponse]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkParts:
+    """What a link is made with."""
+
+    address: str
+    credentials: grpc.ChannelCredentials
+    handle: Handler
+    take_directory: DirectoryTaker
+    clock: Clock
+    random: RandomBytes
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One lookup in flight on a link: outcomes in the order they came, then None if the link was lost."""
+
+    ask_id: bytes
+    outcomes: asyncio.Queue[link_pb2.Outcome | None] = field(default_factory=asyncio.Queue)
+
+
+class Link:
+    """Dials one gateway for as long as the node runs."""
+
+    def __init__(self, parts: LinkParts) -> None:
+        self._parts = parts
+        self._sessions: dict[bytes, Session] = {}
+        self._outgoing: asyncio.Queue[link_pb2.AttachRequest] = asyncio.Queue(OUTGOING)
+        self._handling: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(HANDLING)
+        self._closing = asyncio.Event()
+        self.channel: grpc.aio.Channel | None = None
+        self.attached = asyncio.Event()
+
+    async def run(self) -> None:
+        """Dial, serve, and dial again with growing, jittered pauses, until `close`."""
+        pause = BACKOFF_FIRST_S
+        while not self._closing.is_set():
+            try:
+                served = await self._attach_once()
+            except (grpc.aio.AioRpcError, FrameMalformed, OSError) as err:
+                served = False
+                code = (
+                    err.code().name if isinstance(err, grpc.aio.AioRpcError) else getattr(err, "code", "os")
+                )
+                _log.warning("link.lost", gateway=self._parts.address, code=str(code))
+            pause = BACKOFF_FIRST_S if served else min(pause * 2, BACKOFF_MOST_S)
+            # Jitter, so that a gateway that comes back is not dialled by all nodes in one instant.
+            jitter = int.from_bytes(self._parts.random(4)) / 2**32
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), pause * (0.5 + jitter / 2))
+
+    def open_session(self, ask_id: bytes) -> Session:
+        """Begin to collect outcomes for an ask.
+
+        Raises:
+            GatewayUnreachable: no link now; nobody was asked.
+        """
+        if not self.attached.is_set():
+            raise GatewayUnreachable("expected a link to the gateway; there is none now")
+        session = self._sessions[ask_id] = Session(ask_id)
+        return session
+
+    def close_session(self, session: Session) -> None:
+        """Stop collecting; later outcomes of this ask are ignored."""
+        self._sessions.pop(session.ask_id, None)
+
+    async def ask(
+        self, session: Session, questions: Sequence[tuple[str, bytes, bytes]], deadline_ms: int
+    ) -> None:
+        """Send round one: (custodian, lookup id, sealed) for each; all parts travel together."""
+        frame = link_pb2.Ask(ask_id=session.ask_id, deadline_ms=deadline_ms)
+        for custodian, lookup_id, sealed in questions:
+            frame.questions.add(custodian=custodian, lookup_id=lookup_id, sealed=sealed)
+        await self._outgoing.put(link_pb2.AttachRequest(ask=frame))
+
+    async def redeem(self, session: Session, custodian: str, sealed: bytes) -> None:
+        """Send one custodian's second round."""
+        frame = link_pb2.Redeem(ask_id=session.ask_id, custodian=custodian, sealed=sealed)
+        await self._outgoing.put(link_pb2.AttachRequest(redeem=frame))
+
+    async def drain(self) -> None:
+        """Announce that no new questions are taken, and finish those at hand."""
+        if self.attached.is_set():
+            await self._outgoing.put(link_pb2.AttachRequest(drain=link_pb2.Drain(draining=True)))
+        while self._handling:
+            await asyncio.gather(*self._handling, return_exceptions=True)
+
+    def close(self) -> None:
+        """End the link and dial no more."""
+        self._closing.set()
+        if self.channel is not None:
+            self._drop = asyncio.ensure_future(self.channel.close())
+
+    async def _attach_once(self) -> bool:
+        """One life of the link; True if it was ever welcomed."""
+        welcomed = False
+        async with grpc.aio.secure_channel(
+            self._parts.address, self._parts.credentials, options=CLIENT_OPTIONS
+        ) as channel:
+            self.channel = channel
+            self._outgoing = asyncio.Queue(OUTGOING)
+            call = link_pb2_grpc.LinkServiceStub(channel).Attach()
+            helpers: list[asyncio.Task[None]] = []
+            try:
+                hello = link_pb2.Hello(
+                    protocol_min=PROTOCOL_VERSION,
+                    protocol_max=PROTOCOL_VERSION,
+                    sent_ms=to_ms(self._parts.clock()),
+                )
+                await call.write(link_pb2.AttachRequest(hello=hello))
+                first = await _read(call, DIAL_TIMEOUT_S)
+                if first is None or first.WhichOneof("frame") != "welcome":
+                    raise FrameMalformed("frame", "expected a welcome first")
+                welcomed = True
+                beat_s = first.welcome.beat_ms / 1000
+                self._warn_of_clock(first.welcome.sent_ms)
+                helpers += [asyncio.create_task(self._send(call)), asyncio.create_task(self._beat(beat_s))]
+                self.attached.set()
+                _log.info("link.attached", gateway=self._parts.address)
+                await self._receive(call, beat_s * MISSED_BEATS)
+            except TimeoutError:
+                _log.warning("link.silent", gateway=self._parts.address)
+            finally:
+                self.attached.clear()
+                self.channel = None
+                for helper in helpers:
+                    helper.cancel()
+                call.cancel()
+                self._lose_sessions()
+        return welcomed
+
+    async def _receive(self, call: _Call, silence_s: float) -> None:
+        """Take frames until the gateway ends the link or stays silent for too long."""
+        while True:
+            frame = await _read(call, silence_s)
+            if frame is None:
+                return
+            kind = frame.WhichOneof("frame")
+            if kind == "dispatch":
+                task = asyncio.create_task(self._handle(frame.dispatch))
+                self._handling.add(task)
+                task.add_done_callback(self._handling.discard)
+            elif kind == "outcome":
+                session = self._sessions.get(frame.outcome.ask_id)
+                if session is not None:
+                    session.outcomes.put_nowait(frame.outcome)
+            elif kind == "directory":
+                await self._parts.take_directory(frame.directory)
+
+    async def _handle(self, dispatch: link_pb2.Dispatch) -> None:
+        """Work on one dispatch and send its reply on whatever link life is current."""
+        async with self._slots:
+            reply = await self._parts.handle(dispatch)
+        if reply is not None and self.attached.is_set():
+            await self._outgoing.put(link_pb2.AttachRequest(reply=reply))
+
+    async def _send(self, call: _Call) -> None:
+        """Write frames in order; a broken call ends the link in `_receive`."""
+        outgoing = self._outgoing
+        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            while True:
+                await call.write(await outgoing.get())
+
+    async def _beat(self, beat_s: float) -> None:
+        sequence = 0
+        while True:
+            sequence += 1
+            await self._outgoing.put(link_pb2.AttachRequest(beat=link_pb2.Beat(sequence=sequence)))
+            await asyncio.sleep(beat_s)
+
+    def _lose_sessions(self) -> None:
+        """Tell every lookup in flight that no more outcomes can come."""
+        for session in self._sessions.values():
+            session.outcomes.put_nowait(None)
+        self._sessions.clear()
+
+    def _warn_of_clock(self, sent_ms: int) -> None:
+        skew_s = abs(to_ms(self._parts.clock()) - sent_ms) / 1000
+        if skew_s > 60:
+            _log.warning("clock.skew", seconds=round(skew_s), remedy="set both clocks by NTP")
+
+
+async def _read(call: _Call, silence_s: float) -> link_pb2.AttachResponse | None:
+    """The next frame, checked; None when the gateway ended the link; TimeoutError when it stayed silent."""
+    frame = await asyncio.wait_for(call.read(), silence_s)
+    if not isinstance(frame, link_pb2.AttachResponse):
+        return None
+    check_from_gateway(frame)
+    return frame

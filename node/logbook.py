@@ -1,0 +1,89 @@
+"""The log: one entry for each answer given and each question asked, appended before anything is released.
+
+Sees:     pseudonyms, purposes, digests; of the child only which of this agency's own groups was answered about.
+Promises: append only. An entry's digest stands in the receipt that left, so neither can be altered alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from elsewhere.canonical import Json, canonical_json
+from elsewhere.clock import to_ms
+from elsewhere.random import RandomBytes
+from node.store.engine import Store
+from node.store.exchange import asked, log
+
+# Crockford's base 32: no I, L, O or U, so that a reference survives being read out over a bad line.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry that is not in the log yet. `digest` is SHA-256 of the canonical body."""
+
+    kind: str
+    time: datetime
+    body: bytes = field(repr=False)
+    call_reference: str | None = None
+    digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", hashlib.sha256(self.body).digest())
+
+
+def make_entry(
+    kind: str, facts: Mapping[str, Json], time: datetime, call_reference: str | None = None
+) -> Entry:
+    """Make an entry of one kind from its facts."""
+    body = canonical_json({**facts, "kind": kind, "time_ms": to_ms(time), "call_reference": call_reference})
+    return Entry(kind, time, body, call_reference)
+
+
+def append(connection: Connection, entry: Entry) -> None:
+    """Append inside the caller's transaction: the entry and what it is about become durable together."""
+    connection.execute(
+        log.insert().values(
+            time_ms=to_ms(entry.time),
+            kind=entry.kind,
+            call_reference=entry.call_reference,
+            digest=entry.digest,
+            body=entry.body,
+        )
+    )
+
+
+def new_call_reference(random: RandomBytes) -> str:
+    """Draw the 8 characters by which both agencies find one answer again: 40 bits."""
+    number = int.from_bytes(random(5))
+    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(35, -1, -5))
+
+
+def find_call(store: Store, reference: str) -> list[dict[str, Any]]:
+    """Give what this agency holds under a call reference: what it answered, and what it was told.
+
+    Args:
+        reference: 8 characters, in either case.
+    """
+    wanted = reference.strip().upper()
+    with store.read() as connection:
+        entries = connection.execute(log.select().where(log.c.call_reference == wanted).order_by(log.c.seq))
+        found: list[dict[str, Any]] = [{"log": row.seq, **json.loads(row.body)} for row in entries]
+        told = connection.execute(asked.select().where(asked.c.call_reference == wanted).order_by(asked.c.id))
+        found += [
+            {
+                "asked": row.lookup_id,
+                "custodian": row.custodian,
+                "time_ms": row.time_ms,
+                **json.loads(row.answer),
+            }
+            for row in told
+        ]
+    return found

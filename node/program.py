@@ -1,0 +1,248 @@
+"""One node as a running program: store, keys, links, catalogues, both sides of a lookup, desk.
+
+Holds:    every part of one agency's node, wired together in one place.
+Refuses:  to start without an admission, with an exposed key, or on a store of another version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import grpc
+import structlog
+
+from elsewhere.asking import DeskStatus
+from elsewhere.clock import Clock
+from elsewhere.errors import ElsewhereError
+from elsewhere.oprf.group import library
+from elsewhere.random import RandomBytes
+from elsewhere.wire.channel import client_credentials
+from elsewhere.wire.v1 import directory_pb2, directory_pb2_grpc
+from node.answering import Answering
+from node.config import NodeConfig, load_config
+from node.custodian import Custodian
+from node.desk_service import DeskServer, DeskService
+from node.guard import Guard
+from node.identity import own_statement
+from node.keys import KeyRing
+from node.link import Link, LinkParts
+from node.own_catalogue import OwnParts
+from node.peers import Peers, PeersParts
+from node.publisher import Publisher, PublisherParts
+from node.questions import QuestionMaker
+from node.searcher import Searcher, SearcherParts
+from node.store.engine import open_store
+from node.store.writer import Writer
+from node.trust import Trust
+
+FORGET_EVERY_S = 60.0
+PUBLISH_TIMEOUT_S = 10.0
+_log = structlog.get_logger(__name__)
+
+
+class Node:
+    """A node that can be started and stopped, by the command line or inside a test."""
+
+    def __init__(self, config: NodeConfig, *, clock: Clock, random: RandomBytes) -> None:
+        self.config, self._clock = config, clock
+        self.keys = KeyRing.load(config.dir)
+        self.trust = Trust.load(config.dir, config.agency)
+        statement, self._statement_envelope = own_statement(config.dir, config.agency, self.keys, clock())
+        self._store = open_store(config.store_url)
+        self._writer = Writer(self._store)
+        self._pool = ThreadPoolExecutor(config.lookup.workers or os.cpu_count() or 1, "crypto")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.publisher = Publisher(self._publisher_parts(random))
+        self.custodian = Custodian(
+            keys=self.keys,
+            guard=Guard(
+                trust=self.trust,
+                policy=config.local_policy(),
+                statement_digests=frozenset({statement.digest}),
+                epochs=frozenset(self.keys.oprf),
+                clock_tolerance=timedelta(seconds=config.lookup.clock_tolerance_s),
+            ),
+            store=self._store,
+            head_of=self.publisher.head,
+            clock=clock,
+            random=random,
+        )
+        answering = Answering(self.custodian, self._writer, self._pool, config.lookup.redeem_tick_ms / 1000)
+        credentials = client_credentials(
+            ca_pem=self.trust.anchor.tls_ca_pem,
+            key_pem=self.keys.tls_pem,
+            cert_pem=(config.dir / "trust" / "tls.pem").read_bytes(),
+        )
+        self.links = [
+            Link(
+                LinkParts(
+                    address,
+                    credentials,
+                    answering.handle,
+                    partial(self._take_directory, place),
+                    clock,
+                    random,
+                )
+            )
+            for place, address in enumerate(config.gateways)
+        ]
+        self.peers = Peers(self._peers_parts(random))
+        self.searcher = Searcher(
+            SearcherParts(
+                maker=QuestionMaker(self.keys, self.trust, random),
+                peers=self.peers,
+                link=self._attached,
+                writer=self._writer,
+                pool=self._pool,
+                clock=clock,
+                random=random,
+                deadline_ms=config.lookup.deadline_ms,
+                in_flight=config.lookup.in_flight,
+            )
+        )
+        self.desk = DeskServer(DeskService(self.searcher, self.status), config.desk_socket, config.desk)
+
+    async def start(self) -> None:
+        """Begin to listen, publish and dial; readiness comes with the first directory and catalogues."""
+        await self.peers.open()
+        await self.desk.start()
+        for work in (self.publisher.run, self.peers.run, self._forget, *(link.run for link in self.links)):
+            task = asyncio.create_task(work())
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        _log.info("node.started", agency=self.config.agency, libsodium=library().origin)
+
+    async def stop(self) -> None:
+        """Drain: announce it, finish what is at hand, then stop."""
+        await asyncio.gather(*(link.drain() for link in self.links))
+        await self.searcher.drain()
+        await self.desk.close()
+        self.publisher.close()
+        for link in self.links:
+            link.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._pool.shutdown()
+        self._writer.close()
+        self._store.close()
+
+    def status(self) -> DeskStatus:
+        """Whether a lookup could succeed now, and what is held of whom."""
+        now = self._clock()
+        members = self.peers.status(now)
+        try:
+            self.trust.self_member(now)
+            is_member = True
+        except ElsewhereError:
+            is_member = False
+        linked = self._attached() is not None
+        is_ready = is_member and linked and self.trust.agreement is not None and self.peers.ready(now)
+        return DeskStatus(self.config.agency, is_ready, members)
+
+    def _attached(self) -> Link | None:
+        """The first link that is up."""
+        return next((link for link in self.links if link.attached.is_set()), None)
+
+    def _publisher_parts(self, random: RandomBytes) -> PublisherParts:
+        config = self.config
+        own = OwnParts(
+            agency=config.agency,
+            folder=config.dir / "catalogues",
+            local=self.keys.local,
+            signing=self.keys.signing,
+            store=self._store,
+            writer=self._writer,
+            clock=self._clock,
+            random=random,
+            delta_tags=config.catalogue.delta_tags,
+        )
+        return PublisherParts(
+            own=own,
+            names=sorted(self.keys.oprf),
+            trust=self.trust,
+            gateways=[partial(self._channel, place) for place in range(len(config.gateways))],
+            executor=self._pool,
+            tick_s=config.catalogue.tick_s,
+        )
+
+    def _peers_parts(self, random: RandomBytes) -> PeersParts:
+        raise AssertionError
+
+    def _channel(self, place: int) -> grpc.aio.Channel | None:
+        link = self.links[place]
+        return link.channel if link.attached.is_set() else None
+
+    async def _take_directory(self, place: int, directory: directory_pb2.Directory) -> None:
+        """Take what holds up of a gateway's directory, and give it our own statement if it lacks it."""
+        refused = self.trust.take_directory(directory.roster, directory.agreement, directory.statements)
+        if refused:
+            # A gateway that sends what does not verify is broken or hostile; what was held stays in force.
+            _log.warning("directory.refused", codes=sorted(set(refused)))
+        if self._statement_envelope not in directory.statements:
+            await self._publish_statement(place)
+        self.publisher.take_notices(place, directory.catalogues)
+        self.peers.take_notices(directory.catalogues)
+
+    async def _publish_statement(self, place: int) -> None:
+        channel = self._channel(place)
+        if channel is None:
+            return
+        stub = directory_pb2_grpc.DirectoryServiceStub(channel)
+        request = directory_pb2.PublishStatementRequest(statement=self._statement_envelope)
+        try:
+            await stub.PublishStatement(request, timeout=PUBLISH_TIMEOUT_S)
+        except grpc.aio.AioRpcError as err:
+            _log.warning("statement.not_taken", code=err.code().name)
+
+    async def _forget(self) -> None:
+        """Drop what can no longer be redeemed, once a minute."""
+        while True:
+            with contextlib.suppress(ElsewhereError):
+                now = self._clock()
+                await self._writer.run(lambda connection: self.custodian.forget(connection, now))
+            await asyncio.sleep(FORGET_EVERY_S)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A part that ends by itself is a mistake of ours: say so, and stop rather than limp on."""
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("node.part_failed", error=type(task.exception()).__name__)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+def run(directory: Path, *, clock: Clock = utc_now, random: RandomBytes = secrets.token_bytes) -> int:
+    """Run a node until SIGTERM or SIGINT, then drain.
+
+    Returns:
+        0 after an orderly end.
+
+    Raises:
+        ConfigInvalid, KeyFileExposed, KeyFileMissing, NotAdmitted, StoreVersionWrong, StoreExposed: it did
+        not start.
+    """
+
+    async def main() -> None:
+        node = Node(load_config(directory), clock=clock, random=random)
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        await node.start()
+        await stopping.wait()
+        await node.stop()
+
+    asyncio.run(main())
+    return 0

@@ -1,0 +1,181 @@
+"""From a practitioner's question to one part for each custodian.
+
+Holds:    the person and the question's secrets, in memory.
+Promises: one set of blinded elements serves all custodians of a lookup; everything else that a custodian
+          sees of it - lookup id, nonce, reply key, pseudonyms - is made for that custodian alone.
+Source:   docs/protocol.md, "A question".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from elsewhere.agreement.bases import default_basis
+from elsewhere.agreement.decide import decide
+from elsewhere.agreement.local import LocalPolicy
+from elsewhere.agreement.outcome import Permit, QuestionFacts
+from elsewhere.agreement.vocabulary import vocabulary
+from elsewhere.asking import Ask, Note
+from elsewhere.clock import to_ms
+from elsewhere.errors import AskInvalid, UnknownWord
+from elsewhere.lookup import SLOTS, Documents, EvaluateRequest, Head, Terms
+from elsewhere.matchkeys import MatchKey, Strength, question_keys
+from elsewhere.matchkeys import version as match_key_version
+from elsewhere.person.checks import check
+from elsewhere.question import SECRET_SIZE, Question, QuestionSecrets, build_question
+from elsewhere.random import RandomBytes
+from elsewhere.roster import Member
+from elsewhere.sealing import SealingKey
+from node.caseload.shields import INVOLVEMENT, PROTECTED
+from node.guard import SHIELDED
+from node.keys import KeyRing
+from node.part import Part, Route
+from node.trust import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A question ready to be asked: the same elements for everybody, and what the asker is to be told."""
+
+    question: Question = field(repr=False)
+    keys: tuple[MatchKey, ...] = field(repr=False)
+    notes: tuple[Note, ...]
+
+    @property
+    def names_asked(self) -> bool:
+        """Whether any key is made of a name or a birth date."""
+        return any(key.strength is not Strength.IDENTIFIER for key in self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionMaker:
+    """Makes questions for one node."""
+
+    keys: KeyRing
+    trust: Trust
+    random: RandomBytes
+
+    def prepare(self, ask: Ask, now: datetime) -> Prepared:
+        """Derive, hash and blind what is asked. Blocks for some milliseconds: runs on a crypto thread."""
+        keys = question_keys(ask.person, slots=SLOTS)
+        secrets = QuestionSecrets(
+            ask.person.canonical(), match_key_version(), self.random(SECRET_SIZE), self.random(SECRET_SIZE)
+        )
+        notes = tuple(Note(n.code, n.field, n.message) for n in check(ask.person, today=now.date()))
+        if not keys:
+            notes += (Note("person.no_keys", "person", "too little is known of the child to find a record"),)
+        return Prepared(build_question([key.data for key in keys], secrets), keys, notes)
+
+    def basis_of(self, ask: Ask, now: datetime) -> str:
+        """The lawful basis stated: the asker's own choice, or what sector and purpose give.
+
+        Raises:
+            AskInvalid: the purpose is not in the vocabulary.
+        """
+        if ask.basis:
+            return ask.basis
+        agreement = self.trust.agreement
+        party = agreement.party(self.trust.me) if agreement else None
+        try:
+            return default_basis(
+                self.trust.roster.active(self.trust.me).sector,
+                ask.purpose,
+                now,
+                public_authority=party.public_authority if party else None,
+                duty_from=agreement.duty_from if agreement else None,
+            )
+        except UnknownWord:
+            known = ", ".join(vocabulary().purposes)
+            raise AskInvalid(f"purpose: expected one of {known}") from None
+
+    def collection(self, ask: Ask, custodian: Member, now: datetime) -> str:
+        """The one collection to ask a custodian in.
+
+        Where the agreement lets this question reach location-shielded children it asks the collection that
+        holds everybody, else the one without them. Asking both would be two questions, and by counting them
+        the gateway would learn the purpose.
+        """
+        facts = QuestionFacts(
+            searcher=self.trust.me,
+            searcher_sector=self.trust.roster.active(self.trust.me).sector,
+            custodian=custodian.agency_id,
+            custodian_sector=custodian.sector,
+            collection=SHIELDED,
+            purpose=ask.purpose,
+            basis=self.basis_of(ask, now),
+            urgency=ask.urgency,
+            role=ask.role,
+        )
+        may_ask = isinstance(decide(facts, self.trust.agreement, LocalPolicy(), now), Permit)
+        return PROTECTED if may_ask else INVOLVEMENT
+
+    def route(self, custodian: Member, collection: str, now: datetime) -> Route | None:
+        """Where and with which keys to ask a custodian; None while its key statement is not held."""
+        statement = self.trust.statements.get(custodian.agency_id)
+        if statement is None:
+            return None
+        sealing, oprf = statement.sealing_key(now), statement.current_epoch(collection, now)
+        if sealing is None or oprf is None:
+            return None
+        return Route(custodian, sealing.public, oprf)
+
+    def part(self, ask: Ask, prepared: Prepared, route: Route, held: Head, now: datetime) -> Part:
+        """Make one custodian's part; it is not sealed yet."""
+        agreement, me = self.trust.agreement, self.trust.me
+        custodian = route.custodian.agency_id
+        reply_key = SealingKey.generate(self.random)
+        request = EvaluateRequest(
+            lookup_id=self.random(16),
+            searcher=me,
+            custodian=custodian,
+            collection=route.oprf.collection,
+            epoch=route.oprf.epoch,
+            match_key_version=match_key_version(),
+            held=held,
+            terms=Terms(
+                ask.purpose,
+                self.basis_of(ask, now),
+                ask.urgency,
+                ask.role,
+                pseudonym(self.keys.pseudonym, custodian, b"person", ask.asker),
+                pseudonym(self.keys.pseudonym, custodian, b"case", ask.case_reference),
+            ),
+            commitment=prepared.question.commitment,
+            documents=Documents(
+                agreement.digest if agreement else bytes(32),
+                self.trust.roster.version,
+                self.trust.statements[custodian].digest,
+            ),
+            issued_ms=to_ms(now),
+            nonce=self.random(16),
+            reply_key=reply_key.public.to_bytes(),
+            elements=prepared.question.blinded,
+        )
+        return Part(route, request, prepared.question, prepared.keys, self.keys.signing, reply_key)
+
+
+def pseudonym(key: bytes, custodian: str, label: bytes, value: str) -> bytes:
+    """Stand-in for a person or case that is stable at one custodian and unlinkable between two, 32 bytes."""
+    own = hmac.digest(key, b"elsewhere/pseudonym/v1:" + custodian.encode(), hashlib.sha256)
+    return hmac.digest(own, label + b":" + value.encode(), hashlib.sha256)
+
+
+def choose(members: Sequence[Member], wanted: Sequence[str]) -> tuple[Member, ...]:
+    """Whom to ask: those named, or all.
+
+    Raises:
+        AskInvalid: somebody is named who is not another active member.
+    """
+    if not wanted:
+        return tuple(members)
+    by_id = {member.agency_id: member for member in members}
+    unknown = [agency for agency in dict.fromkeys(wanted) if agency not in by_id]
+    if unknown:
+        raise AskInvalid(
+            f"custodians: expected other active members ({', '.join(by_id)}); got {len(unknown)} other"
+        )
+    return tuple(by_id[agency] for agency in dict.fromkeys(wanted))

@@ -1,0 +1,95 @@
+"""What revealed tags open: the agency's own records, if each was truly asked about in round one.
+
+Sees:     up to four tags with their slots and blinds; the records that hold these tags.
+Refuses:  tags kept from another question, purpose or agency: they open no slot of this one.
+Promises: four reveals are checked whatever came, with as many reads and group operations, so that a miss
+          takes the steps of a hit.
+Source:   docs/protocol.md, "Round two at the custodian".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from elsewhere.lookup import MAX_REVEALS, Answer, EvaluateRequest, RedeemRequest, Reveal
+from elsewhere.matching import VerdictKind, judge
+from elsewhere.matchkeys import MatchKey, Strength, record_keys
+from elsewhere.oprf import voprf
+from elsewhere.person.identity import Person
+from elsewhere.random import RandomBytes
+from node.answer import compose
+from node.caseload.index import CaseRecord, find_tag, records_of_group, source_states
+
+_NO_GROUP = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """The answer, and for this agency's own log which group it was about and why."""
+
+    answer: Answer
+    groups: tuple[int, ...]
+    reason: str
+
+
+def redeem(
+    connection: Connection,
+    request: EvaluateRequest,
+    asked: RedeemRequest,
+    *,
+    tier: str,
+    now: datetime,
+    random: RandomBytes,
+) -> Redeemed:
+    """Check what was revealed and compose the answer.
+
+    Args:
+        connection: one consistent view of the caseload.
+        request: round one, whose elements the reveals must open.
+        asked: round two.
+        tier: what round one's decision permits; "" where it did not permit: then nothing is redeemed.
+        now: aware UTC time.
+        random: for the decoys that fill up to four checks.
+    """
+    real = asked.reveals if tier else ()
+    decoys = tuple(_decoy(slot, random) for slot in range(MAX_REVEALS - len(real)))
+    found: dict[int, list[tuple[str, Strength]]] = defaultdict(list)
+    for reveal in (*real, *decoys):
+        holders = find_tag(connection, request.collection, request.epoch, reveal.tag)
+        key = _key_of(holders)
+        # The tag alone proves nothing: it may be kept from another question. The slot's element, made with a
+        # blind that only this question's maker knows, proves that this key was asked here and now.
+        if voprf.opens(key.data, reveal.blind, request.elements[reveal.slot]):
+            for record, _ in holders:
+                found[record.group_id].append((key.rule, key.strength))
+    verdict = judge(found, names_asked=asked.names_asked)
+    is_match = verdict.kind is VerdictKind.MATCH
+    group = next(iter(verdict.groups), _NO_GROUP) if is_match else _NO_GROUP
+    records = records_of_group(connection, group)
+    answer = compose(verdict, records, source_states(connection), tier, now)
+    return Redeemed(answer, tuple(sorted(found)), verdict.reason)
+
+
+def _decoy(slot: int, random: RandomBytes) -> Reveal:
+    """A reveal that opens nothing and costs what a real one costs."""
+    return Reveal(slot, random(32), voprf.scalar_from_uniform(random(64)))
+
+
+def _key_of(holders: Sequence[tuple[CaseRecord, int]]) -> MatchKey:
+    """The match key behind a tag; a stand-in child's where nobody holds it, derived at the same cost.
+
+    Records that share a tag share the key: the tag is a function of it that nobody can steer.
+    """
+    if holders:
+        record, ordinal = holders[0]
+        return record_keys(record.person, with_postcode=record.with_postcode)[ordinal]
+    return record_keys(_stand_in())[0]
+
+
+def _stand_in() -> Person:
+    return Person.of(given="Stand", family="In", dob="2015-06-15", postcode="ZZ1 1ZZ")
