@@ -69,8 +69,8 @@ class OprfKeyEntry:
         object.__setattr__(self, "valid_from_utc", as_instant(self.valid_from_utc, "valid_from_utc"))
         object.__setattr__(self, "valid_until_utc", as_instant(self.valid_until_utc, "valid_until_utc"))
         as_text(self.collection, "collection", COLLECTION)
-        if not 0 <= self.epoch <= MAX_EPOCH:
-            raise DocumentInvalid("epoch", f"expected a whole number from 0 to {MAX_EPOCH}")
+        if not 1 <= self.epoch <= MAX_EPOCH:
+            raise DocumentInvalid("epoch", f"expected a whole number from 1 to {MAX_EPOCH}")
         if len(self.public) != OPRF_PUBLIC_BYTES or not any(self.public):
             raise DocumentInvalid("public", f"expected {OPRF_PUBLIC_BYTES} bytes, not all zero")
         if self.valid_from_utc >= self.valid_until_utc:
@@ -91,7 +91,7 @@ class OprfKeyEntry:
         """Read one entry."""
         found = cls(
             collection=fields.text("collection", COLLECTION),
-            epoch=fields.integer("epoch", 0, MAX_EPOCH),
+            epoch=fields.integer("epoch", 1, MAX_EPOCH),
             public=fields.octets("public", OPRF_PUBLIC_BYTES),
             valid_from_utc=fields.instant("valid_from_utc"),
             valid_until_utc=fields.instant("valid_until_utc"),
