@@ -165,7 +165,7 @@ def test_every_question_gets_an_outcome_that_names_its_clause(
         assert "LOG" in outcome.obligations
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(likely, agreements, policies, policies)
 def test_local_policy_only_ever_tightens(
     question: QuestionFacts, agreement: Agreement, local: LocalPolicy, more: LocalPolicy
@@ -177,7 +177,7 @@ def test_local_policy_only_ever_tightens(
         assert set(before.obligations) <= set(after.obligations)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(likely, agreements)
 def test_the_order_of_the_rules_changes_nothing_that_is_let_out(
     question: QuestionFacts, agreement: Agreement
@@ -190,7 +190,7 @@ def test_the_order_of_the_rules_changes_nothing_that_is_let_out(
         assert one.obligations == other.obligations
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(likely, agreements)
 def test_nothing_is_let_out_that_no_rule_or_purpose_allows(
     question: QuestionFacts, agreement: Agreement
