@@ -24,8 +24,6 @@ from elsewhere.agreement.terms import (
     Validity,
 )
 from elsewhere.agreement.vocabulary import Tier, vocabulary
-from elsewhere.errors import DocumentInvalid
-from elsewhere.fields import Fields
 
 NOW = datetime(2026, 10, 15, 12, tzinfo=UTC)
 VALIDITY = Validity(NOW - timedelta(days=90), NOW + timedelta(days=90), NOW + timedelta(days=60))
@@ -363,27 +361,6 @@ def test_local_policy_can_cap_and_hold_for_a_person() -> None:
         LocalPolicy(review_agencies=frozenset({"social-care"})),
     ):
         assert isinstance(decide(S47, START, policy, NOW), Review)
-
-
-def test_local_policy_reads_from_settings_and_refuses_what_it_does_not_know() -> None:
-    table = {"denied_purposes": ["EARLY_HELP"], "tier_cap": "R2", "review_everything": True}
-    policy = LocalPolicy.from_fields(Fields(table))
-
-    assert policy == LocalPolicy(
-        denied_purposes=frozenset({"EARLY_HELP"}), tier_cap=Tier.R2, review_everything=True
-    )
-    assert policy.digest != OPEN.digest
-    assert LocalPolicy.from_fields(Fields({})) == OPEN
-    for wrong in (
-        {"denied_purposes": ["CURIOSITY"]},
-        {"tier_cap": "R4"},
-        {"deny": True},
-        {"denied_agencies": ["?"]},
-    ):
-        with pytest.raises(DocumentInvalid):
-            LocalPolicy.from_fields(Fields(wrong))
-    with pytest.raises(DocumentInvalid):
-        LocalPolicy(tier_cap=Tier.R4)
 
 
 def test_a_collection_that_is_opened_may_be_asked() -> None:
