@@ -1,0 +1,238 @@
+"""Ask one's own agency's node: `with Desk("/var/lib/elsewhere/police") as desk: desk.ask(...)`.
+
+Sees:     the child asked about and the answers, on the way between a practitioner's system and its node.
+Promises: one question, one call; nothing is retried. What has been answered is never lost with the rest.
+Refuses:  a socket of another user, a desk without TLS on another machine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Unpack, cast
+
+import grpc
+
+from elsewhere.asking import Ask, DeskStatus, Event
+from elsewhere.errors import ElsewhereError
+from elsewhere.person.identity import Person
+from elsewhere.sdk.lookup import Gathering, Lookup
+from elsewhere.sdk.question import Question, make_ask
+from elsewhere.sdk.target import OPTIONS, ClientCertificate, Target
+from elsewhere.wire.convert.desk import ask_to_wire, event_from_wire, status_from_wire
+from elsewhere.wire.desk_status import from_desk_status
+from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
+
+if TYPE_CHECKING:
+    from elsewhere.wire.v1.desk_pb2_grpc import DeskServiceAsyncStub
+
+TIMEOUT_S: Final = 60.0  # the node's own deadline ends a lookup long before
+STATUS_TIMEOUT_S: Final = 10.0
+
+
+class Desk:
+    """A connection to one's own agency's node; threads may share it.
+
+    Example:
+        >>> with Desk("/var/lib/elsewhere/police") as desk:
+        ...     found = desk.ask(
+        ...         given="Ann", family="Lee", dob="2015-03-02", postcode="AB1 2CD",
+        ...         purpose="S47_ENQUIRY", urgency="RED", case="C-1", asker="jsmith",
+        ...     )
+        >>> for answer in found.hits:
+        ...     print(answer.custodian_name, answer.contact.in_hours, answer.call_reference)
+        >>> print(found.summary)
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        credentials: ClientCertificate | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """Prepare a connection; nothing is sent yet.
+
+        Args:
+            target: a node's folder, its socket, or host:port.
+            credentials: with host:port, the certificate that this client shows.
+            timeout_s: after which a question without an end is given up.
+
+        Raises:
+            DeskUnreachable: no such folder, or host:port without credentials.
+        """
+        self._target = Target(target, credentials)
+        self._timeout_s = timeout_s
+        if credentials is None:
+            self._channel = grpc.insecure_channel(self._target.name, OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(self._target.name, credentials.to_grpc(), OPTIONS)
+        self._stub = desk_pb2_grpc.DeskServiceStub(self._channel)
+
+    def ask(self, person: Person | None = None, **question: Unpack[Question]) -> Lookup:
+        """Ask about one child and wait for the end.
+
+        Args:
+            person: the child; or give its fields as keywords (given, family, dob, postcode, nhs_number ...).
+            question: `purpose` and `urgency` always; `case`, `basis`, `role`, `asker`, `only` as needed.
+
+        Returns:
+            Every agency's answer, or the reason why there is none.
+
+        Raises:
+            DeskUnreachable: no node answers. Nobody was asked.
+            DeskInterrupted: the node stopped midway; `.answers` holds what came.
+            AskInvalid, PersonMalformed, UnknownWord: correct the question. Nobody was asked.
+            NotActive, NotAdmitted, RosterExpired, GatewayUnreachable: the node cannot ask now.
+            DeskRefused: the node refused for another reason; `.code` names it.
+        """
+        gathering = Gathering()
+        for _ in self._events(make_ask(person, question), gathering):
+            pass
+        return gathering.finish()
+
+    def stream(self, person: Person | None = None, **question: Unpack[Question]) -> Iterator[Event]:
+        """Ask, as `ask` does, and give each event as it comes: Started, answers, Done.
+
+        Leaving the loop early cancels the call; what the node has already asked stays asked and logged.
+        """
+        return self.events(make_ask(person, question))
+
+    def events(self, ask: Ask) -> Iterator[Event]:
+        """Put a question that is already made, as `stream` does."""
+        gathering = Gathering()
+        yield from self._events(ask, gathering)
+        gathering.finish()
+
+    def status(self) -> DeskStatus:
+        """Say whether a lookup could succeed now, at once.
+
+        Raises:
+            DeskUnreachable: no node answers.
+        """
+        self._target.check_reachable()
+        try:
+            found = self._stub.Status(desk_pb2.StatusRequest(), timeout=STATUS_TIMEOUT_S)
+        except grpc.RpcError as err:
+            raise _failure(err) from None
+        return status_from_wire(found)
+
+    def close(self) -> None:
+        """Give up the connection."""
+        self._channel.close()
+        self._target.close()
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _events(self, ask: Ask, gathering: Gathering) -> Iterator[Event]:
+        """Each event once the gathering has taken it."""
+        self._target.check_reachable()
+        call = self._stub.Ask(ask_to_wire(ask), timeout=self._timeout_s)
+        try:
+            for message in call:
+                event = event_from_wire(message)
+                if event is not None:
+                    gathering.take(event)
+                    yield event
+        except grpc.RpcError as err:
+            raise gathering.interrupted(_failure(err)) from None
+        finally:
+            call.cancel()  # type: ignore[no-untyped-call]
+
+
+class AsyncDesk:
+    """`Desk` for asyncio; make and use it within one event loop.
+
+    Example:
+        >>> async with AsyncDesk("/var/lib/elsewhere/police") as desk:
+        ...     async for event in desk.stream(person, purpose="S47_ENQUIRY", urgency="RED"):
+        ...         print(event)
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        credentials: ClientCertificate | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """Prepare a connection as `Desk` does."""
+        self._target = Target(target, credentials)
+        self._timeout_s = timeout_s
+        if credentials is None:
+            self._channel = grpc.aio.insecure_channel(self._target.name, OPTIONS)
+        else:
+            self._channel = grpc.aio.secure_channel(self._target.name, credentials.to_grpc(), OPTIONS)
+        self._stub: DeskServiceAsyncStub = desk_pb2_grpc.DeskServiceStub(self._channel)
+
+    async def ask(self, person: Person | None = None, **question: Unpack[Question]) -> Lookup:
+        """Ask about one child and wait for the end; as `Desk.ask`."""
+        gathering = Gathering()
+        async for _ in self._events(make_ask(person, question), gathering):
+            pass
+        return gathering.finish()
+
+    def stream(self, person: Person | None = None, **question: Unpack[Question]) -> AsyncIterator[Event]:
+        """Ask about one child and give each event as it comes; as `Desk.stream`."""
+        return self.events(make_ask(person, question))
+
+    async def events(self, ask: Ask) -> AsyncIterator[Event]:
+        """Put a question that is already made; as `Desk.events`."""
+        gathering = Gathering()
+        async with aclosing(self._events(ask, gathering)) as events:
+            async for event in events:
+                yield event
+        gathering.finish()
+
+    async def status(self) -> DeskStatus:
+        """Say whether a lookup could succeed now; as `Desk.status`."""
+        self._target.check_reachable()
+        try:
+            found = await self._stub.Status(desk_pb2.StatusRequest(), timeout=STATUS_TIMEOUT_S)
+        except grpc.RpcError as err:
+            raise _failure(err) from None
+        return status_from_wire(found)
+
+    async def close(self) -> None:
+        """Give up the connection."""
+        await self._channel.close(None)
+        self._target.close()
+
+    async def __aenter__(self) -> AsyncDesk:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _events(self, ask: Ask, gathering: Gathering) -> AsyncGenerator[Event, None]:
+        """Each event once the gathering has taken it."""
+        self._target.check_reachable()
+        call = self._stub.Ask(ask_to_wire(ask), timeout=self._timeout_s)
+        try:
+            async for message in call:
+                event = event_from_wire(message)
+                if event is not None:
+                    gathering.take(event)
+                    yield event
+        except grpc.RpcError as err:
+            raise gathering.interrupted(_failure(err)) from None
+        finally:
+            call.cancel()
+
+
+def _failure(error: grpc.RpcError) -> ElsewhereError:
+    """What a failed call means to the asker; gRPC's own text, which names addresses, is left out."""
+    status = error.code() if callable(getattr(error, "code", None)) else grpc.StatusCode.UNKNOWN
+    details = error.details() if callable(getattr(error, "details", None)) else None
+    trailers = error.trailing_metadata() if callable(getattr(error, "trailing_metadata", None)) else None
+    return from_desk_status(status, details, cast("Iterable[tuple[str, str | bytes]] | None", trailers))
