@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from node.store.schema import metadata
 
-STAGING, DONE = "STAGING", "DONE"
+STAGING, DONE, ABANDONED = "STAGING", "DONE", "ABANDONED"
 # SQLite's rowid is an INTEGER and nothing else; other engines need the wider type by its own name.
 ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 
@@ -38,7 +38,7 @@ load = Table(
     metadata,
     Column("id", ROW_ID, primary_key=True, autoincrement=True),
     Column("source", String(64), nullable=False),
-    Column("state", String(8), nullable=False),
+    Column("state", String(16), nullable=False),
     Column("started_utc", BigInteger, nullable=False),  # seconds since 1970
     Column("finished_utc", BigInteger),  # seconds since 1970; absent while STAGING
     sqlite_autoincrement=True,  # an id is never given twice, or rows of a dead load could come alive
@@ -66,13 +66,12 @@ record = Table(
     Column("load_id", ForeignKey("load.id"), nullable=False),  # the load that wrote this row
     Column("source", String(64), nullable=False),
     Column("person_ref", String(200), nullable=False),  # the source's own id for the person
-    Column("digest", LargeBinary(32), nullable=False),  # SHA-256 of everything the row says
+    Column("digest", LargeBinary(32), nullable=False),  # SHA-256 of all that is stored of the row
     Column("person", LargeBinary, nullable=False),  # canonical JSON of elsewhere.person
     Column("service", String(200), nullable=False),
     Column("status", String(8), nullable=False),  # CURRENT or PAST
     Column("last_contact", Date),
     Column("flags", Text, nullable=False),  # JSON list of [code, start, end]
-    Column("shield", String(16), nullable=False),  # the record's own: NONE, SHIELD_LOCATION, SHIELD_IDENTITY
     Column("in_hours", String(200), nullable=False),
     Column("out_of_hours", String(200), nullable=False),
     Column("tagged_as", String(16)),  # the shield its tags were made under; absent: no tags yet
@@ -86,20 +85,20 @@ member = Table(
     "member",
     metadata,
     Column("load_id", ForeignKey("load.id"), primary_key=True),
-    Column("record_id", ForeignKey("record.id"), primary_key=True),
+    # No foreign key: deleting a record would search every load's members for it.
+    Column("record_id", ROW_ID, primary_key=True, autoincrement=False),
     Column("group_id", ROW_ID, nullable=False),  # one child: the smallest record id among its records
     Column("shield", String(16), nullable=False),  # the strictest of the group
     Index("member_group", "load_id", "group_id"),
     sqlite_with_rowid=False,
 )
 
-# Shields outlast reloads: a row that stops mentioning one does not lift it. The newest visible row holds.
+# The persons under a shield. It outlasts reloads: a row that stops mentioning it does not lift it.
 standing_shield = Table(
     "standing_shield",
     metadata,
     Column("source", String(64), primary_key=True),
     Column("person_ref", String(200), primary_key=True),
-    Column("load_id", ForeignKey("load.id"), primary_key=True),
     Column("shield", String(16), nullable=False),
     sqlite_with_rowid=False,
 )

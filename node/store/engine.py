@@ -182,6 +182,7 @@ def _prepare_connection(raw: sqlite3.Connection, _record: Any) -> None:
         "synchronous = FULL",
         "foreign_keys = ON",
         "cache_size = -65536",  # KiB
+        "secure_delete = FAST",  # what is deleted is overwritten where that costs no further write
         "temp_store = MEMORY",  # nothing of a record in a file elsewhere
     ):
         raw.execute(f"PRAGMA {pragma}").close()

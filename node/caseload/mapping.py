@@ -1,0 +1,236 @@
+"""How to read one agency's export: which column holds what, in which form. A TOML file, checked as a whole.
+
+Refuses:  unknown keys, naming them; a shield or flag code that does not exist; dates without a format.
+Source:   docs/caseload.md, "The mapping file".
+"""
+
+from __future__ import annotations
+
+import codecs
+import datetime
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from elsewhere.errors import MappingInvalid
+
+FLAG_CODES = ("CP_PLAN", "LAC", "UNBORN_PLAN")
+MAX_MAPPING_BYTES = 256 * 1024
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class Cells(_Section):
+    """Where one value, or several of a kind, come from: columns, or a text that is the same for every row."""
+
+    columns: list[str] = Field(default_factory=list, max_length=16)
+    separator: str = Field(default="", max_length=8)  # splits one cell into several values
+    text: str = Field(default="", max_length=200)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Cells:
+        if bool(self.columns) == bool(self.text):
+            raise ValueError("expected either columns or text")
+        return self
+
+
+def _to_cells(value: object) -> object:
+    """Let a column name, or a list of them, stand for the table."""
+    if isinstance(value, str):
+        return {"columns": [value]}
+    return {"columns": value} if isinstance(value, list) else value
+
+
+Columns = Annotated[Cells, BeforeValidator(_to_cells)]
+
+
+class SourceForm(_Section):
+    """The file: its name in the store, its form, and how fresh it is expected to be."""
+
+    name: str = Field(pattern="^[a-z][a-z0-9-]{0,63}$")
+    max_age_days: int = Field(ge=1, le=366)
+    format: Literal["csv"] = "csv"
+    encoding: str = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', max_length=1)  # "": nothing is quoted
+    date_formats: list[str] = Field(min_length=1, max_length=8)
+    empty: list[str] = Field(default_factory=list)  # texts that mean an empty cell, such as "NULL"
+    repeated_ids: Literal["group", "refuse"] = "group"
+    max_refused_percent: int = Field(default=5, ge=0, le=50)
+
+    @model_validator(mode="after")
+    def _readable(self) -> SourceForm:
+        _check_encoding(self.encoding)
+        for form in self.date_formats:
+            _check_date_format(form)
+        if self.delimiter in ("\n", "\r", "\0", self.quote):
+            raise ValueError("expected a delimiter that is no line end and not the quote")
+        return self
+
+
+class PersonColumns(_Section):
+    """The child."""
+
+    id: Columns
+    given: Columns | None = None
+    family: Columns | None = None
+    birth_date: Columns | None = None
+    birth_date_accuracy: Columns | None = None
+    postcode: Columns | None = None
+    past_postcodes: Columns | None = None
+    nhs_number: Columns | None = None
+    upn: Columns | None = None
+    aliases: Columns | None = None
+
+
+class UnbornColumns(_Section):
+    """The mother of an expected child, and when it is due."""
+
+    mother_given: Columns | None = None
+    mother_family: Columns | None = None
+    mother_birth_date: Columns | None = None
+    mother_nhs_number: Columns | None = None
+    due_date: Columns | None = None
+
+
+class Status(_Section):
+    """Whether the agency works with the child now."""
+
+    column: str = ""
+    values: dict[str, Literal["CURRENT", "PAST"]] = Field(default_factory=dict)
+    blank: Literal["CURRENT", "PAST", ""] = ""  # what an empty cell means; "": such a row is refused
+    always: Literal["CURRENT", "PAST", ""] = ""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Status:
+        if bool(self.column) == bool(self.always) or bool(self.column) != bool(self.values):
+            raise ValueError("expected either always, or column with values")
+        return self
+
+
+class RecordColumns(_Section):
+    """The agency's own involvement: what may be answered, tier by tier."""
+
+    status: Status
+    service: Columns | None = None
+    last_contact: Columns | None = None
+    in_hours: Columns | None = None
+    out_of_hours: Columns | None = None
+
+
+class Shield(_Section):
+    """Who must not be found, or only through the duty desk. NONE states that no shield holds (any more)."""
+
+    column: str
+    values: dict[str, Literal["NONE", "SHIELD_LOCATION", "SHIELD_IDENTITY"]] = Field(min_length=1)
+
+
+class FlagColumns(_Section):
+    """One coded flag: set by a value, or by a start date alone."""
+
+    code: Literal["CP_PLAN", "LAC", "UNBORN_PLAN"]
+    column: str = ""
+    values: dict[str, bool] = Field(default_factory=dict)
+    start: str = ""
+    end: str = ""
+
+    @model_validator(mode="after")
+    def _told_by_something(self) -> FlagColumns:
+        if not (self.column or self.start) or bool(self.column) != bool(self.values):
+            raise ValueError("expected column with values, or start")
+        return self
+
+
+class SourceMapping(_Section):
+    """A whole mapping file."""
+
+    source: SourceForm
+    person: PersonColumns
+    unborn: UnbornColumns = UnbornColumns()
+    record: RecordColumns
+    shield: Shield | None = None
+    flags: list[FlagColumns] = Field(default_factory=list, max_length=len(FLAG_CODES))
+
+    @model_validator(mode="after")
+    def _flags_once(self) -> SourceMapping:
+        if len({flag.code for flag in self.flags}) != len(self.flags):
+            raise ValueError("expected each flag code once")
+        return self
+
+    def columns(self) -> tuple[str, ...]:
+        """List every column the mapping reads, without repeats."""
+        found: dict[str, None] = {}
+        for section in (self.person, self.unborn, self.record):
+            for _, value in section:
+                if isinstance(value, Cells):
+                    found.update(dict.fromkeys(value.columns))
+        found[self.record.status.column] = None
+        if self.shield is not None:
+            found[self.shield.column] = None
+        for flag in self.flags:
+            found.update(dict.fromkeys((flag.column, flag.start, flag.end)))
+        return tuple(name for name in found if name)
+
+
+def read_mapping(path: Path) -> SourceMapping:
+    """Read a mapping file.
+
+    Raises:
+        MappingInvalid: not there, no TOML, or a key that is unknown, missing or impossible; `.key` names it.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_MAPPING_BYTES + 1)
+        if len(data) > MAX_MAPPING_BYTES:
+            raise MappingInvalid("file", f"expected at most {MAX_MAPPING_BYTES} bytes")
+        return parse_mapping(tomllib.loads(data.decode("utf-8")))
+    except tomllib.TOMLDecodeError as err:
+        raise MappingInvalid("file", f"expected TOML: {err}") from None
+    except UnicodeDecodeError:
+        raise MappingInvalid("file", "expected UTF-8") from None
+    except OSError as err:
+        raise MappingInvalid("file", f"expected a readable file: {err.strerror}") from None
+
+
+def parse_mapping(document: Mapping[str, Any]) -> SourceMapping:
+    """Check a mapping already parsed from TOML; raises MappingInvalid naming the first wrong key."""
+    try:
+        return SourceMapping.model_validate(document)
+    except ValidationError as err:
+        first = err.errors(include_input=False, include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "file"
+        reason = (
+            "expected no such key; check its spelling" if first["type"] == "extra_forbidden" else first["msg"]
+        )
+        raise MappingInvalid(key, reason.removeprefix("Value error, ")) from None
+
+
+def _check_encoding(name: str) -> None:
+    """Accept text encodings that state every character; others turn bytes into bytes."""
+    try:
+        is_text = codecs.lookup(name)._is_text_encoding
+    except LookupError:
+        is_text = False
+    if not is_text or name.lower().replace("-", "_") in (
+        "idna",
+        "punycode",
+        "unicode_escape",
+        "raw_unicode_escape",
+    ):
+        raise ValueError("expected a text encoding for encoding, such as utf-8, cp1252 or utf-16")
+
+
+def _check_date_format(form: str) -> None:
+    """Accept formats that give day, month and a year of four digits: 01/02/13 has too many meanings."""
+    probe = datetime.date(1987, 10, 23)
+    try:
+        found = datetime.datetime.strptime(probe.strftime(form), form).date()
+    except ValueError:
+        found = None
+    if found != probe or "%y" in form:
+        raise ValueError("expected date formats with day, month and four-digit year, such as %d/%m/%Y")

@@ -1,0 +1,115 @@
+"""Good rows out of a file, with everything else counted: the part that a load and its dry run share.
+
+Sees:     every row of an export; keeps of each only short hashes, to see repeats.
+Refuses:  a file of which so much is refused that its mapping cannot be the right one.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elsewhere.errors import LoadRefused, SourceUnreadable
+from node.caseload.mapping import SourceMapping
+from node.caseload.report import Progress, Tally
+from node.caseload.rows import CaseRow, RowError, RowReader
+from node.caseload.shields import NONE, strictest
+from node.caseload.sources import CsvSource
+
+ALWAYS_TOLERATED = 3  # refused rows, if there are more good ones
+_TOLD_EVERY = 500
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a pass over a file leaves behind, beside its rows."""
+
+    tally: Tally
+    stated: dict[str, str] = field(default_factory=dict, repr=False)  # person id -> shield its rows state
+    withheld: set[str] = field(
+        default_factory=set, repr=False
+    )  # persons with a refused row that has a shield
+    digest: bytes = b""
+
+
+def read_rows(
+    path: Path, mapping: SourceMapping, reading: Reading, today: datetime.date, progress: Progress
+) -> Iterator[CaseRow]:
+    """Yield each good row once; count the others in `reading`, which is complete when this ends.
+
+    Raises:
+        SourceUnreadable, SourceEmpty, ColumnMissing: the file is not what its mapping says.
+        LoadRefused: too many rows were refused.
+    """
+    tally, seen = reading.tally, _Seen()
+    try:
+        file = path.open("rb")
+    except OSError as err:
+        raise SourceUnreadable(f"expected a readable file: {err.strerror}") from None
+    with file:
+        size = path.stat().st_size
+        source = CsvSource(file, mapping.source)
+        source.check_columns(mapping.columns())
+        reader = RowReader(mapping, source.header, today)
+        for number, fields in source.rows():
+            tally.read += 1
+            if tally.read % _TOLD_EVERY == 0:
+                progress("read", source.bytes_read, size)
+            try:
+                row = reader.read(fields)
+                is_new = seen.add(row, refuse=mapping.source.repeated_ids == "refuse", tally=tally)
+            except RowError as refusal:
+                tally.refuse(number, refusal.code)
+                if refusal.is_shielded and refusal.person_ref:
+                    reading.withheld.add(refusal.person_ref)
+                continue
+            if row.shield is not None:
+                reading.stated[row.person_ref] = strictest(
+                    (row.shield, reading.stated.get(row.person_ref, NONE))
+                )
+            if is_new:
+                tally.good += 1
+                tally.notes.update(row.notes)
+                yield row
+        progress("read", size, size)
+        reading.digest = source.digest
+    _check_refused(tally, mapping.source.max_refused_percent)
+
+
+class _Seen:
+    """Which persons and rows came before, by 64 bits of their hashes."""
+
+    def __init__(self) -> None:
+        self._refs: set[int] = set()
+        self._rows: set[int] = set()
+
+    def add(self, row: CaseRow, *, refuse: bool, tally: Tally) -> bool:
+        """Tell whether a row is new; the same person again is noted, or refused if the mapping says so."""
+        ref = int.from_bytes(hashlib.blake2b(row.person_ref.encode(), digest_size=8).digest())
+        whole = int.from_bytes(row.digest[:8])
+        if ref in self._refs:
+            if refuse:
+                error = RowError("person.id_repeated")
+                error.person_ref, error.is_shielded = row.person_ref, row.shield not in (None, NONE)
+                raise error
+            if whole in self._rows:
+                tally.notes["row.repeated"] += 1
+                return False
+            tally.notes["person.id_repeated"] += 1
+        self._refs.add(ref)
+        self._rows.add(whole)
+        return True
+
+
+def _check_refused(tally: Tally, percent: int) -> None:
+    """Refuse a file whose rows do not fit its mapping, before anything of it counts."""
+    refused = tally.refused.total()
+    if tally.good == 0 or refused >= tally.good:
+        raise LoadRefused(f"expected more good rows than refused ones; {tally.read} came, {refused} refused")
+    if refused > ALWAYS_TOLERATED and refused * 100 > percent * tally.read:
+        raise LoadRefused(
+            f"expected at most {percent} % of the rows to be refused; {refused} of {tally.read} were"
+        )

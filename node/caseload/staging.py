@@ -1,0 +1,249 @@
+"""Writes what a load is to make visible, in small transactions that nobody reads until the switch.
+
+Sees:     persons in the clear, on their way into the store.
+Promises: every row written here carries the load's id; no transaction is longer than a batch, so that a
+          running node's log is never kept waiting; the switch to the new load is one transaction.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Column, Connection, Select, bindparam, delete, insert, literal, select, update
+
+from node.caseload.index import current_load
+from node.caseload.rows import CaseRow
+from node.caseload.shields import NONE
+from node.store.caseload import DONE, STAGING, load, member, record, source, standing_shield, tag_set
+from node.store.engine import Store
+
+BATCH = 1000
+Item = TypeVar("Item")
+ShieldsByPerson = Mapping[tuple[str, str], str]  # (source, person id there) -> shield; NONE is left out
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One record that is to be in force, as grouping and tagging need it."""
+
+    id: int
+    source: str
+    person_ref: str = field(repr=False)
+    person: bytes = field(repr=False)
+    shield: str  # of its child, once grouped
+    tagged_as: str | None
+    tagged_for: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """What is kept of a source beside its records; times in seconds since 1970 UTC."""
+
+    format: str
+    digest: bytes
+    read_utc: int
+    loaded_utc: int
+    max_age_days: int
+    rows: int
+    refused: int
+
+
+class Staging:
+    """One load being prepared beside the one in force."""
+
+    def __init__(self, store: Store, source_name: str, now: datetime.datetime) -> None:
+        """Register the load, so that it has an id that no other load ever has."""
+        self._store, self._source = store, source_name
+        with store.write() as conn:
+            self.before = current_load(conn)
+            started = int(now.timestamp())
+            row = insert(load).values(source=source_name, state=STAGING, started_utc=started)
+            self.id = int(conn.execute(row.returning(load.c.id)).scalar_one())
+
+    def tag_set_ids(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+        """Give the number of each (collection, epoch), new ones too."""
+        names = list(wanted)
+        with self._store.write() as conn:
+            held = {(row.collection, row.epoch): row.id for row in conn.execute(select(tag_set))}
+            for collection, epoch in names:
+                if (collection, epoch) not in held:
+                    row = insert(tag_set).values(collection=collection, epoch=epoch)
+                    held[collection, epoch] = int(conn.execute(row.returning(tag_set.c.id)).scalar_one())
+        return {name: held[name] for name in names}
+
+    def held_rows(self) -> int:
+        """Count the records of this source in force until now."""
+        with self._store.read() as conn:
+            return len(conn.execute(self._in_force(record.c.id)).all())
+
+    def add(self, rows: Sequence[CaseRow]) -> int:
+        """Put rows in force with the coming load: as new records, or as they are held already.
+
+        Returns: how many were held already, word for word.
+        """
+        by_digest = {row.digest: row for row in rows}
+        query = self._in_force(record.c.id, record.c.digest).where(record.c.digest.in_(by_digest))
+        with self._store.write() as conn:
+            held = {row.digest: row.id for row in conn.execute(query)}
+            fresh = [self._values(row, digest) for digest, row in by_digest.items() if digest not in held]
+            ids = list(held.values())
+            if fresh:
+                ids += conn.execute(insert(record).returning(record.c.id), fresh).scalars()
+            conn.execute(
+                insert(member),
+                [{"load_id": self.id, "record_id": n, "group_id": n, "shield": NONE} for n in ids],
+            )
+        return len(held)
+
+    def removed_persons(self) -> int:
+        """Count the persons of this source that were in force and will not be."""
+        coming = (
+            select(record.c.person_ref)
+            .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == self.id))
+            .where(record.c.source == self._source)
+        )
+        with self._store.read() as conn:
+            return len(conn.execute(self._in_force(record.c.person_ref).except_(coming)).all())
+
+    def carry_others(self) -> None:
+        """Keep the records of all other sources in force."""
+        others = (
+            select(literal(self.id), member.c.record_id, member.c.record_id, literal(NONE))
+            .join(record, record.c.id == member.c.record_id)
+            .where(member.c.load_id == self.before, record.c.source != self._source)
+        )
+        names = ["load_id", "record_id", "group_id", "shield"]
+        with self._store.write() as conn:
+            conn.execute(insert(member).from_select(names, others))
+
+    def withhold(self, person_refs: Iterable[str]) -> int:
+        """Take all rows of some persons of this source out again; returns how many rows that were."""
+        wanted, gone = frozenset(person_refs), 0
+        if not wanted:
+            return 0
+        for batch in self.candidates():
+            ids = [item.id for item in batch if item.source == self._source and item.person_ref in wanted]
+            if ids:
+                with self._store.write() as conn:
+                    theirs = (member.c.load_id == self.id) & member.c.record_id.in_(ids)
+                    gone += conn.execute(delete(member).where(theirs)).rowcount
+        return gone
+
+    def candidates(self) -> Iterator[list[Candidate]]:
+        """Yield the records to be in force by id, a batch at a time; changes in between are welcome."""
+        columns = (record.c.source, record.c.person_ref, record.c.person, member.c.shield)
+        query = (
+            select(record.c.id, *columns, record.c.tagged_as, record.c.tagged_for)
+            .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == self.id))
+            .order_by(record.c.id)
+            .limit(BATCH)
+        )
+        last = 0
+        while True:
+            with self._store.read() as conn:
+                batch = [Candidate(*row) for row in conn.execute(query.where(record.c.id > last))]
+            if not batch:
+                return
+            yield batch
+            last = batch[-1].id
+
+    def set_groups(self, groups: Iterable[tuple[Sequence[int], str]]) -> None:
+        """Write the groups that have several records or a shield; all others are right from the start."""
+        rows = (
+            {"of": record_id, "group_id": min(ids), "shield": shield}
+            for ids, shield in groups
+            if len(ids) > 1 or shield != NONE
+            for record_id in ids
+        )
+        mine = (member.c.load_id == self.id) & (member.c.record_id == bindparam("of"))
+        for batch in batches(rows, BATCH):
+            with self._store.write() as conn:
+                conn.execute(update(member).where(mine), batch)
+
+    def clone(self, record_id: int) -> int:
+        """Put a copy in the place of a record whose tags no longer fit; it holds until the switch."""
+        skipped = ("id", "load_id", "tagged_as", "tagged_for")
+        copied = [column for column in record.c if column.name not in skipped]
+        kept = select(literal(self.id), *copied).where(record.c.id == record_id)
+        copy = insert(record).from_select(["load_id", *(column.name for column in copied)], kept)
+        with self._store.write() as conn:
+            new_id = int(conn.execute(copy.returning(record.c.id)).scalar_one())
+            here = (member.c.load_id == self.id) & (member.c.record_id == record_id)
+            conn.execute(update(member).where(here).values(record_id=new_id))
+        return new_id
+
+    def mark_tagged(self, tagged_for: str) -> None:
+        """Note on this load's new records what their tags were made under."""
+        change = update(record).where(record.c.id == bindparam("of"))
+        for batch in self.candidates():
+            rows = [
+                {"of": item.id, "tagged_as": item.shield, "tagged_for": tagged_for}
+                for item in batch
+                if item.tagged_as is None
+            ]
+            if rows:
+                with self._store.write() as conn:
+                    conn.execute(change, rows)
+
+    def standing_shields(self) -> dict[tuple[str, str], str]:
+        """Give the shields in force, of every source."""
+        with self._store.read() as conn:
+            return _read_shields(conn)
+
+    def switch(self, shields: ShieldsByPerson, facts: SourceFacts) -> None:
+        """Bring the load into force, all of it at once.
+
+        Args:
+            shields: those that hold from now on, of every source.
+        """
+        rows = [{"source": s, "person_ref": p, "shield": shield} for (s, p), shield in shields.items()]
+        values = {name: getattr(facts, name) for name in facts.__slots__}
+        with self._store.write() as conn:
+            if shields != _read_shields(conn):
+                conn.execute(delete(standing_shield))
+                if rows:
+                    conn.execute(insert(standing_shield), rows)
+            conn.execute(delete(source).where(source.c.name == self._source))
+            conn.execute(insert(source).values(name=self._source, load_id=self.id, **values))
+            done = update(load).where(load.c.id == self.id)
+            conn.execute(done.values(state=DONE, finished_utc=facts.loaded_utc))
+
+    def _in_force(self, *columns: Column[Any]) -> Select[Any]:
+        """Select from the records of this source that are in force until now."""
+        return (
+            select(*columns)
+            .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == self.before))
+            .where(record.c.source == self._source)
+        )
+
+    def _values(self, row: CaseRow, digest: bytes) -> dict[str, object]:
+        """Lay a row out for the record table."""
+        return {
+            "load_id": self.id,
+            "source": self._source,
+            "person_ref": row.person_ref,
+            "digest": digest,
+            "person": row.person,
+            "service": row.service,
+            "status": row.status,
+            "last_contact": row.last_contact,
+            "flags": row.flags,
+            "in_hours": row.in_hours,
+            "out_of_hours": row.out_of_hours,
+        }
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Cut a stream into lists of at most `size`."""
+    rest = iter(items)
+    while batch := list(itertools.islice(rest, size)):
+        yield batch
+
+
+def _read_shields(conn: Connection) -> dict[tuple[str, str], str]:
+    """All standing shields by source and person."""
+    return {(row.source, row.person_ref): row.shield for row in conn.execute(select(standing_shield))}

@@ -1,0 +1,285 @@
+"""A first mapping for an unknown export: what the whole file allows to be said, and comments on the rest.
+
+Sees:     every value of the export. The text it returns holds column names and value codes of short lists
+          (status, shield), because the operator must map these; never names, dates, numbers or addresses.
+Promises: conservative. An encoding, delimiter or date format is given only if all of the file agrees; what
+          is guessed from a column's name carries a comment asking for a look.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elsewhere.errors import SourceEmpty, SourceUnreadable
+from node.caseload.mapping import SourceForm
+from node.caseload.sources import CsvSource
+
+_BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_DELIMITERS = (",", ";", "\t", "|")
+_DATE_FORMATS = (
+    "%Y-%m-%d",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%d.%m.%Y",
+    "%Y%m%d",
+    "%d-%b-%Y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%Y/%m/%d",
+)
+_CODES_SHOWN = 12  # a column with more different values is no list of codes
+_CODE = re.compile(r"[A-Za-z0-9 /_-]{1,24}")
+
+# Field -> words of a column name that speak for it; the first field that fits takes the column.
+_NAMES: tuple[tuple[str, str], ...] = (
+    ("unborn.due_date", r"\b(due|edd|expected)\b"),
+    ("unborn.mother_given", r"\bmother.*(given|fore|first)"),
+    ("unborn.mother_family", r"\bmother.*(family|sur|last)"),
+    ("unborn.mother_birth_date", r"\bmother.*(dob|birth)"),
+    ("unborn.mother_nhs_number", r"\bmother.*nhs"),
+    ("person.past_postcodes", r"\b(prev\w*|past|old|former)\b.*\b(post ?codes?|pcodes?)\b"),
+    ("person.birth_date_accuracy", r"\b(dob|birth).*\bacc"),
+    ("person.aliases", r"\b(alias(es)?|aka|known as|preferred|nickname)\b"),
+    ("person.birth_date", r"\b(dob|date of birth|birth ?date|born)\b"),
+    ("person.nhs_number", r"\bnhs\b"),
+    ("person.upn", r"\bupn\b|unique pupil"),
+    ("person.postcode", r"\b(post ?code|pcode|zip)\b"),
+    ("person.family", r"\b(family|sur|last) ?name\b|\blegal surname\b"),
+    ("person.given", r"\b(given|fore|first|middle) ?names?\d?\b|\bforename ?\d\b"),
+    ("shield", r"\b(shield|marker|sensitiv\w*|disclos\w*|restrict\w*|protect\w*)\b"),
+    ("record.last_contact", r"\b(last|latest)\b.*\b(contact|seen|update|visit|attend\w*)\b"),
+    ("record.status", r"\b(status|state|enrolment|active)\b"),
+    ("record.service", r"\b(service|team|unit|clinic|school|department)\b"),
+    (
+        "person.id",
+        r"\b(person|child|nominal|pupil|patient|client|case|admission|local)\b.*\b(id|ref|no|number)\b|^id$",
+    ),
+)
+_SEVERAL = ("person.given", "person.past_postcodes", "person.aliases")
+_DATES = ("person.birth_date", "record.last_contact", "unborn.due_date", "unborn.mother_birth_date")
+
+
+@dataclass(slots=True)
+class _Column:
+    """What is kept of one column: short codes, and which date formats every value fits."""
+
+    name: str
+    filled: int = 0
+    codes: Counter[str] = field(default_factory=Counter, repr=False)
+    formats: set[str] = field(default_factory=lambda: set(_DATE_FORMATS))
+
+    def add(self, text: str) -> None:
+        """Take one value into account."""
+        if not text:
+            return
+        self.filled += 1
+        if len(self.codes) <= _CODES_SHOWN:
+            self.codes[text] += 1
+        self.formats = {form for form in self.formats if _fits(text, form)}
+
+
+def suggest_mapping(path: Path) -> str:
+    """Write a mapping file for an export.
+
+    Returns: TOML with comments; lines that need a decision are commented out, so that it does not load
+        before somebody has looked where that matters.
+
+    Raises:
+        SourceEmpty: no header or no row.
+        SourceUnreadable: no encoding or delimiter fits the whole file.
+    """
+    encoding, sure = _find_encoding(path)
+    form = _form(encoding, _find_delimiter(path, encoding))
+    with path.open("rb") as file:
+        source = CsvSource(file, form)
+        columns = [_Column(name) for name in source.header]
+        ragged = 0
+        for _, fields in source.rows():
+            if len(fields) != len(columns):
+                ragged += 1
+                continue
+            for column, text in zip(columns, fields, strict=True):
+                column.add(text.strip())
+    return "\n".join(_Writer(path, form, columns).lines(is_sure=sure, ragged=ragged)) + "\n"
+
+
+def _find_encoding(path: Path) -> tuple[str, bool]:
+    """Find the encoding of the whole file; whether it is certain."""
+    with path.open("rb") as file:
+        start = file.read(4)
+        for mark, name in _BOMS:
+            if start.startswith(mark):
+                return name, True
+        file.seek(0)
+        if b"\0" in start:
+            raise SourceUnreadable("expected text; NUL bytes came and no byte order mark: export it as UTF-8")
+    for name in ("utf-8", "cp1252"):
+        try:
+            with path.open(encoding=name, newline="") as text:
+                while text.read(1 << 16):
+                    pass
+        except UnicodeDecodeError:
+            continue
+        return name, name == "utf-8"
+    raise SourceUnreadable("expected UTF-8, UTF-16 or Windows-1252; the file is none of them throughout")
+
+
+def _find_delimiter(path: Path, encoding: str) -> str:
+    """Find the delimiter that gives the header several columns, and every row as many as it has."""
+    best, best_score = "", (-1.0, 0)
+    for delimiter in _DELIMITERS:
+        with path.open("rb") as file:
+            try:
+                source = CsvSource(file, _form(encoding, delimiter))
+                rows = [len(fields) for _, fields in itertools.islice(source.rows(), 1000)]
+            except (SourceUnreadable, SourceEmpty, csv.Error):
+                continue
+            width = len(source.header)
+            score = (sum(size == width for size in rows) / len(rows), width)
+            if width > 1 and score > best_score:
+                best, best_score = delimiter, score
+    if not best:
+        with path.open("rb") as file:  # says what is wrong, if anything is beside the delimiter
+            list(CsvSource(file, _form(encoding, ",")).rows())
+        raise SourceUnreadable("expected columns apart by comma, semicolon, tab or bar; none of them fits")
+    return best
+
+
+def _form(encoding: str, delimiter: str) -> SourceForm:
+    """A form to read the file with; its name and dates do not matter yet."""
+    return SourceForm(
+        name="export", max_age_days=7, encoding=encoding, delimiter=delimiter, date_formats=["%Y-%m-%d"]
+    )
+
+
+def _fits(text: str, form: str) -> bool:
+    """Whether a text is a date of a format, with a year that a person alive may have been born in."""
+    try:
+        return 1900 <= datetime.datetime.strptime(text.split("T")[0].split(" 00:00")[0], form).year <= 2100
+    except ValueError:
+        return False
+
+
+class _Writer:
+    """Lays the suggestion out."""
+
+    def __init__(self, path: Path, form: SourceForm, columns: Sequence[_Column]) -> None:
+        self._form, self._columns = form, columns
+        self._name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "export"
+        if not self._name[0].isalpha():
+            self._name = f"source-{self._name}"
+        self._fields: dict[str, list[_Column]] = {}
+        for column in columns:
+            wanted = _field_of(column)
+            if wanted and (wanted in _SEVERAL or wanted not in self._fields):
+                self._fields.setdefault(wanted, []).append(column)
+
+    def lines(self, *, is_sure: bool, ragged: int) -> Iterable[str]:
+        """Write the file, section by section."""
+        form = self._form
+        yield "# Suggested by 'elsewhere node mapping suggest'. Look at every line before loading;"
+        yield "# docs/caseload.md describes each key. Columns are matched by their names alone."
+        if ragged:
+            yield f"# {ragged} rows have more or fewer fields than the header and would be refused."
+        yield from ("", "[source]", f"name = {_quote(self._name[:60])}")
+        yield "max_age_days = 7  # how old may an export be before answers say that it is stale?"
+        sure = "" if is_sure else "  # a guess: the file is not UTF-8; check names with accents"
+        yield f"encoding = {_quote(form.encoding)}{sure}"
+        yield f"delimiter = {_quote(form.delimiter)}"
+        yield from self._date_lines()
+        yield from ("", "[person]")
+        yield from self._section("person", ("id", "given", "family", "birth_date", "birth_date_accuracy"))
+        yield from self._section("person", ("postcode", "past_postcodes", "nhs_number", "upn", "aliases"))
+        if "unborn.due_date" in self._fields:
+            yield from ("", "[unborn]")
+            mother = ("mother_given", "mother_family", "mother_birth_date", "mother_nhs_number")
+            yield from self._section("unborn", (*mother, "due_date"))
+        yield from ("", "[record]")
+        yield from self._status_lines()
+        yield from self._section("record", ("service", "last_contact"))
+        yield '# in_hours = { text = "0000 000 000" }  # duty contact, asked for in tier R2'
+        yield '# out_of_hours = { text = "0000 000 000" }'
+        yield from self._shield_lines()
+        yield from ("", "# Flags that may be answered in tier R3: CP_PLAN, LAC, UNBORN_PLAN. One table each:")
+        yield from ("# [[flags]]", '# code = "CP_PLAN"', '# start = "column with the start date"')
+        unused = [c.name for c in self._columns if not any(c in used for used in self._fields.values())]
+        if unused:
+            yield from ("", "# Not used: " + ", ".join(map(_quote, unused)))
+
+    def _section(self, section: str, names: Sequence[str]) -> Iterable[str]:
+        for name in names:
+            found = [column.name for column in self._fields.get(f"{section}.{name}", [])]
+            if found:
+                value = _quote(found[0]) if len(found) == 1 else "[" + ", ".join(map(_quote, found)) + "]"
+                yield f"{name} = {value}"
+            elif name == "id":
+                yield '# id = ""  # required: which column holds the system\'s own id of the person?'
+
+    def _date_lines(self) -> Iterable[str]:
+        """The formats that all dates of the file share; several are left for a person to choose from."""
+        dates = [c for name in _DATES for c in self._fields.get(name, []) if c.filled]
+        common = set(_DATE_FORMATS).intersection(*(column.formats for column in dates)) if dates else set()
+        choices = [form for form in _DATE_FORMATS if form in common]
+        if len(choices) == 1:
+            yield f"date_formats = [{_quote(choices[0])}]"
+            return
+        if choices:
+            yield "# Every date of the file fits several formats. Keep the one that is meant:"
+        else:
+            yield "# No one format fits every date of the file. Which are meant?"
+            choices = ["%d/%m/%Y"]
+        for form in choices:
+            yield f"# date_formats = [{_quote(form)}]"
+
+    def _status_lines(self) -> Iterable[str]:
+        """The status column with its codes, each to be decided."""
+        found = self._fields.get("record.status", [])
+        if not found:
+            yield '# status = { always = "CURRENT" }  # required: this, or a column with its values'
+            return
+        codes = _codes(found[0])
+        values = ", ".join(f'{_quote(code)} = "CURRENT"' for code in codes) or '"?" = "CURRENT"'
+        yield "# Which of these mean that you work with the child now? Change the others to PAST:"
+        yield f"# status = {{ column = {_quote(found[0].name)}, values = {{ {values} }} }}"
+
+    def _shield_lines(self) -> Iterable[str]:
+        """The shield column with its codes; the strictest stands until somebody decides."""
+        yield from (
+            "",
+            "# Who must not be found (SHIELD_IDENTITY), or only through the duty desk (SHIELD_LOCATION)?",
+        )
+        yield "# A value that is not listed refuses its row, so that nobody is loaded unshielded by mistake."
+        found = self._fields.get("shield", [])
+        if not found:
+            yield from ("# [shield]", '# column = ""', '# values = { "Y" = "SHIELD_LOCATION" }')
+            return
+        values = ", ".join(f'{_quote(code)} = "SHIELD_IDENTITY"' for code in _codes(found[0]))
+        yield from ("[shield]", f"column = {_quote(found[0].name)}")
+        yield f"values = {{ {values or _quote('?') + ' = ' + _quote('SHIELD_IDENTITY')} }}  # decide each one"
+
+
+def _field_of(column: _Column) -> str:
+    """The field that a column's name speaks for, "" for none."""
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", column.name)
+    words = re.sub(r"[^a-z0-9]+", " ", spaced.lower()).strip()
+    return next((name for name, pattern in _NAMES if re.search(pattern, words)), "")
+
+
+def _codes(column: _Column) -> list[str]:
+    """The values of a column that are few, short and repeated: codes, and nobody's data."""
+    few = len(column.codes) <= _CODES_SHOWN and column.filled >= 2 * len(column.codes)
+    return sorted(column.codes) if few and all(map(_CODE.fullmatch, column.codes)) else []
+
+
+def _quote(text: str) -> str:
+    """A TOML string: JSON's escapes are a part of TOML's."""
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,82 @@
+"""Removes what no longer counts: rows of killed loads, and records that a reload replaced.
+
+Promises: nothing in force is touched; each step is a small transaction, and being killed between two of them
+          leaves rows that nobody reads and the next sweep removes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists, select, update
+
+from node.caseload.index import current_load
+from node.store.caseload import ABANDONED, STAGING, entry, load, member, record, tag, tag_set
+from node.store.engine import Store
+
+RANGES = 256  # tags are deleted by their first byte
+BATCH = 5000
+
+
+def sweep(store: Store) -> None:
+    """Remove everything that the newest complete load does not hold; the caller holds the right to load.
+
+    Entries of removed records stay until their epoch ends: a short tag that vanished would tell that
+    somebody was erased or shielded.
+    """
+    with store.write() as conn:
+        current = current_load(conn)
+        died = conn.execute(update(load).where(load.c.state == STAGING).values(state=ABANDONED)).rowcount
+        dead = _has_dead_records(conn, current)
+        sets = conn.execute(select(tag_set.c.id)).scalars().all()
+    if died:
+        for set_id in sets:
+            _by_first_byte(store, entry, (entry.c.set_id == set_id) & (entry.c.load_id > current))
+    if dead:
+        held = exists().where(member.c.load_id == current, member.c.record_id == tag.c.record_id)
+        for set_id in sets:
+            _by_first_byte(store, tag, (tag.c.set_id == set_id) & ~held)
+        _delete_records(store, current)
+    _delete_members(store, current)
+
+
+def _has_dead_records(conn: Connection, current: int) -> bool:
+    """Whether any record is not in force."""
+    return conn.execute(_dead_records(current).limit(1)).first() is not None
+
+
+def _dead_records(current: int) -> Select[tuple[int]]:
+    """Select the records not in force."""
+    held = exists().where(member.c.load_id == current, member.c.record_id == record.c.id)
+    return select(record.c.id).where(~held)
+
+
+def _by_first_byte(store: Store, table: Table, which: ColumnElement[bool]) -> None:
+    """Delete from a table of tags, a range at a time, so that no transaction is long."""
+    key = table.c.tag if table is tag else table.c.short
+    for first in range(RANGES):
+        low, high = bytes([first]), bytes([first + 1]) if first < RANGES - 1 else b"\xff" * 33
+        with store.write() as conn:
+            conn.execute(delete(table).where(which, key >= low, key < high))
+
+
+def _delete_records(store: Store, current: int) -> None:
+    """Delete the records not in force, persons and all."""
+    while True:
+        with store.write() as conn:
+            ids = conn.execute(_dead_records(current).limit(BATCH)).scalars().all()
+            if not ids:
+                return
+            conn.execute(delete(record).where(record.c.id.in_(ids)))
+
+
+def _delete_members(store: Store, current: int) -> None:
+    """Delete the member rows of every other load."""
+    while True:
+        with store.write() as conn:
+            old = select(member.c.load_id, member.c.record_id).where(member.c.load_id != current).limit(BATCH)
+            rows = conn.execute(old).all()
+            if not rows:
+                return
+            for load_id in {row.load_id for row in rows}:
+                ids = [row.record_id for row in rows if row.load_id == load_id]
+                of_load = (member.c.load_id == load_id) & member.c.record_id.in_(ids)
+                conn.execute(delete(member).where(of_load))

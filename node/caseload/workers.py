@@ -1,0 +1,188 @@
+"""Match keys and tags on all cores: processes that know the OPRF keys and nothing of the store.
+
+Holds:    in each process, the keys of the tag sets, handed over through a pipe, never by file or argument.
+Sees:     persons in the clear, a chunk at a time; nothing is kept between chunks.
+Promises: a worker ends when its parent does, however the parent ends; its errors quote no value.
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import hmac
+import itertools
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TypeVar
+
+from elsewhere.matchkeys import Strength, record_keys
+from elsewhere.oprf.voprf import OprfKey, tag_each
+from elsewhere.person.identity import Person
+from node.caseload.shields import NONE, is_tagged
+
+CHUNK_RECORDS = 200
+HASH_BYTES = 8
+# One tag as it is spilled and sorted: set id, tag, record id (0: a decoy of no record), ordinal.
+ROW_BYTES = 2 + 32 + 8 + 2
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TagSet:
+    """A collection and epoch as the store numbers it, with its key."""
+
+    id: int
+    collection: str
+    key: OprfKey = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Untagged:
+    """A record on its way to tags. `origin` names source and person, so that decoys stay the same."""
+
+    id: int
+    person: bytes = field(repr=False)
+    shield: str
+    origin: bytes = field(repr=False)
+
+
+Work = Callable[[Sequence[TagSet], In], Out]
+
+
+def strong_hashes(_sets: Sequence[TagSet], persons: Sequence[bytes]) -> list[list[int]]:
+    """Hash every STRONG match key of each person to 64 bits, enough to see which records share one."""
+    return [
+        [
+            int.from_bytes(hashlib.blake2b(key.data, digest_size=HASH_BYTES).digest())
+            for key in record_keys(Person.from_canonical(person))
+            if key.strength is Strength.STRONG
+        ]
+        for person in persons
+    ]
+
+
+def tag_rows(sets: Sequence[TagSet], records: Sequence[Untagged]) -> bytes:
+    """Tag records under every set their shield permits.
+
+    Returns:
+        Rows of ROW_BYTES, in no order. A shielded location has as many rows as it would have unshielded:
+        for each key that would tell of a postcode, a decoy that nobody can ask for.
+    """
+    found = bytearray()
+    for tag_set in sets:
+        head = tag_set.id.to_bytes(2)
+        pending: list[bytes] = []
+        tails: list[bytes] = []
+        for record in records:
+            if not is_tagged(record.shield, tag_set.collection):
+                continue
+            person = Person.from_canonical(record.person)
+            keys = record_keys(person, with_postcode=record.shield == NONE)
+            pending += [key.data for key in keys]
+            own = record.id.to_bytes(8)
+            tails += [own + ordinal.to_bytes(2) for ordinal in range(len(keys))]
+            if record.shield != NONE:
+                for index in range(len(record_keys(person)) - len(keys)):
+                    found += head + _decoy(tag_set.key, record.origin, index) + bytes(10)
+        for tag, tail in zip(tag_each(tag_set.key, pending), tails, strict=True):
+            found += head + tag + tail
+    return bytes(found)
+
+
+def _decoy(key: OprfKey, origin: bytes, index: int) -> bytes:
+    """Derive 32 bytes from the secret key alone: the same at every reload, so that nothing changes by it."""
+    return hmac.digest(key.scalar, b"elsewhere/decoy/v1\0" + index.to_bytes(2) + origin, "sha256")
+
+
+class Workers:
+    """Runs chunks of work in processes, or right here when there is but one chunk."""
+
+    def __init__(self, sets: Sequence[TagSet], count: int) -> None:
+        """Start nothing yet; `count` is how many processes there may be, 0 for one a core."""
+        self._sets = tuple(sets)
+        self._count = count or len(os.sched_getaffinity(0))
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def map(self, work: Work[In, Out], chunks: Iterable[In]) -> Iterator[Out]:
+        """Yield the result of each chunk in order, reading only a few chunks ahead."""
+        waiting: collections.deque[Future[Out]] = collections.deque()
+        first, rest = _peek(chunks)
+        if len(first) < 2 or self._count == 1:
+            for chunk in itertools.chain(first, rest):
+                yield _guarded(work, self._sets, chunk)
+            return
+        for chunk in itertools.chain(first, rest):
+            waiting.append(self._processes().submit(_run, work, chunk))
+            if len(waiting) > 2 * self._count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _processes(self) -> ProcessPoolExecutor:
+        """Start the processes when first needed. They are spawned: a fork would copy open connections."""
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self._count, multiprocessing.get_context("spawn"), _start, (self._sets,)
+            )
+        return self._pool
+
+
+def _peek(chunks: Iterable[In]) -> tuple[list[In], Iterator[In]]:
+    """Take up to two chunks off, to see whether processes are worth their start."""
+    rest = iter(chunks)
+    return list(itertools.islice(rest, 2)), rest
+
+
+# Set once in each worker process.
+_sets_here: tuple[TagSet, ...] = ()
+
+
+def _start(sets: tuple[TagSet, ...]) -> None:
+    """Take the keys, leave Ctrl-C to the parent, and end when the parent is gone."""
+    global _sets_here
+    _sets_here = sets
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """Wait for the parent's end: a killed one says nothing, and its workers would keep the keys for ever."""
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
+
+
+def _run(work: Work[In, Out], chunk: In) -> Out:
+    """Do one chunk in a worker process."""
+    return _guarded(work, _sets_here, chunk)
+
+
+def _guarded(work: Work[In, Out], sets: Sequence[TagSet], chunk: In) -> Out:
+    """Do one chunk; of an error, which may quote a person, only kind and place come through."""
+    try:
+        return work(sets, chunk)
+    except Exception as err:
+        trace = err.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
+        raise RuntimeError(f"{type(err).__name__} at {place} while deriving keys or tags") from None
