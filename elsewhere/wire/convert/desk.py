@@ -28,15 +28,18 @@ from elsewhere.lookup import Contact, Flag
 from elsewhere.wire.convert.desk_person import person_from_wire, person_to_wire
 from elsewhere.wire.v1 import desk_pb2
 
-# A person of every field at its limit, in letters of three bytes each, with all the rest of a question.
-MAX_ASK_BYTES = 256 * 1024
+MAX_ASK_BYTES = 64 * 1024
 # An event with a receipt, eight flags and texts at their limits.
 MAX_EVENT_BYTES = 1024 * 1024
 
 
 def ask_to_wire(ask: Ask) -> desk_pb2.AskRequest:
-    """Encode a question for one's own node."""
-    return desk_pb2.AskRequest(
+    """Encode a question for one's own node.
+
+    Raises:
+        AskInvalid: so many long names that it is over MAX_ASK_BYTES; leave some out.
+    """
+    message = desk_pb2.AskRequest(
         person=person_to_wire(ask.person),
         purpose=ask.purpose,
         urgency=ask.urgency,
@@ -46,6 +49,9 @@ def ask_to_wire(ask: Ask) -> desk_pb2.AskRequest:
         asker=ask.asker,
         custodians=ask.custodians,
     )
+    if message.ByteSize() > MAX_ASK_BYTES:
+        raise AskInvalid(f"person: expected a question of at most {MAX_ASK_BYTES} bytes; leave names out")
+    return message
 
 
 def ask_from_wire(message: desk_pb2.AskRequest) -> Ask:

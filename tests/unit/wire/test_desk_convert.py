@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 
 import pytest
 
-from elsewhere.asking import State
+from elsewhere.asking import Ask, State
 from elsewhere.errors import AskInvalid, DeskMalformed, ElsewhereError, PersonMalformed
 from elsewhere.person.dates import PartialDate
-from elsewhere.person.identity import Name
-from elsewhere.wire.convert.desk import ask_from_wire, event_from_wire
+from elsewhere.person.identity import Name, Person
+from elsewhere.wire.convert.desk import ask_from_wire, ask_to_wire, event_from_wire
 from elsewhere.wire.convert.desk_person import person_from_wire
 from elsewhere.wire.v1 import desk_pb2
 
@@ -20,6 +21,16 @@ LEE = desk_pb2.PersonInput(given=["Ann"], family="Lee", birth_date="2015-03-02")
 def _answer(**fields: object) -> desk_pb2.AskResponse:
     answer = {"custodian": "police", "custodian_name": "Police", "state": "NOTHING_RETURNED", **fields}
     return desk_pb2.AskResponse(answer=desk_pb2.AskAnswer(**answer))  # type: ignore[arg-type]
+
+
+def test_a_question_larger_than_a_node_takes_is_refused_before_it_is_sent() -> None:
+    long = Name(("x" * 200,) * 15, "x" * 200)
+    ask = Ask(Person(names=(long,) * 16), "S47_ENQUIRY", "RED")
+
+    assert ask_from_wire(ask_to_wire(ask)) == ask
+    wide = replace(long, given=("\u4e00" * 200,) * 15)
+    with pytest.raises(AskInvalid, match="leave names out"):
+        ask_to_wire(replace(ask, person=Person(names=(wide,) * 16)))
 
 
 def test_an_absent_role_is_a_practitioner() -> None:
