@@ -26,7 +26,7 @@ _POLL_S = 0.02
 _GRACE_S = 10.0
 
 
-class CommandError(Exception):
+class CommandFailed(Exception):
     """A command ended wrongly, early, or not at all. `tail` holds its last lines."""
 
     def __init__(self, typed: str, reason: str, tail: str) -> None:
@@ -98,7 +98,7 @@ class Workbench:
         """Run a command to its end and return what it printed on standard output.
 
         Raises:
-            CommandError: it ended with another status than 0, or not in time.
+            CommandFailed: it ended with another status than 0, or not in time.
         """
         return self._finish(self.start(*words, shown=shown))
 
@@ -107,19 +107,19 @@ class Workbench:
         started = [self.start(*words) for words in commands]
         return [self._finish(command) for command in started]
 
-    def wait_for_line(self, command: Command, line: str, *, timeout_s: float) -> None:
-        """Wait until a running command prints a line on standard error.
+    def wait_for_word(self, command: Command, word: str, *, timeout_s: float) -> None:
+        """Wait until a running command prints a line that begins with a word on standard error.
 
         Raises:
-            CommandError: it ended, or the time did.
+            CommandFailed: it ended, or the time did.
         """
         end = time.monotonic() + timeout_s
-        while line not in _lines(command.err):
+        while not any(line.split(" ")[0] == word for line in _lines(command.err)):
             if command.process.poll() is not None:
-                raise CommandError(command.typed, f"ended before it said '{line}'", command.tail)
+                raise CommandFailed(command.typed, f"ended before it said '{word}'", command.tail)
             if time.monotonic() > end:
-                raise CommandError(
-                    command.typed, f"did not say '{line}' within {timeout_s:g} s", command.tail
+                raise CommandFailed(
+                    command.typed, f"did not say '{word}' within {timeout_s:g} s", command.tail
                 )
             self._pause()
 
@@ -127,12 +127,12 @@ class Workbench:
         """Wait for ever while the commands run.
 
         Raises:
-            CommandError: one of them ended.
+            CommandFailed: one of them ended.
         """
         while True:
             for command in commands:
                 if command.process.poll() is not None:
-                    raise CommandError(command.typed, "ended by itself", command.tail)
+                    raise CommandFailed(command.typed, "ended by itself", command.tail)
             self._pause()
 
     def stop(self) -> None:
@@ -154,10 +154,10 @@ class Workbench:
         end = time.monotonic() + COMMAND_TIMEOUT_S
         while (status := command.process.poll()) is None:
             if time.monotonic() > end:
-                raise CommandError(command.typed, f"took over {COMMAND_TIMEOUT_S:g} s", command.tail)
+                raise CommandFailed(command.typed, f"took over {COMMAND_TIMEOUT_S:g} s", command.tail)
             self._pause()
         if status != 0:
-            raise CommandError(command.typed, f"ended with status {status}", command.tail)
+            raise CommandFailed(command.typed, f"ended with status {status}", command.tail)
         return command.out.read_text("utf-8")
 
     def _pause(self) -> None:

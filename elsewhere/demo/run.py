@@ -23,7 +23,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from elsewhere.demo.processes import Command, CommandError, Workbench, program
+from elsewhere.demo.processes import Command, CommandFailed, Workbench, program
 from elsewhere.demo.questions import QUESTIONS, Question
 
 ASKER = "social-care"
@@ -110,7 +110,7 @@ def run_demo(wishes: Wishes) -> int:
                 _say_how_to_go_on(console, folder)
                 bench.watch(running)
             return 0
-        except CommandError as failure:
+        except CommandFailed as failure:
             console.print(f"[bold red]{escape(str(failure))}[/bold red]\n{escape(failure.tail)}")
             return 1
         except _Ended as ended:
@@ -142,7 +142,7 @@ def _set_up(bench: Workbench, console: Console, wishes: Wishes) -> list[Command]
     bench.run_together(
         [("node", "load", f"{a.id}.csv", "--mapping", f"{a.id}.toml", "--dir", a.id) for a in AGENCIES]
     )
-    bench.wait_for_line(gateway, "ready", timeout_s=_READY_S)
+    bench.wait_for_word(gateway, "ready", timeout_s=_READY_S)
     nodes = [bench.start("node", "run", "--dir", agency.id) for agency in AGENCIES]
     bench.run_together([("node", "status", "--dir", a.id, "--wait", str(_READY_S)) for a in AGENCIES])
     return [gateway, *nodes]

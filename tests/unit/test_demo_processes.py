@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from elsewhere.demo.processes import TAIL_LINES, CommandError, Workbench
+from elsewhere.demo.processes import TAIL_LINES, CommandFailed, Workbench
 
 # Stands in for `elsewhere`: its first word says what it does.
 PROGRAM = r"""
@@ -21,7 +21,7 @@ elif word == "fail":
     print("\n".join(f"line {n}" for n in range(100)), file=sys.stderr)
     sys.exit(7)
 elif word == "serve":
-    print("ready", file=sys.stderr, flush=True)
+    print("ready 127.0.0.1:1", file=sys.stderr, flush=True)
     signal.pause()
 elif word == "stubborn":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -31,7 +31,7 @@ elif word == "stubborn":
 """
 
 
-class _EndedError(Exception):
+class _Ended(Exception):
     """Stands for a signal to end."""
 
 
@@ -59,35 +59,35 @@ def test_commands_run_together_answer_in_order(bench: Workbench) -> None:
 
 
 def test_a_failing_command_shows_its_last_20_lines(bench: Workbench) -> None:
-    with pytest.raises(CommandError, match="ended with status 7: elsewhere fail") as failure:
+    with pytest.raises(CommandFailed, match="ended with status 7: elsewhere fail") as failure:
         bench.run("fail")
 
     assert failure.value.tail.splitlines() == [f"line {n}" for n in range(100 - TAIL_LINES, 100)]
 
 
 def test_a_server_that_ends_before_it_is_ready_is_a_failure(bench: Workbench) -> None:
-    with pytest.raises(CommandError, match="ended before it said 'ready'"):
-        bench.wait_for_line(bench.start("fail"), "ready", timeout_s=30)
+    with pytest.raises(CommandFailed, match="ended before it said 'ready'"):
+        bench.wait_for_word(bench.start("fail"), "ready", timeout_s=30)
 
 
 def test_a_server_that_never_says_it_is_ready_is_a_failure(bench: Workbench) -> None:
-    with pytest.raises(CommandError, match="did not say 'steady' within 0 s"):
-        bench.wait_for_line(bench.start("serve"), "steady", timeout_s=0)
+    with pytest.raises(CommandFailed, match="did not say 'steady' within 0 s"):
+        bench.wait_for_word(bench.start("serve"), "steady", timeout_s=0)
 
 
 def test_watching_ends_when_a_server_does(bench: Workbench) -> None:
     serving = bench.start("serve")
-    bench.wait_for_line(serving, "ready", timeout_s=30)
+    bench.wait_for_word(serving, "ready", timeout_s=30)
     serving.process.kill()
 
-    with pytest.raises(CommandError, match="ended by itself"):
+    with pytest.raises(CommandFailed, match="ended by itself"):
         bench.watch([serving])
 
 
 def test_stopping_ends_servers_and_what_they_started(bench: Workbench) -> None:
     os.mkfifo(bench.folder / "alive")  # its end is reached when nobody holds it open any more
     serving, stubborn = bench.start("serve"), bench.start("stubborn")
-    bench.wait_for_line(serving, "ready", timeout_s=30)
+    bench.wait_for_word(serving, "ready", timeout_s=30)
     with (bench.folder / "alive").open("rb", 0) as grandchild:
         assert grandchild.read(2) == b"up"
 
@@ -99,10 +99,10 @@ def test_stopping_ends_servers_and_what_they_started(bench: Workbench) -> None:
 
 def test_a_wait_ends_when_everything_is_to_end(tmp_path: Path) -> None:
     def end() -> None:
-        raise _EndedError
+        raise _Ended
 
     bench = Workbench(tmp_path, say=lambda _: None, check_end=end, program=[sys.executable, "-c", PROGRAM])
-    with pytest.raises(_EndedError):
+    with pytest.raises(_Ended):
         bench.run("serve")
     bench.stop()
 
