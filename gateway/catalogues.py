@@ -114,7 +114,7 @@ class Catalogues:
         head = await anext(frames, None)
         if head is None or head.WhichOneof("part") != "piece":
             raise PieceRefused("expected the head of a piece first")
-        piece, grants = self._check_head(caller, head.piece)
+        piece, grants = self._opened(caller, head.piece)
         writer = PieceWriter(piece_path(self._root, piece.name, piece.version), piece.chunks)
         try:
             async for frame in frames:
@@ -130,7 +130,7 @@ class Catalogues:
             piece_path(self._root, old.name, old.version).unlink(missing_ok=True)
         return piece.name, piece.version
 
-    def _check_head(self, caller: str, piece: catalogue_pb2.Piece) -> tuple[CachedPiece, dict[str, bytes]]:
+    def _opened(self, caller: str, piece: catalogue_pb2.Piece) -> tuple[CachedPiece, dict[str, bytes]]:
         """Check everything that the head of a piece says against what is cached."""
         if piece.custodian != caller:
             raise PieceRefused("expected the caller's own catalogue; the piece names another custodian")

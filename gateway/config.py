@@ -101,10 +101,10 @@ def load_config(directory: Path) -> GatewayConfig:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigInvalid(f"{FILE_NAME} is not TOML: {err}") from None
-    return check_config({**found, "dir": directory.absolute()})
+    return config_from({**found, "dir": directory.absolute()})
 
 
-def check_config(found: dict[str, object]) -> GatewayConfig:
+def config_from(found: dict[str, object]) -> GatewayConfig:
     """Check settings from any source; raises ConfigInvalid naming the key."""
     try:
         return GatewayConfig.model_validate(found)

@@ -24,7 +24,7 @@ from elsewhere.random import RandomBytes
 from elsewhere.roster import MEMBER_STATES, Member, Roster, open_roster, sign_roster
 from elsewhere.wire.tls import NODE_DAYS, sign_node
 from gateway.agreed import TEXT_FILE, found_text, read_text, sign_next, signed_version, with_party
-from gateway.config import FILE_NAME, GatewayConfig, check_config, load_config
+from gateway.config import FILE_NAME, GatewayConfig, config_from, load_config
 from gateway.folder import AGREEMENT_FILE, ROSTER_FILE, Keys, alone, read_anchor, read_document
 
 ROSTER_DAYS: Final = 90
@@ -61,7 +61,7 @@ def init(directory: Path, founding: Founding, *, now: datetime, random: RandomBy
             "listen": founding.listen,
             "addresses": list(founding.addresses),
         }
-        config = check_config({**settings, "dir": directory.absolute()})
+        config = config_from({**settings, "dir": directory.absolute()})
         keys = Keys.create(directory, founding.federation, now=now, random=random)
         roster = Roster(
             federation=founding.federation,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
 from collections.abc import Callable
 from datetime import datetime
 
@@ -165,22 +164,18 @@ class Gateway:
         self._seen_alarm = self._timing.later(SEEN_S, self._note_seen)
 
 
-async def run(config: GatewayConfig, *, clock: Clock, ready: Callable[[Gateway], None] | None = None) -> None:
+async def run(config: GatewayConfig, *, clock: Clock, ready: Callable[[Gateway], None]) -> None:
     """Run a gateway until it is told to stop.
 
     Args:
         config: from `load_config`; port 0 takes any free port.
         clock: aware UTC time.
-        ready: called once it listens; by default one line `ready HOST:PORT` goes to standard error.
+        ready: called once it listens, with the gateway, whose `port` and `stop` it may use.
 
     Raises:
         ConfigInvalid, KeyFileExposed, KeyFileMissing: it did not start.
     """
     gateway = Gateway(config, clock=clock)
     await gateway.start()
-    if ready is not None:
-        ready(gateway)
-    else:
-        host = config.listen.rsplit(":", 1)[0]
-        print(f"ready {host}:{gateway.port}", file=sys.stderr, flush=True)  # noqa: T201 - the promised line
+    ready(gateway)
     await gateway.serve()

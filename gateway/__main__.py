@@ -1,0 +1,53 @@
+"""The gateway as a program: `python -m gateway FOLDER`, the same as `elsewhere gateway run --dir FOLDER`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from elsewhere.errors import ElsewhereError
+from gateway.config import load_config
+from gateway.logs import configure
+from gateway.service import Gateway, run
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+def serve(directory: Path) -> None:
+    """Run the gateway of a folder until SIGTERM or SIGINT, then end in good order.
+
+    Raises:
+        ConfigInvalid, KeyFileExposed, KeyFileMissing: it did not start; the message says what to mend.
+    """
+    configure()
+    config = load_config(directory)
+
+    def ready(gateway: Gateway) -> None:
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, gateway.stop)
+        host = config.listen.rsplit(":", 1)[0]
+        sys.stderr.write(f"ready {host}:{gateway.port}\n")
+        sys.stderr.flush()
+
+    asyncio.run(run(config, clock=utc_now, ready=ready))
+
+
+def main() -> None:
+    """Take the folder from the command line."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m gateway FOLDER")
+    try:
+        serve(Path(sys.argv[1]))
+    except ElsewhereError as err:
+        sys.exit(f"error [{err.code}]: {err}")
+
+
+if __name__ == "__main__":
+    main()
