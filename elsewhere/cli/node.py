@@ -1,0 +1,24 @@
+"""`elsewhere node`: one agency's node, from its first key to its daily run.
+
+Sees:     the arguments; each command's module does the work, imported only when it is typed.
+"""
+
+from __future__ import annotations
+
+import click
+
+from elsewhere.cli.lazy import Lazy, LazyGroup
+
+_COMMANDS = {
+    "init": Lazy("elsewhere.cli.node_enrol", "init", "Make a new node's folder and keys, and ask to join."),
+    "accept": Lazy("elsewhere.cli.node_enrol", "accept", "Take the admission the gateway's operator sent."),
+    "mapping": Lazy("elsewhere.cli.node_load", "mapping", "Suggest how to read an export of records."),
+    "load": Lazy("elsewhere.cli.node_load", "load", "Replace the records of one source by an export."),
+    "run": Lazy("elsewhere.cli.node_run", "run", "Run the node until it is stopped."),
+    "status": Lazy("elsewhere.cli.node_run", "status", "Say whether a lookup could succeed now."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_COMMANDS)
+def node() -> None:
+    """Set up and run one agency's node; load its records."""

@@ -1,0 +1,120 @@
+"""`elsewhere node run` and `elsewhere node status`: the node as a process, and whether it is ready.
+
+Sees:     the node's folder, and through its desk which members it can ask.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from elsewhere.asking import DeskStatus
+from elsewhere.cli.words import printable
+from elsewhere.errors import DeskUnreachable
+from elsewhere.sdk.desk import Desk
+
+POLL_S = 0.2
+_FOLDER = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="The node's folder.",
+)
+
+
+@click.command("run")
+@_FOLDER
+def run(directory: Path) -> None:
+    """Run the node until it is stopped (Ctrl-C or SIGTERM); questions at hand are finished first."""
+    from node.program import run as run_node
+
+    sys.exit(run_node(directory))
+
+
+@click.command("status")
+@_FOLDER
+@click.option(
+    "--wait", "wait_s", type=click.FloatRange(0, 3600), default=0, help="Wait up to so many seconds for it."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(directory: Path, wait_s: float, as_json: bool) -> None:
+    """Say whether a lookup through this node could succeed now. Ends with 0 when it could, 1 when not.
+
+    Ready means: linked to a gateway, with roster and agreement in force, and holding the catalogue of every
+    agency that can be reached.
+    """
+    found: DeskStatus | None = None
+    words = ""
+    try:
+        found = poll_status(directory, wait_s=wait_s, monotonic=time.monotonic, sleep=time.sleep)
+        words = _describe(found)
+    except DeskUnreachable as err:
+        words = f"not running: {err}"
+    click.echo(json.dumps(_status_to_json(found)) if as_json else words)
+    sys.exit(0 if found is not None and found.is_ready else 1)
+
+
+def poll_status(
+    directory: Path, *, wait_s: float, monotonic: Callable[[], float], sleep: Callable[[float], None]
+) -> DeskStatus:
+    """Ask the node until it is ready or the time is up.
+
+    Args:
+        directory: the node's folder.
+        wait_s: seconds from now; 0 asks once.
+        monotonic, sleep: the machine's, outside tests.
+
+    Returns:
+        The last status.
+
+    Raises:
+        DeskUnreachable: no node answered by then.
+    """
+    end = monotonic() + wait_s
+    while True:
+        is_last = monotonic() >= end
+        try:
+            with Desk(directory) as desk:
+                found = desk.status()
+            if found.is_ready or is_last:
+                return found
+        except DeskUnreachable:
+            if is_last:
+                raise
+        sleep(POLL_S)
+
+
+def _status_to_json(found: DeskStatus | None) -> dict[str, object]:
+    """The same keys whether or not a node answered."""
+    members = found.members if found is not None else ()
+    return {
+        "agency": found.agency if found is not None else None,
+        "running": found is not None,
+        "ready": found is not None and found.is_ready,
+        "members": [
+            {
+                "custodian": member.custodian,
+                "name": member.name,
+                "statement": member.has_statement,
+                "catalogue_version": member.catalogue_version,
+            }
+            for member in members
+        ],
+    }
+
+
+def _describe(found: DeskStatus) -> str:
+    """One line for the node, one for each other agency."""
+    lines = [f"{found.agency}: {'ready' if found.is_ready else 'running, not ready yet'}"]
+    for member in found.members:
+        keys = "keys held" if member.has_statement else "no keys yet"
+        version = member.catalogue_version
+        held = f"catalogue version {version}" if version else "no catalogue yet"
+        lines.append(f"  {member.custodian} ({printable(member.name)}): {keys}, {held}")
+    return "\n".join(lines)
