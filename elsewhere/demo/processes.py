@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 TAIL_LINES = 20
 COMMAND_TIMEOUT_S = 120.0
@@ -73,6 +74,7 @@ class Workbench:
         self._logs = folder / "logs"
         self._logs.mkdir(mode=0o700)
         self._started: list[Command] = []
+        self._serving: list[Command] = []
 
     def start(self, *words: str, shown: bool = False) -> Command:
         """Start `elsewhere` with these words. With `shown`, what it prints goes to our standard output."""
@@ -92,6 +94,12 @@ class Workbench:
             )
         command = Command(typed, process, out, err)
         self._started.append(command)
+        return command
+
+    def serve(self, *words: str) -> Command:
+        """Start a command that is to run until `stop`: whatever waits meanwhile fails when it ends."""
+        command = self.start(*words)
+        self._serving.append(command)
         return command
 
     def run(self, *words: str, shown: bool = False) -> str:
@@ -115,24 +123,19 @@ class Workbench:
         """
         end = time.monotonic() + timeout_s
         while not any(line.split(" ")[0] == word for line in _lines(command.err)):
-            if command.process.poll() is not None:
-                raise CommandFailed(command.typed, f"ended before it said '{word}'", command.tail)
             if time.monotonic() > end:
                 raise CommandFailed(
                     command.typed, f"did not say '{word}' within {timeout_s:g} s", command.tail
                 )
             self._pause()
 
-    def watch(self, commands: Sequence[Command]) -> None:
-        """Wait for ever while the commands run.
+    def watch(self) -> NoReturn:
+        """Wait until everything is to end.
 
         Raises:
-            CommandFailed: one of them ended.
+            CommandFailed: something that serves ended by itself.
         """
         while True:
-            for command in commands:
-                if command.process.poll() is not None:
-                    raise CommandFailed(command.typed, "ended by itself", command.tail)
             self._pause()
 
     def stop(self) -> None:
@@ -162,6 +165,9 @@ class Workbench:
 
     def _pause(self) -> None:
         self._check_end()
+        for command in self._serving:
+            if command.process.poll() is not None:
+                raise CommandFailed(command.typed, "ended by itself", command.tail)
         time.sleep(_POLL_S)
 
 

@@ -23,7 +23,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
-from elsewhere.demo.processes import Command, CommandFailed, Workbench, program
+from elsewhere.demo.processes import CommandFailed, Workbench, program
 from elsewhere.demo.questions import QUESTIONS, Question
 
 ASKER = "social-care"
@@ -102,14 +102,13 @@ def run_demo(wishes: Wishes) -> int:
             program=program(),
         )
         try:
-            running = _set_up(bench, console, wishes)
+            _set_up(bench, console, wishes)
             for question in QUESTIONS:
                 _ask(bench, console, question, as_json=wishes.as_json)
             answered = True
             if not wishes.once:
                 _say_how_to_go_on(console, folder)
-                bench.watch(running)
-            return 0
+                bench.watch()
         except CommandFailed as failure:
             console.print(f"[bold red]{escape(str(failure))}[/bold red]\n{escape(failure.tail)}")
             return 1
@@ -118,10 +117,11 @@ def run_demo(wishes: Wishes) -> int:
         finally:
             console.print("[dim]ending the processes and removing the folder[/dim]")
             bench.stop()
+    return 0
 
 
-def _set_up(bench: Workbench, console: Console, wishes: Wishes) -> list[Command]:
-    """Found the partnership, load the records, start gateway and nodes; return what keeps running."""
+def _set_up(bench: Workbench, console: Console, wishes: Wishes) -> None:
+    """Found the partnership, load the records, start gateway and nodes."""
     console.print(f"[bold]Four agencies and a gateway in {bench.folder}[/bold] ({_libsodium()})")
     bench.run("demo", "population", "--seed", str(wishes.seed), "--size", str(wishes.size), "--out", ".")
     listen = f"127.0.0.1:{_free_port()}"
@@ -138,14 +138,14 @@ def _set_up(bench: Workbench, console: Console, wishes: Wishes) -> list[Command]
             f"{agency.id}-admission.json",
         )
     bench.run_together([("node", "accept", f"{a.id}-admission.json", "--dir", a.id) for a in AGENCIES])
-    gateway = bench.start("gateway", "run", "--dir", "gw")
+    gateway = bench.serve("gateway", "run", "--dir", "gw")
     bench.run_together(
         [("node", "load", f"{a.id}.csv", "--mapping", f"{a.id}.toml", "--dir", a.id) for a in AGENCIES]
     )
     bench.wait_for_word(gateway, "ready", timeout_s=_READY_S)
-    nodes = [bench.start("node", "run", "--dir", agency.id) for agency in AGENCIES]
+    for agency in AGENCIES:
+        bench.serve("node", "run", "--dir", agency.id)
     bench.run_together([("node", "status", "--dir", a.id, "--wait", str(_READY_S)) for a in AGENCIES])
-    return [gateway, *nodes]
 
 
 def _init(agency: Agency) -> tuple[str, ...]:

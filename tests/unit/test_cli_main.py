@@ -25,7 +25,8 @@ def test_help_lists_every_noun_and_imports_none() -> None:
     assert all(
         f"\n  {noun} " in run.stdout for noun in ("gateway", "node", "ask", "matchkeys", "audit", "demo")
     )
-    assert set(run.stderr.split()) == {"elsewhere", "elsewhere.cli", "elsewhere.cli.main", "elsewhere.errors"}
+    commands = {"elsewhere.cli.main", "elsewhere.cli.lazy"}
+    assert set(run.stderr.split()) - commands == {"elsewhere", "elsewhere.cli", "elsewhere.errors"}
 
 
 def test_an_unknown_noun_is_typed_wrongly() -> None:

@@ -66,8 +66,8 @@ def test_a_failing_command_shows_its_last_20_lines(bench: Workbench) -> None:
 
 
 def test_a_server_that_ends_before_it_is_ready_is_a_failure(bench: Workbench) -> None:
-    with pytest.raises(CommandFailed, match="ended before it said 'ready'"):
-        bench.wait_for_word(bench.start("fail"), "ready", timeout_s=30)
+    with pytest.raises(CommandFailed, match="ended by itself: elsewhere fail"):
+        bench.wait_for_word(bench.serve("fail"), "ready", timeout_s=30)
 
 
 def test_a_server_that_never_says_it_is_ready_is_a_failure(bench: Workbench) -> None:
@@ -76,12 +76,19 @@ def test_a_server_that_never_says_it_is_ready_is_a_failure(bench: Workbench) -> 
 
 
 def test_watching_ends_when_a_server_does(bench: Workbench) -> None:
-    serving = bench.start("serve")
+    serving = bench.serve("serve")
     bench.wait_for_word(serving, "ready", timeout_s=30)
     serving.process.kill()
 
     with pytest.raises(CommandFailed, match="ended by itself"):
-        bench.watch([serving])
+        bench.watch()
+
+
+def test_a_command_fails_with_the_server_it_waits_for(bench: Workbench) -> None:
+    bench.serve("fail")
+
+    with pytest.raises(CommandFailed, match="ended by itself: elsewhere fail"):
+        bench.run("serve")
 
 
 def test_stopping_ends_servers_and_what_they_started(bench: Workbench) -> None:
