@@ -8,10 +8,11 @@ Promises: pure; a missing field gives no value. On the record a component may gi
 
 from __future__ import annotations
 
+import itertools
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 
@@ -24,11 +25,17 @@ _DOUBLES = re.compile(r"(.)\1+")
 _SOUNDS = (("ph", "f"), ("ck", "k"), ("x", "ks"), ("z", "s"))
 _SOUND_LETTERS = str.maketrans({"c": "k", "q": "k", "v": "f", "j": "i"})
 _DUE_WINDOW_DAYS = 28
+# Letter deletions of both names reach this far: later letters are covered by the rules on name starts.
+EDIT_WINDOW = 5
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Cell:
-    """One reading of one person, with one postcode: what a key is built from. Does not print."""
+    """One reading of one person, with one postcode: what a key is built from. Does not print.
+
+    `is_main`: the name in use with the current postcode, the only one whose letters are left out.
+    `is_place`: the name in use with a past postcode.
+    """
 
     reading: Reading
     date: PartialDate | None = None
@@ -36,8 +43,23 @@ class Cell:
     due: PartialDate | None = None
     nhs_number: str = ""
     upn: str = ""
-    record: bool = False
-    edit_window: int = 4
+    is_record: bool = False
+    is_main: bool = True
+    is_place: bool = False
+    _framed: dict[str, tuple[bytes, ...]] = field(default_factory=dict, init=False)
+
+    def values(self, part: str) -> tuple[bytes, ...]:
+        """The values of a component, framed, likeliest first; worked out once."""
+        found = self._framed.get(part)
+        if found is None:
+            found = self._framed[part] = tuple(framed(value) for value in components()[part](self))
+        return found
+
+
+def framed(value: str) -> bytes:
+    """Length, then text: no two lists of components give the same bytes."""
+    encoded = value.encode()
+    return len(encoded).to_bytes(2, "big") + encoded
 
 
 Component = Callable[[Cell], tuple[str, ...]]
@@ -105,32 +127,33 @@ def _both_names(cell: Cell) -> tuple[str, ...]:
         return ()
     family = codes_of(reading.family)[0]
     codes = codes_of(reading.first)
-    return tuple(_pair(code, family) for code in (codes if cell.record else codes[:1]))
+    return tuple(_pair(code, family) for code in (codes if cell.is_record else codes[:1]))
 
 
 def _both_names_edited(cell: Cell) -> tuple[str, ...]:
+    """Both names, then each with one letter left out, earliest letters first."""
     first, family = cell.reading.first, cell.reading.family
     if not first or not family:
         return ()
     values = [*_both_names(cell), _pair(first, family)]
-    values += [_pair(edited, family) for edited in deletions(first, cell.edit_window)]
-    values += [_pair(first, edited) for edited in deletions(family, cell.edit_window)]
-    return tuple(values)
+    if cell.is_main:
+        shorter = [[_pair(edited, family) for edited in deletions(first, EDIT_WINDOW)]]
+        shorter += [[_pair(first, edited) for edited in deletions(family, EDIT_WINDOW)]]
+        values += [pair for pairs in itertools.zip_longest(*shorter) for pair in pairs if pair]
+    return tuple(dict.fromkeys(values))
 
 
 def _first_code(cell: Cell) -> tuple[str, ...]:
     codes = codes_of(cell.reading.first)
-    return codes if cell.record else codes[:1]
+    return codes if cell.is_record else codes[:1]
 
 
 def _first_edited(cell: Cell) -> tuple[str, ...]:
     first = cell.reading.first
-    return (*_first_code(cell), first, *deletions(first, cell.edit_window)) if first else ()
-
-
-def _family_edited(cell: Cell) -> tuple[str, ...]:
-    family = cell.reading.family
-    return (family, *deletions(family, cell.edit_window)) if family else ()
+    if not first:
+        return ()
+    shorter = deletions(first, len(first)) if cell.is_main else ()
+    return tuple(dict.fromkeys((*_first_code(cell), first, *shorter)))
 
 
 def _start(attribute: str, size: int) -> Component:
@@ -156,7 +179,7 @@ def _days(cell: Cell) -> tuple[str, ...]:
     date = cell.date
     if date is None or date.date is None or not date.has_month:
         return ()
-    if date.is_exact or not cell.record:
+    if date.is_exact or not cell.is_record:
         return (date.date.isoformat(),)
     return tuple(date.date.replace(day=day).isoformat() for day in (date.date.day, 1, 15))
 
@@ -169,11 +192,6 @@ def _days_swapped(cell: Cell) -> tuple[str, ...]:
 def _month(cell: Cell) -> tuple[str, ...]:
     date = cell.date
     return (f"{date.date:%Y-%m}",) if date and date.date and date.has_month else ()
-
-
-def _year(cell: Cell) -> tuple[str, ...]:
-    date = cell.date
-    return (f"{date.date:%Y}",) if date and date.date and date.has_year else ()
 
 
 def _year_day(cell: Cell) -> tuple[str, ...]:
@@ -191,7 +209,7 @@ def _due(cell: Cell) -> tuple[str, ...]:
     if cell.due is None or cell.due.date is None or not cell.due.has_month:
         return ()
     window = cell.due.date.toordinal() // _DUE_WINDOW_DAYS
-    return tuple(str(w) for w in ((window, window - 1, window + 1) if cell.record else (window,)))
+    return tuple(str(w) for w in ((window, window - 1, window + 1) if cell.is_record else (window,)))
 
 
 def _postcode(part: str) -> Component:
@@ -199,13 +217,6 @@ def _postcode(part: str) -> Component:
         return (getattr(cell.postcode, part),) if cell.postcode else ()
 
     return code
-
-
-def _postcode_edited(cell: Cell) -> tuple[str, ...]:
-    if cell.postcode is None:
-        return ()
-    text = cell.postcode.text
-    return (text, *(text[:place] + text[place + 1 :] for place in range(len(text))))
 
 
 def _text(attribute: str) -> Component:
@@ -225,7 +236,6 @@ def components() -> dict[str, Component]:
         "f": _first_code,
         "f~": _first_edited,
         "l": _start("family", 1000),
-        "l~": _family_edited,
         "fk": _skeleton("first"),
         "lk": _skeleton("family"),
         "dob": _days,
@@ -233,10 +243,8 @@ def components() -> dict[str, Component]:
         "ym": _month,
         "yd": _year_day,
         "md": _day_month,
-        "year": _year,
         "due": _due,
         "p": _postcode("text"),
-        "p~": _postcode_edited,
         "p3": _postcode("sector"),
         "po": _postcode("outward"),
         "nhs": _text("nhs_number"),
@@ -250,4 +258,4 @@ def components() -> dict[str, Component]:
 
 def holds_postcode(component: str) -> bool:
     """Whether a component tells anything of where a child lives."""
-    return component in ("p", "p~", "p3", "po")
+    return component in ("p", "p3", "po")

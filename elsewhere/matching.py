@@ -56,29 +56,28 @@ def choose_reveals(
 
     Returns: at most `limit` of them, strongest first; () for no hits.
     """
-    ranks = _rule_ranks()
     best: dict[str, tuple[int, MatchKey]] = {}
     # Within a rule the longest key is the name as written; shorter ones have a letter left out.
     for slot, key in sorted(hits, key=lambda hit: (-len(hit[1].data), hit[1].data)):
         best.setdefault(key.rule, (slot, key))
-    ordered = sorted(best.values(), key=lambda hit: (-hit[1].strength, ranks[hit[1].rule].order))
-    if not ordered:
-        return ()
-    if ordered[0][1].strength > Strength.WEAK:
-        ordered = [hit for hit in ordered if hit[1].strength > Strength.WEAK]
-    supported = {ranks[key.rule].identifier for _, key in ordered if ranks[key.rule].is_supported}
-    is_certain = bool(supported) or any(ranks[key.rule].is_whole for _, key in ordered)
+    ranked = sorted(
+        ((_rank_of(key.rule), slot, key) for slot, key in best.values()),
+        key=lambda entry: (-entry[2].strength, entry[0].order, entry[2].rule),
+    )
+    strongest = max((key.strength for _, _, key in ranked), default=Strength.WEAK)
+    supported = {rank.identifier for rank, _, _ in ranked if rank.is_supported}
+    is_certain = bool(supported) or any(rank.is_whole for rank, _, _ in ranked)
     kept: list[tuple[int, MatchKey]] = []
-    for slot, key in ordered:
-        rank = ranks[key.rule]
+    identifiers: set[str] = set()
+    for rank, slot, key in ranked:
         if rank.identifier:
-            # One key per identifier, the supported one if it hit.
-            seen = {ranks[other.rule].identifier for _, other in kept}
-            if rank.identifier in seen or (rank.identifier in supported and not rank.is_supported):
-                continue
-        elif is_certain and not rank.is_whole:
-            continue
-        kept.append((slot, key))
+            # One key per identifier: the supported one, where it hit, comes first.
+            is_spared = rank.identifier in identifiers
+            identifiers.add(rank.identifier)
+        else:
+            is_spared = is_certain and not rank.is_whole
+        if not is_spared and (key.strength > Strength.WEAK or strongest is Strength.WEAK):
+            kept.append((slot, key))
     return tuple(kept[:limit])
 
 
@@ -131,12 +130,11 @@ class _Rank:
 
 @cache
 def _rule_ranks() -> dict[str, _Rank]:
-    """Every rule's place and kind."""
+    """Every rule's place and kind; the file has the supported forms of an identifier before the bare one."""
     return {
         rule.id: _Rank(
-            # The supported form of an identifier stands for it.
-            order=order - (1000 if len(rule.parts) > 1 else 0) * (rule.strength is Strength.IDENTIFIER),
-            identifier=f"{rule.subject}.{rule.parts[0]}" if rule.strength is Strength.IDENTIFIER else "",
+            order=order,
+            identifier=f"{rule.subject} {rule.parts[0]}" if rule.strength is Strength.IDENTIFIER else "",
             is_supported=rule.strength is Strength.IDENTIFIER and len(rule.parts) > 1,
             is_whole=rule.strength is Strength.STRONG and rule.has_whole_first_name,
         )
@@ -144,10 +142,13 @@ def _rule_ranks() -> dict[str, _Rank]:
     }
 
 
+def _rank_of(rule: str) -> _Rank:
+    """The rank of a rule; one this key set does not know tells as little as may be."""
+    return _rule_ranks().get(rule) or _Rank(
+        order=len(_rule_ranks()), identifier="", is_supported=False, is_whole=False
+    )
+
+
 def _is_supported(keys: Sequence[tuple[str, Strength]]) -> bool:
     """Whether a name or birth date agrees too, in a key of its own or beside the identifier in one."""
-    ranks = _rule_ranks()
-    return any(
-        strength < Strength.IDENTIFIER or (rule in ranks and ranks[rule].is_supported)
-        for rule, strength in keys
-    )
+    return any(strength < Strength.IDENTIFIER or _rank_of(rule).is_supported for rule, strength in keys)

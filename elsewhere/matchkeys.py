@@ -11,13 +11,13 @@ from __future__ import annotations
 import enum
 import itertools
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from elsewhere.keyparts import Cell, codes_of, components, holds_postcode
+from elsewhere.keyparts import Cell, codes_of, components, framed, holds_postcode
 from elsewhere.person.identifiers import is_nhs_number, is_upn, plain_identifier
 from elsewhere.person.identity import Person
 from elsewhere.person.places import Postcode, read_postcode
@@ -25,7 +25,9 @@ from elsewhere.person.readings import Reading, read_names
 
 SLOTS = 40
 _DOMAIN = b"elsewhere/matchkey/"
-_WHEN = ("always", "unnamed", "undated")
+_WHEN = ("always", "unnamed", "initial", "undated")
+_OTHER_SLOTS = 10
+_UNREAD = Reading("", "")
 
 
 class Strength(enum.IntEnum):
@@ -47,17 +49,19 @@ class MatchKey:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row of matchkeys.toml, ready to apply."""
+    """One row of matchkeys.toml, ready to apply; `has_postcode`: its keys tell of where a child lives."""
 
     id: str
     strength: Strength
     parts: tuple[str, ...]
     why: str
     subject: str
-    spread: bool
+    names: bool
+    places: bool
     record: str
     question: str
     prefix: bytes
+    has_postcode: bool
 
     def __post_init__(self) -> None:
         unknown = [part for part in self.parts if part not in components()]
@@ -68,10 +72,9 @@ class Rule:
         ):
             raise ValueError(f"rule {self.id}: unknown component, subject or condition {unknown}")
 
-    @property
-    def has_postcode(self) -> bool:
-        """Whether a key of this rule tells anything of where a child lives."""
-        return any(holds_postcode(part) for part in self.parts)
+    def covers(self, cell: Cell) -> bool:
+        """Whether this rule is for the name in use, another reading of it, or a past postcode."""
+        return cell.is_main or (self.places and self.has_postcode if cell.is_place else self.names)
 
     @property
     def has_whole_first_name(self) -> bool:
@@ -84,8 +87,17 @@ class KeySet:
     """The rules in order of use, under one version."""
 
     version: str
-    edit_window: int
     rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One key in words, for the eyes of those who typed the person: never log it."""
+
+    rule: str
+    strength: Strength
+    why: str
+    values: tuple[str, ...] = field(repr=False)
 
 
 def version() -> str:
@@ -105,59 +117,90 @@ def record_keys(person: Person, *, with_postcode: bool = True) -> tuple[MatchKey
         person: as the source wrote it.
         with_postcode: False leaves out every key that tells anything of where the child lives.
     """
-    key_set = _key_set()
-    subjects = _subjects(person, record=True, key_set=key_set)
     keys: dict[bytes, MatchKey] = {}
-    for rule in key_set.rules:
+    subjects = _subjects(person, is_record=True)
+    for rule in _key_set().rules:
         if with_postcode or not rule.has_postcode:
-            cells = subjects[rule.subject]
-            for cell in cells if rule.spread else cells[:1]:
-                _add(keys, rule, rule.record, cell)
+            for cell in subjects[rule.subject]:
+                if cell.is_main or rule.covers(cell):
+                    for key in _keys(rule, rule.record, cell):
+                        keys.setdefault(key.data, key)
     return tuple(keys.values())
 
 
 def question_keys(person: Person, *, slots: int = SLOTS) -> tuple[MatchKey, ...]:
     """Return the keys a question asks for, the most useful first, all different, at most `slots`.
 
-    The name in use goes first under every rule; other names, parts of double names and past postcodes take
-    the slots that are left over.
+    First the name in use under every rule; then other names, parts of double names and past postcodes under
+    the rules that spread; then the name in use with a letter left out, early letters first, as the rules on
+    name starts cover late ones. What does not fit is dropped from the end.
     """
-    key_set = _key_set()
-    subjects = _subjects(person, record=False, key_set=key_set)
-    keys: dict[bytes, MatchKey] = {}
-    for rank in range(max(len(cells) for cells in subjects.values())):
-        for rule in key_set.rules:
+    whole: dict[bytes, MatchKey] = {}
+    edited: dict[bytes, MatchKey] = {}
+    other: dict[bytes, MatchKey] = {}
+    subjects = _subjects(person, is_record=False)
+    for rule in _key_set().rules:
+        for cell in subjects[rule.subject][:1]:
+            whole.update((key.data, key) for key in _keys(rule, rule.question, replace(cell, is_main=False)))
+            edited.update((key.data, key) for key in _keys(rule, rule.question, cell))
+    for rank in range(1, max(len(cells) for cells in subjects.values())):
+        for rule in _key_set().rules:
             cells = subjects[rule.subject]
-            if rank < len(cells) and (rule.spread or rank == 0):
-                _add(keys, rule, rule.question, cells[rank])
+            if rank < len(cells) and rule.covers(cells[rank]):
+                other.update((key.data, key) for key in _keys(rule, rule.question, cells[rank]))
+    others = iter(other.items())
+    keys = whole | dict(itertools.islice(others, _OTHER_SLOTS)) | edited | dict(others)
     return tuple(itertools.islice(keys.values(), slots))
 
 
-def _subjects(person: Person, *, record: bool, key_set: KeySet) -> dict[str, tuple[Cell, ...]]:
+def explain(keys: Iterable[MatchKey]) -> tuple[Explained, ...]:
+    """Say in words what each key is made of, in the order given."""
+    by_id = {rule.id: rule for rule in _key_set().rules}
+    return tuple(
+        Explained(
+            key.rule, key.strength, by_id[key.rule].why, _unframed(key.data[len(by_id[key.rule].prefix) :])
+        )
+        for key in keys
+    )
+
+
+def _unframed(data: bytes) -> tuple[str, ...]:
+    """The texts of framed components."""
+    texts = []
+    while data:
+        end = 2 + int.from_bytes(data[:2], "big")
+        texts.append(data[2:end].decode())
+        data = data[end:]
+    return tuple(texts)
+
+
+def _subjects(person: Person, *, is_record: bool) -> dict[str, tuple[Cell, ...]]:
     """The cells of the child and of an unborn child's mother, the likeliest first."""
     places = _usable_postcodes(person)
-    nhs, upn = person.nhs_number or "", person.upn or ""
     child = Cell(
-        reading=Reading("", ""),
+        reading=_UNREAD,
         date=person.birth_date,
-        nhs_number=plain_identifier(nhs) if is_nhs_number(nhs) else "",
-        upn=plain_identifier(upn) if is_upn(upn) else "",
-        record=record,
-        edit_window=key_set.edit_window,
+        nhs_number=_valid(person.nhs_number, is_nhs_number),
+        upn=_valid(person.upn, is_upn),
+        is_record=is_record,
     )
     mother: tuple[Cell, ...] = ()
     if person.unborn is not None:
         unborn = person.unborn
-        number = unborn.nhs_number or ""
         own = replace(
             child,
             date=unborn.birth_date,
             due=unborn.due_date or person.birth_date,
-            nhs_number=plain_identifier(number) if is_nhs_number(number) else "",
+            nhs_number=_valid(unborn.nhs_number, is_nhs_number),
             upn="",
         )
         mother = tuple(_cells(own, read_names(unborn.names), places))
     return {"child": tuple(_cells(child, read_names(person.names), places)), "mother": mother}
+
+
+def _valid(number: str | None, is_valid: Callable[[str], bool]) -> str:
+    """A number in plain form, or "" for one that is missing or cannot be right."""
+    return plain_identifier(number) if number and is_valid(number) else ""
 
 
 def _usable_postcodes(person: Person) -> tuple[Postcode | None, ...]:
@@ -168,38 +211,44 @@ def _usable_postcodes(person: Person) -> tuple[Postcode | None, ...]:
 
 def _cells(base: Cell, readings: tuple[Reading, ...], places: tuple[Postcode | None, ...]) -> Iterator[Cell]:
     """Every reading with the current postcode, then the first reading with each past one."""
-    if not base.record and readings:
+    if not base.is_record and readings:
         # A question sends one code of a nickname at first, its other codes with what is left over.
-        others = (Reading(code, readings[0].family) for code in codes_of(readings[0].first)[1:])
-        readings = tuple(dict.fromkeys((*readings, *others)))
-    for reading in readings or (Reading("", ""),):
-        yield replace(base, reading=reading, postcode=places[0])
+        alike = [Reading(code, readings[0].family) for code in codes_of(readings[0].first)[1:]]
+        readings = tuple(dict.fromkeys((readings[0], *alike, *readings[1:])))
+    main = readings[0] if readings else _UNREAD
+    yield replace(base, reading=main, postcode=places[0])
+    for reading in readings[1:]:
+        yield replace(base, reading=reading, postcode=places[0], is_main=False)
     for place in places[1:]:
-        yield replace(base, reading=readings[0] if readings else Reading("", ""), postcode=place)
+        yield replace(base, reading=main, postcode=place, is_main=False, is_place=True)
 
 
-def _add(keys: dict[bytes, MatchKey], rule: Rule, when: str, cell: Cell) -> None:
-    """Add the keys of one rule for one cell, the product of its components' values."""
-    if when == "unnamed" and cell.reading.first:
-        return
-    if when == "undated" and cell.date is not None and cell.date.is_exact:
-        return
-    table = components()
+def _keys(rule: Rule, when: str, cell: Cell) -> list[MatchKey]:
+    """The keys of one rule for one cell: the product of its components' values, in their order."""
+    if when != "always" and not _applies(when, cell):
+        return []
     values = []
     for part in rule.parts:
-        found = table[part](cell)
+        found = cell.values(part)
         if not found:
-            return
+            return []
         values.append(found)
-    for combination in itertools.product(*values):
-        data = rule.prefix + b"".join(_framed(value) for value in combination)
-        keys.setdefault(data, MatchKey(rule.id, rule.strength, data))
+    prefix = rule.prefix
+    return [
+        MatchKey(rule.id, rule.strength, prefix + b"".join(combination))
+        for combination in itertools.product(*values)
+    ]
 
 
-def _framed(value: str) -> bytes:
-    """Length, then text: no two lists of components give the same bytes."""
-    encoded = value.encode()
-    return len(encoded).to_bytes(2, "big") + encoded
+def _applies(when: str, cell: Cell) -> bool:
+    """Whether a rule's condition holds: no first name, one letter of it, or no exact date."""
+    if when == "unnamed":
+        return not cell.reading.first
+    if when == "initial":
+        return len(cell.reading.first) == 1
+    if when == "undated":
+        return cell.date is None or not cell.date.is_exact
+    return True
 
 
 @cache
@@ -212,7 +261,7 @@ def load_key_set(text: str) -> KeySet:
     """Read a key set from TOML; a set this code cannot apply is a mistake of ours and raises ValueError."""
     document = tomllib.loads(text)
     name = document["version"]
-    return KeySet(name, document["edit_window"], tuple(_load_rule(row, name) for row in document["rules"]))
+    return KeySet(name, tuple(_load_rule(row, name) for row in document["rules"]))
 
 
 def _load_rule(row: dict[str, Any], name: str) -> Rule:
@@ -222,8 +271,10 @@ def _load_rule(row: dict[str, Any], name: str) -> Rule:
         parts=tuple(row["parts"]),
         why=row.get("why", ""),
         subject=row.get("subject", "child"),
-        spread=row.get("spread", True),
+        names=row.get("names", True),
+        places=row.get("places", True),
         record=row.get("record", "always"),
         question=row.get("question", "always"),
-        prefix=_DOMAIN + _framed(name) + _framed(row["id"]),
+        prefix=_DOMAIN + framed(name) + framed(row["id"]),
+        has_postcode=any(holds_postcode(part) for part in row["parts"]),
     )

@@ -93,3 +93,29 @@ def test_a_question_about_one_twin_reveals_nothing_of_the_other(names: tuple[str
     others_keys = {key.data for key in record_keys(other)}
 
     assert not [key for _, key in choose_reveals(hits(one, one, other)) if key.data in others_keys]
+
+
+def test_an_identifier_is_revealed_once_in_the_form_that_says_most() -> None:
+    child = Person.of(given="Amelia", family="Hughes", dob="2014-03-07", nhs_number="9990000018")
+    rules = [key.rule for _, key in choose_reveals(hits(child, child))]
+
+    assert [rule for rule in rules if rule.startswith("nhs")] == ["nhs-f3"]
+
+
+def test_a_number_of_one_child_and_the_name_of_another_are_both_revealed() -> None:
+    asked = Person.of(given="Amelia", family="Hughes", dob="2014-03-07", nhs_number="9990000018")
+    named = Person.of(given="Amelia", family="Hughes", dob="2014-03-07")
+    numbered = Person.of(given="Oscar", family="Begum", dob="2011-11-20", nhs_number="9990000018")
+    rules = [key.rule for _, key in choose_reveals(hits(asked, named, numbered))]
+
+    assert rules[:2] == ["nhs", "fl-dq"]
+
+
+def test_a_rule_this_key_set_does_not_know_ranks_last() -> None:
+    known, unknown = (
+        (0, MatchKey("fl-dq", Strength.STRONG, b"k")),
+        (1, MatchKey("new", Strength.STRONG, b"unknown")),
+    )
+
+    assert choose_reveals([unknown, known]) == (known,)
+    assert choose_reveals([unknown]) == (unknown,)
