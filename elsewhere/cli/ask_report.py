@@ -1,0 +1,106 @@
+"""How a lookup is shown to a practitioner: each answer as it comes, in words, within 80 columns.
+
+Promises: colour repeats what words say; nothing of the person is printed.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from elsewhere.asking import CustodianAnswer, Done, Event, Started
+from elsewhere.cli.words import (
+    BANDS,
+    NOT_KNOWN_SENTENCE,
+    STATES,
+    STRENGTHS,
+    describe_age,
+    describe_flag,
+    describe_note,
+    describe_time,
+    printable,
+)
+
+_LABEL_WIDTH = 16
+
+
+def show_event(console: Console, event: Event) -> None:
+    """Print one event of a lookup."""
+    if isinstance(event, Started):
+        _show_start(console, event)
+    elif isinstance(event, Done):
+        _show_end(console, event)
+    else:
+        _show_answer(console, event)
+
+
+def describe_answer(answer: CustodianAnswer) -> list[tuple[str, str]]:
+    """Put an answer into labelled lines, in the order in which they help; what is not known has no line."""
+    if not answer.state.is_answer:
+        return _kept(_describe_absence(answer))
+    contact = answer.contact
+    call = answer.state.is_hit
+    return _kept(
+        [
+            ("match", STRENGTHS.get(answer.strength, "") if call else ""),
+            ("service", contact.service),
+            ("call", contact.in_hours),
+            ("out of hours", contact.out_of_hours),
+            ("duty desk", answer.duty_contact if call and not contact.in_hours else ""),
+            ("last contact", BANDS.get(answer.last_contact_band, "")),
+            *(("flag", describe_flag(flag)) for flag in answer.flags),
+            ("do", answer.remedy),
+            ("records", describe_age(answer.source_age_days, is_stale=answer.source_stale)),
+            ("quote on call", answer.call_reference),
+        ]
+    )
+
+
+def _describe_absence(answer: CustodianAnswer) -> list[tuple[str, str]]:
+    """Why there is no answer, and what to do instead."""
+    return [
+        ("since", describe_time(answer.since) if answer.since else ""),
+        ("answer due by", describe_time(answer.expected_by) if answer.expected_by else ""),
+        ("rule", answer.clause),
+        ("do", answer.remedy),
+        ("duty desk", answer.duty_contact),
+        ("quote on call", answer.call_reference),
+        ("code", answer.code),
+    ]
+
+
+def _kept(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(label, printable(text)) for label, text in lines if text]
+
+
+def _show_start(console: Console, event: Started) -> None:
+    console.print(Text(f"Asking {len(event.custodians)}: {', '.join(event.custodians)}"))
+    console.print(Text(f"Lookup {event.lookup_id}"))
+    for note in event.notes:
+        console.print(Text(f"Not used - {describe_note(note)}"))
+
+
+def _show_answer(console: Console, answer: CustodianAnswer) -> None:
+    heading, meaning = STATES[answer.state]
+    style = "bold" if answer.state.is_answer else "bold yellow"
+    line = Text.assemble((f"{heading}: ", style), (printable(answer.custodian_name), "bold"), f" {meaning}")
+    console.print()
+    console.print(line)
+    table = Table.grid(padding=(0, 1))
+    table.add_column(width=_LABEL_WIDTH)
+    table.add_column(overflow="fold")
+    for label, text in describe_answer(answer):
+        table.add_row(Text(f"  {label}"), Text(text))
+    console.print(table)
+
+
+def _show_end(console: Console, event: Done) -> None:
+    console.print()
+    console.print(Text(f"{event.coverage.value}: {printable(event.summary)}", style="bold"))
+    console.print(Text(NOT_KNOWN_SENTENCE))
+
+
+def make_console() -> Console:
+    """Give a console on standard output that interprets nothing in what it is given."""
+    return Console(markup=False, highlight=False, emoji=False)
