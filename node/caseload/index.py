@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
 
 from elsewhere.lookup import Flag
+from elsewhere.matchkeys import version
 from elsewhere.person.identity import Person
 from node.caseload.shields import NONE
 from node.store.caseload import DONE, entry, load, member, record, source, tag, tag_set
@@ -102,6 +103,19 @@ def record_count(conn: Connection) -> int:
     """Count the records in force, shielded ones too."""
     newest = select(func.count()).select_from(member).where(member.c.load_id == current_load(conn))
     return conn.execute(newest).scalar_one()
+
+
+def is_outdated(conn: Connection) -> bool:
+    """Tell whether records in force were tagged by another version of the match keys.
+
+    Their ordinals then point at other keys, and nothing of them can be redeemed: load their sources again.
+    """
+    old = (
+        select(record.c.id)
+        .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == current_load(conn)))
+        .where(record.c.tagged_for.not_like(f"{version()}/%"))
+    )
+    return conn.execute(old.limit(1)).first() is not None
 
 
 def short_tags(conn: Connection, collection: str, epoch: int) -> NDArray[np.uint64]:

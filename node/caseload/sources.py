@@ -21,7 +21,9 @@ from node.caseload.mapping import SourceForm
 MAX_LINE = 1024 * 1024  # characters
 MAX_FIELD = 131_072  # characters: the csv module's own limit
 _CHUNK = 256 * 1024
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r(?!\Z))")
+# The end of a line; a carriage return at the end of a chunk may be half of one. Matching whole lines instead
+# would take quadratic time over a line without an end.
+_LINE_END = re.compile(r"\r\n|\n|\r(?!\Z)")
 
 
 class CsvSource:
@@ -109,10 +111,10 @@ class CsvSource:
                     "expected text; a NUL character came: is it another encoding?", line=line
                 )
             used = 0
-            for match in _LINE.finditer(pending):
-                self._check_length(match.end() - match.start(), line)
-                used, line = match.end(), line + 1
-                yield match[0]
+            for end in _LINE_END.finditer(pending):
+                self._check_length(end.end() - used, line)
+                text, used, line = pending[used : end.end()], end.end(), line + 1
+                yield text
             pending = pending[used:]
             self._check_length(len(pending), line)
             if not chunk:

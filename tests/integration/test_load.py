@@ -15,6 +15,7 @@ from elsewhere.errors import LoadRefused
 from elsewhere.matchkeys import record_keys
 from elsewhere.oprf.voprf import generate_key
 from node.caseload import index
+from node.caseload import load as loading
 from node.caseload.load import check_file, load_file
 from node.store.caseload import record, tag
 from node.store.engine import Store, open_store
@@ -333,6 +334,22 @@ def test_a_new_epoch_tags_every_record_again(store: Store) -> None:
     with store.read() as conn:
         assert len(found(conn, person(ANN))) == 1
         assert len(index.short_tags(conn, "involvement", 2)) == len(index.short_tags(conn, "involvement", 1))
+
+
+def test_records_tagged_by_other_match_key_rules_are_noticed_and_tagged_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "version", lambda: "0")
+    load_rows(store, [ANN])
+    with store.read() as conn:
+        assert index.is_outdated(conn)
+    monkeypatch.undo()
+
+    load_rows(store, [ANN])
+
+    with store.read() as conn:
+        assert not index.is_outdated(conn)
+        assert len(found(conn, person(ANN))) == 1
 
 
 def test_worker_processes_give_the_same_tags_as_one_process(tmp_path: Path) -> None:

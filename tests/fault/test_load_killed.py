@@ -1,0 +1,169 @@
+"""A load that is killed changes nothing, whenever it is killed, and the next load is none the worse."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from elsewhere.errors import StoreUnavailable
+from node.caseload import index
+from node.store.caseload import entry, member, record, tag
+from node.store.engine import Store, open_store
+from tests.caseload import ANN, BOB, EVA, found, load_rows, person, write_csv
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _rows(count: int) -> list[dict[str, str]]:
+    random = Random(9)
+    letters = "abcdefghiklmnopr"
+    return [
+        {"id": f"N{n}", "given": "".join(random.choices(letters, k=4)), "dob": "05/06/2015"}
+        | {"family": "".join(random.choices(letters, k=4))}
+        for n in range(count)
+    ]
+
+
+ROWS = [EVA, BOB | {"shield": "place"}, *_rows(450)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    load_rows(opened, [ANN, BOB])
+    yield opened
+    opened.close()
+
+
+def _state(store: Store) -> dict[str, Any]:
+    """Everything of the caseload that anyone can see."""
+    with store.read() as conn:
+        records = [r for row in (ANN, BOB, EVA) for r in found(conn, person(row), "protected").values()]
+        return {
+            "load": index.current_load(conn),
+            "records": records,
+            "count": index.record_count(conn),
+            "sources": index.source_states(conn),
+            "shorts": {c: index.short_tags(conn, c, 1).tolist() for c in ("involvement", "protected")},
+        }
+
+
+def _run(store: Store, *steps: str) -> subprocess.Popen[str]:
+    """Start a load of ROWS in a process of its own."""
+    path = write_csv(store.path.parent / "new.csv", ROWS)
+    command = [sys.executable, "-m", "tests.fault.load_until", f"sqlite:///{store.path}", str(path), *steps]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(
+    ("phase", "step", "workers"),
+    [
+        ("read", "1", "1"),
+        ("group", "1", "1"),
+        ("tag", "1", "2"),
+        ("tag", "3", "1"),
+        ("store", "1", "1"),
+        ("store", "64", "1"),
+        ("switch", "1", "1"),
+    ],
+)
+def test_a_killed_load_changes_nothing_and_the_next_one_succeeds(
+    store: Store, phase: str, step: str, workers: str
+) -> None:
+    before = _state(store)
+
+    process = _run(store, phase, step, workers)
+    out, err = process.communicate(timeout=100)
+
+    assert process.returncode == -signal.SIGKILL, err
+    assert "LOADED" not in out
+    assert _state(store) == before
+
+    load_rows(store, [ANN, BOB])
+    after = _state(store)
+    assert after["count"] == before["count"]
+    assert after["shorts"] == before["shorts"]
+    assert _rows_of_dead_loads(store) == 0
+    assert [p.name for p in store.path.parent.iterdir() if p.name.startswith("loading-")] == []
+
+
+def _rows_of_dead_loads(store: Store) -> int:
+    """Rows that a killed load left and nobody has cleared away."""
+    with store.read() as conn:
+        current = index.current_load(conn)
+        held = select(member.c.record_id).where(member.c.load_id == current)
+        dead = (
+            select(func.count()).select_from(record).where(record.c.id.not_in(held)),
+            select(func.count()).select_from(tag).where(tag.c.record_id.not_in(held)),
+            select(func.count()).select_from(member).where(member.c.load_id != current),
+            select(func.count()).select_from(entry).where(entry.c.load_id > current),
+        )
+        return sum(conn.execute(query).scalar_one() for query in dead)
+
+
+def test_worker_processes_end_when_the_load_is_killed(store: Store) -> None:
+    process = _run(store, "tag", "1", "2")
+    # Workers inherit the error stream; it is closed, and this returns, when the last of them is gone.
+    process.communicate(timeout=60)
+
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_the_load_that_is_not_killed_takes_everything_over(store: Store) -> None:
+    process = _run(store, "never", "1", "2")
+    out, err = process.communicate(timeout=100)
+
+    assert (process.returncode, out.strip()) == (0, "LOADED"), err
+    with store.read() as conn:
+        assert index.record_count(conn) == len(ROWS)
+        assert found(conn, person(ANN)) == {}
+        assert len(found(conn, person(EVA))) == 1
+
+
+def test_a_running_node_reads_and_writes_while_another_process_loads(store: Store) -> None:
+    process = _run(store, "never", "1", "2")
+    try:
+        seen = set()
+        while process.poll() is None:
+            with store.read() as conn:
+                seen.add(
+                    (index.record_count(conn), len(found(conn, person(ANN))), len(found(conn, person(EVA))))
+                )
+            with store.write() as conn:
+                assert index.current_load(conn) >= 1
+    finally:
+        process.kill()
+        process.communicate()
+
+    # The old caseload or the new one, nothing in between.
+    assert seen <= {(2, 1, 0), (len(ROWS), 0, 1)}
+
+
+def test_a_full_disk_refuses_the_load_and_changes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _state(store)
+    with store.read() as conn:
+        pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
+    write = Store.write
+
+    def write_on_a_full_disk(self: Store) -> Any:
+        held = write(self)
+        with self.read() as conn:
+            conn.exec_driver_sql(f"PRAGMA max_page_count = {pages + 30}")
+        return held
+
+    monkeypatch.setattr(Store, "write", write_on_a_full_disk)
+    with pytest.raises(StoreUnavailable, match="full"):
+        load_rows(store, ROWS)
+    monkeypatch.undo()
+
+    assert _state(store) == before
