@@ -60,9 +60,12 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
         self, request_iterator: AsyncIterator[link_pb2.AttachRequest], context: _ServicerContext
     ) -> AsyncIterator[link_pb2.AttachResponse]:
         """Serve one link until either side ends it."""
-        frames = aiter(request_iterator)
         try:
-            agency, welcome = await self._open(frames, context)
+            agency = self._admit(context)
+            # Taken only now: an iterator that nobody reads is a coroutine that nobody awaits.
+            frames = aiter(request_iterator)
+            welcome = await self._greet(frames)
+            self._directory.check_active(agency)  # again: the roster may have changed meanwhile
         except ElsewhereError as err:
             _log.warning("link refused", code=err.code)
             await context.abort(*to_status(err))
@@ -88,14 +91,16 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
         if link.error is not None:
             await context.abort(*to_status(link.error))
 
-    async def _open(
-        self, frames: AsyncIterator[link_pb2.AttachRequest], context: _ServicerContext
-    ) -> tuple[str, link_pb2.Welcome]:
-        """Find out who is there and agree on a version."""
+    def _admit(self, context: _ServicerContext) -> str:
+        """Find out who is there, and whether it may attach now."""
         agency = agency_of(context)
         self._directory.check_active(agency)
         if self._lookups.is_closing:
             raise GatewayDraining("the gateway is going down")
+        return agency
+
+    async def _greet(self, frames: AsyncIterator[link_pb2.AttachRequest]) -> link_pb2.Welcome:
+        """Wait for the Hello and agree on a version."""
         try:
             async with asyncio.timeout(self._config.hello_s):
                 first = await anext(frames)
@@ -107,12 +112,11 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
         version = agree_version(first.hello)
         if version is None:
             raise VersionsApart("expected a protocol version in common; there is none")
-        welcome = link_pb2.Welcome(
+        return link_pb2.Welcome(
             protocol_version=version,
             sent_ms=to_ms(self._timing.utc_now()),
             beat_ms=self._config.beat_ms,
         )
-        return agency, welcome
 
     async def _read(self, link: Link, frames: AsyncIterator[link_pb2.AttachRequest]) -> None:
         """Act on every frame a node sends, until it stops, errs, or the link ends."""
