@@ -82,3 +82,14 @@ published = Table(
     Column("statement", LargeBinary, nullable=False),  # DSSE envelope of the newest version
     Column("granted", Text, nullable=False),  # JSON: agency id -> sealing key id its grant was sealed to
 )
+
+# The newest snapshot and every delta since, as published: a gateway that lacks one is sent the same bytes.
+published_piece = Table(
+    "published_piece",
+    metadata,
+    Column("collection", String(32), primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("statement", LargeBinary, nullable=False),  # DSSE envelope of this version
+    Column("ciphertext", LargeBinary, nullable=False),  # of a delta; empty: a snapshot's tags are in a file
+)

@@ -1,0 +1,340 @@
+"""One catalogue of this agency's own: every version made durable before anybody can be told of it.
+
+Holds:    the snapshot's key, the padding seed and the set published so far; all of them in the store or in
+          an encrypted file.
+Promises: a version has one content for ever. The file of a new snapshot carries its version in its name and
+          stands beside the old one until the row that names it is committed, so that a crash at any point
+          leaves a row and the file it speaks of.
+
+A tag once published stays until the end of the epoch, so removing a record changes nothing here.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import structlog
+from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, update
+
+from elsewhere.canonical import Json
+from elsewhere.catalogue.files import read_catalogue, write_catalogue
+from elsewhere.catalogue.padding import SEED_SIZE, commit_seed, next_delta, pad
+from elsewhere.catalogue.sealed import KEY_SIZE, open_delta, seal_delta
+from elsewhere.catalogue.statement import (
+    CATALOGUE_STATEMENT_TYPE,
+    CatalogueStatement,
+    delta_root,
+    snapshot_root,
+)
+from elsewhere.catalogue.tags import Catalogue, ShortTags, as_set, union
+from elsewhere.clock import Clock
+from elsewhere.errors import CatalogueBroken, ElsewhereError
+from elsewhere.lookup import Head
+from elsewhere.random import RandomBytes
+from elsewhere.signing import SigningKey, open_document, sign_document
+from node import logbook
+from node.caseload.index import current_load, record_count, short_tags_since
+from node.store.engine import Store
+from node.store.exchange import published, published_piece
+from node.store.writer import Writer
+
+MAX_CHAIN = 2000  # deltas on one snapshot; whoever comes new fetches them all
+MAX_BACKLOG_TICKS = 50  # a backlog that would take longer goes out as a snapshot
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnParts:
+    """What every own catalogue is made with."""
+
+    agency: str
+    folder: Path
+    local: bytes = field(repr=False)
+    signing: SigningKey = field(repr=False)
+    store: Store
+    writer: Writer
+    clock: Clock
+    random: RandomBytes
+    delta_tags: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPiece:
+    """One published version; a snapshot is encrypted from the set as it is sent."""
+
+    statement: CatalogueStatement
+    envelope: bytes = field(repr=False)
+    ciphertext: bytes = field(repr=False)  # of a delta; empty for a snapshot
+
+    @property
+    def head(self) -> Head:
+        """Its version and root."""
+        return Head(self.statement.version, self.statement.root)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnState:
+    """Everything published, as of one version; replaced whole."""
+
+    pieces: tuple[OwnPiece, ...]  # the snapshot, then its deltas in order
+    key: bytes = field(repr=False)
+    seed: bytes = field(repr=False)
+    catalogue: Catalogue = field(repr=False)  # its base is the snapshot, as nothing is merged in between
+    granted: Mapping[str, str]  # agency id -> id of the sealing key that this snapshot's key was sealed to
+
+    @property
+    def newest(self) -> CatalogueStatement:
+        """The statement of the newest version."""
+        return self.pieces[-1].statement
+
+
+class OwnCatalogue:
+    """Makes version after version of one collection and epoch. Calls block; any thread may make them."""
+
+    def __init__(self, parts: OwnParts, collection: str, epoch: int) -> None:
+        self._parts, self.collection, self.epoch = parts, collection, epoch
+        self.state: OwnState | None = None
+        self._pending: ShortTags = np.zeros(0, dtype=np.uint64)
+        self._seen_load = 0
+        self._floor = 0  # no version up to this one is made again
+        self._seed = b""
+        self._is_renewal_due = False
+        self._lock = threading.Lock()  # a step and a note at once could each undo the other
+
+    @property
+    def name(self) -> tuple[str, int]:
+        """Collection and epoch."""
+        return self.collection, self.epoch
+
+    def open(self) -> None:
+        """Take up what an earlier run published, and sweep what a crash left behind."""
+        with self._parts.store.read() as conn:
+            row = conn.execute(select(published).where(*self._is(published))).one_or_none()
+            query = select(published_piece).where(*self._is(published_piece))
+            stored = conn.execute(query.order_by(published_piece.c.version)).all()
+        if row is None:
+            self._sweep(keep=0)
+            return
+        self._floor, self._seed = row.version, row.seed
+        try:
+            pieces = tuple(
+                OwnPiece(self._read_statement(r.statement), r.statement, r.ciphertext) for r in stored
+            )
+            catalogue = self._rebuild(pieces, row.snapshot_key)
+        except (ElsewhereError, FileNotFoundError):
+            # The records' tags are still in the store, so a new snapshot keeps the agency answerable. Padding
+            # that was in the lost file and is not in the new one shows others roughly how much there was.
+            _log.error("catalogue.lost", collection=self.collection, epoch=self.epoch, remedy="snapshot anew")
+            return
+        self.state = OwnState(pieces, row.snapshot_key, row.seed, catalogue, json.loads(row.granted))
+        self._sweep(keep=row.snapshot_version)
+
+    def renew(self) -> None:
+        """Have the next version be a snapshot under a fresh key."""
+        self._is_renewal_due = True
+
+    def skip(self, version: int) -> None:
+        """Never make a version up to this one: a gateway has it from before this store was restored."""
+        self._floor = max(self._floor, version)
+
+    def step(self) -> None:
+        """Make the next version: a delta, or a snapshot when there is none or a delta will not do.
+
+        Raises:
+            LogUnavailable, OSError: nothing was published; the next step tries again.
+        """
+        with self._lock:
+            self._look()
+            state = self.state
+            if (
+                state is None
+                or self._is_renewal_due
+                or self._floor > state.newest.version
+                or len(state.pieces) > MAX_CHAIN
+                or len(self._pending) > MAX_BACKLOG_TICKS * self._parts.delta_tags
+            ):
+                self._make_snapshot()
+            else:
+                self._make_delta(state)
+
+    def note_granted(self, granted: Mapping[str, str], snapshot_version: int) -> None:
+        """Remember durably to which sealing keys a snapshot's key went; an older one no longer matters."""
+        with self._lock:
+            state = self.state
+            if state is None or state.newest.snapshot_version != snapshot_version:
+                return
+            merged = {**state.granted, **granted}
+            values = {"granted": json.dumps(merged, sort_keys=True)}
+            change = update(published).where(*self._is(published)).values(values)
+            self._parts.writer.submit(lambda conn: conn.execute(change)).result()
+            self.state = replace(state, granted=merged)
+
+    def _look(self) -> None:
+        """Add what the caseload has gained to what waits to be published."""
+        with self._parts.store.read() as conn:
+            newest = current_load(conn)
+            if newest == self._seen_load:
+                return
+            added = short_tags_since(conn, self.collection, self.epoch, self._seen_load)
+        if self.state is not None:
+            added = added[~self.state.catalogue.contains(added)]
+        self._pending, self._seen_load = np.concatenate([self._pending, added]), newest
+
+    def _make_snapshot(self) -> None:
+        """Publish everything ever published, and all that waits, as one set under a fresh key."""
+        parts, state = self._parts, self.state
+        # What was published as padding must not vanish: whoever compares would see which tags are records'.
+        everything = (
+            as_set(self._pending) if state is None else union(state.catalogue.merge(), as_set(self._pending))
+        )
+        seed = self._seed or parts.random(SEED_SIZE)
+        tags, key = pad(everything, seed), parts.random(KEY_SIZE)
+        version = max(self._floor, state.newest.version if state else 0) + 1
+        statement = self._state(version, version, len(tags), snapshot_root(tags), seed)
+        piece = OwnPiece(statement, self._sign(statement), b"")
+        catalogue = Catalogue(tags)
+        write_catalogue(
+            self._path(version), catalogue, key=parts.local, which=statement.which, random=parts.random
+        )
+        made = OwnState((piece,), key, seed, catalogue, {})
+        self._commit(made, unpadded=len(everything))
+        self._seed, self._floor, self._is_renewal_due = seed, version, False
+        self._pending = self._pending[:0]
+        self._sweep(keep=version)
+
+    def _make_delta(self, state: OwnState) -> None:
+        """Publish the oldest tags that wait, or nothing but padding."""
+        held = state.newest
+        version = held.version + 1
+        delta = next_delta(
+            state.catalogue, self._pending, size=self._parts.delta_tags, seed=state.seed, version=version
+        )
+        root = delta_root(held.root, delta.tags)
+        statement = self._state(version, held.snapshot_version, held.snapshot_count, root, state.seed)
+        piece = OwnPiece(statement, self._sign(statement), seal_delta(delta.tags, state.key, statement.which))
+        catalogue = state.catalogue.with_delta(delta.tags)
+        made = OwnState((*state.pieces, piece), state.key, state.seed, catalogue, state.granted)
+        self._commit(made, unpadded=None)
+        self._floor, self._pending = version, delta.carried
+
+    def _commit(self, made: OwnState, *, unpadded: int | None) -> None:
+        """Write a version's row and piece in one transaction; only then is it the state others may see."""
+        piece, newest, now = made.pieces[-1], made.newest, self._parts.clock()
+        values: dict[str, object] = {
+            "collection": self.collection,
+            "epoch": self.epoch,
+            "version": newest.version,
+            "snapshot_version": newest.snapshot_version,
+            "root": newest.root,
+            "seed": made.seed,
+            "snapshot_key": made.key,
+            "statement": piece.envelope,
+            "granted": json.dumps(dict(made.granted), sort_keys=True),
+        }
+        kept = {"collection": self.collection, "epoch": self.epoch, "version": newest.version}
+
+        def change(conn: Connection) -> None:
+            conn.execute(delete(published).where(*self._is(published)))
+            conn.execute(insert(published).values(values))
+            if unpadded is not None:
+                conn.execute(delete(published_piece).where(*self._is(published_piece)))
+                facts = self._facts(newest, unpadded, record_count(conn))
+                logbook.append(conn, logbook.make_entry("catalogue", facts, now))
+            conn.execute(
+                insert(published_piece).values(**kept, statement=piece.envelope, ciphertext=piece.ciphertext)
+            )
+
+        self._parts.writer.submit(change).result()
+        self.state = made
+
+    def _facts(self, newest: CatalogueStatement, unpadded: int, records: int) -> dict[str, Json]:
+        """What the log says about a snapshot, for the audit of its padding."""
+        return {
+            "collection": self.collection,
+            "epoch": self.epoch,
+            "version": newest.version,
+            "root": newest.root.hex(),
+            "padding_commitment": newest.padding_commitment.hex(),
+            "records": records,
+            "unpadded_tags": unpadded,
+            "tags": newest.snapshot_count,
+        }
+
+    def _rebuild(self, pieces: tuple[OwnPiece, ...], key: bytes) -> Catalogue:
+        """Read the snapshot's file and apply the deltas; raises CatalogueBroken unless the roots agree."""
+        if not pieces or not pieces[0].statement.is_snapshot:
+            raise CatalogueBroken("expected the published snapshot in the store; it is not there")
+        snapshot = pieces[0].statement
+        catalogue = read_catalogue(self._path(snapshot.version), key=self._parts.local, which=snapshot.which)
+        root = snapshot.root
+        for piece in pieces[1:]:
+            told = piece.statement
+            tags = open_delta(piece.ciphertext, key, told.which, delta_size=told.delta_size)
+            root = delta_root(root, tags)
+            if root != told.root:
+                raise CatalogueBroken(f"expected the root of version {told.version}; another came out")
+            catalogue = catalogue.with_delta(tags)
+        return catalogue
+
+    def _state(
+        self, version: int, snapshot_version: int, snapshot_count: int, root: bytes, seed: bytes
+    ) -> CatalogueStatement:
+        """Fill in a statement."""
+        return CatalogueStatement(
+            custodian=self._parts.agency,
+            collection=self.collection,
+            epoch=self.epoch,
+            version=version,
+            snapshot_version=snapshot_version,
+            snapshot_count=snapshot_count,
+            delta_size=self._parts.delta_tags,
+            root=root,
+            padding_commitment=commit_seed(seed),
+            published_utc=self._parts.clock().replace(microsecond=0),
+        )
+
+    def _sign(self, statement: CatalogueStatement) -> bytes:
+        """Wrap a statement in a signed envelope."""
+        return sign_document([self._parts.signing], CATALOGUE_STATEMENT_TYPE, statement.to_json())
+
+    def _read_statement(self, envelope: bytes) -> CatalogueStatement:
+        """Read a statement of our own."""
+        return CatalogueStatement.from_json(
+            open_document(envelope, CATALOGUE_STATEMENT_TYPE, [self._parts.signing.public])
+        )
+
+    def _path(self, version: int) -> Path:
+        """The file of one snapshot."""
+        return self._parts.folder / f"own.{self.collection}.{self.epoch}.{version}.cat"
+
+    def _sweep(self, *, keep: int) -> None:
+        """Remove the files of all snapshots but one."""
+        for path in self._parts.folder.glob(f"own.{self.collection}.{self.epoch}.*"):
+            if path != self._path(keep):
+                path.unlink(missing_ok=True)
+
+    def _is(self, table: Table) -> list[ColumnElement[bool]]:
+        """The condition that a row belongs to this catalogue."""
+        return [table.c.collection == self.collection, table.c.epoch == self.epoch]
+
+
+def drop_others(parts: OwnParts, kept: Collection[tuple[str, int]]) -> None:
+    """Forget the catalogues of keys that are destroyed: rows, snapshot keys and files."""
+
+    def change(conn: Connection) -> list[tuple[str, int]]:
+        rows = conn.execute(select(published.c.collection, published.c.epoch)).all()
+        gone = [(row.collection, row.epoch) for row in rows if (row.collection, row.epoch) not in kept]
+        for collection, epoch in gone:
+            for table in (published, published_piece):
+                conn.execute(delete(table).where(table.c.collection == collection, table.c.epoch == epoch))
+        return gone
+
+    for collection, epoch in parts.writer.submit(change).result():
+        for path in parts.folder.glob(f"own.{collection}.{epoch}.*"):
+            path.unlink(missing_ok=True)
