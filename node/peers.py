@@ -1,0 +1,384 @@
+"""The catalogues of the other agencies: held, followed in the background, brought up to date on demand.
+
+Holds:    the newest verified version of each, in memory and encrypted on disk, until its epoch ends or its
+          custodian is no longer an active member.
+Sees:     nothing about any child: a short tag means nothing without its custodian's live help.
+Refuses:  whatever the custodian's signature does not cover; to go back; to hold what is out of force.
+Promises: `held` is safe from any thread; a value it gave stays as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+import structlog
+
+from elsewhere.asking import MemberStatus
+from elsewhere.clock import Clock
+from elsewhere.errors import CatalogueDiverged, CatalogueStale, ElsewhereError, NotActive, RosterExpired
+from elsewhere.lookup import Head
+from elsewhere.random import RandomBytes
+from elsewhere.sealing import SealingKey
+from elsewhere.statement import OprfKeyEntry
+from elsewhere.wire.status import code_of
+from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
+from node.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded, Taken
+from node.peer_files import PeerFiles
+from node.trust import Trust
+
+__all__ = ["CatalogueName", "Held", "Peers", "PeersParts"]
+
+SILENCE_S = 10.0  # of a gateway in the middle of a fetch
+ATTEMPTS = 10  # of one fetch that breaks off and is resumed
+AT_ONCE = 4  # fetches in the background
+RETRY_S = 5.0  # between attempts at what is announced and could not be fetched
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PeersParts:
+    """What `Peers` is made with."""
+
+    folder: Path  # made if it is not there
+    local: bytes = field(repr=False)  # the key of files at rest
+    sealing: Sequence[SealingKey] = field(repr=False)
+    trust: Trust
+    channel: Callable[[], grpc.aio.Channel | None]  # of any linked gateway
+    executor: Executor
+    clock: Clock
+    random: RandomBytes
+    max_tags: int = MAX_TAGS
+    silence_s: float = SILENCE_S
+    retry_s: float = RETRY_S
+
+
+class Peers:
+    """Copies of all catalogues this agency may test against. All calls on the event loop but `held`."""
+
+    def __init__(self, parts: PeersParts) -> None:
+        self._parts = parts
+        parts.folder.mkdir(mode=0o700, exist_ok=True)
+        self._files = PeerFiles(parts.folder, parts.local, parts.random)
+        self._held: dict[CatalogueName, Held] = {}
+        self._intakes: dict[CatalogueName, Intake] = {}
+        self._floors: dict[CatalogueName, int] = {}
+        self._announced: dict[CatalogueName, int] = {}
+        self._fetches: dict[CatalogueName, asyncio.Task[None]] = {}
+        self._background: dict[CatalogueName, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._file_lock = threading.Lock()
+        self._was_told = False
+
+    async def open(self) -> None:
+        """Take up what an earlier run kept, verified again; what fails is dropped and fetched anew."""
+        for name in await self._call(self._files.names):
+            reader = self._reader(name)
+            held = await self._call(self._read, name, reader)
+            if held is not None:
+                self._held[name] = held
+
+    async def run(self) -> None:
+        """Until cancelled: drop what has run out, and try again what could not be fetched."""
+        try:
+            while True:
+                self.prune()
+                for name in self._announced:
+                    self._begin_to_follow(name)
+                await asyncio.sleep(self._parts.retry_s)
+        finally:
+            await self.close()
+
+    async def close(self) -> None:
+        """End all fetches."""
+        tasks = [*self._background.values(), *self._fetches.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def held(self, custodian: str, collection: str, epoch: int) -> Held | None:
+        """Give the copy held now; None if there is none."""
+        return self._held.get(CatalogueName(custodian, collection, epoch))
+
+    async def ensure(
+        self, custodian: str, collection: str, epoch: int, head: Head, *, timeout_s: float
+    ) -> Held:
+        """Give a copy that is at least at the version a custodian states.
+
+        Args:
+            custodian: agency id.
+            collection: such as "involvement".
+            epoch: of the key that the question was evaluated with.
+            head: as the custodian stated it in its signed answer.
+            timeout_s: the fetch itself goes on beyond it, for the next question.
+
+        Raises:
+            CatalogueStale: it could not be had in time.
+            CatalogueDiverged: what the gateway hands out still has another root than the custodian states.
+        """
+        name = CatalogueName(custodian, collection, epoch)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._bring_up(name, head)
+        except TimeoutError:
+            raise CatalogueStale(f"expected version {head.version} within {timeout_s:g} s") from None
+
+    def take_notices(self, notices: Iterable[directory_pb2.CatalogueNotice]) -> None:
+        """Begin to fetch what a gateway's Directory says is newer; drop what may be held no longer.
+
+        Call it after `Trust` has taken the same Directory.
+        """
+        self.prune()
+        self._was_told = True
+        for notice in notices:
+            name = CatalogueName(notice.custodian, notice.collection, notice.epoch)
+            # Only what a signed key statement names: a gateway cannot make this node keep anything else.
+            if self._reader(name) is None:
+                continue
+            self._announced[name] = notice.version
+            self._begin_to_follow(name)
+
+    def prune(self) -> None:
+        """Drop the copies whose key has run out or is gone, and those of agencies no longer active."""
+        for name in {*self._held, *self._intakes, *self._announced}:
+            if self._reader(name) is None:
+                self._announced.pop(name, None)
+                asyncio.get_running_loop().run_in_executor(self._parts.executor, self._drop(name))
+
+    def ready(self, now: datetime) -> bool:
+        """Tell whether every catalogue that a gateway announces and that is in force is held."""
+        return self._was_told and all(self._version(name) for name in self._announced if self._reader(name))
+
+    def status(self, now: datetime) -> tuple[MemberStatus, ...]:
+        """Say of each other active member what is held; nothing on a roster that has run out.
+
+        The version is the lowest of the member's newest epochs, so 0 if one of its catalogues is missing.
+        """
+        trust = self._parts.trust
+        try:
+            others = trust.others(now)
+        except RosterExpired:
+            return ()
+        found = []
+        for member in others:
+            statement = trust.statements.get(member.agency_id)
+            entries = statement.oprf_keys if statement is not None else ()
+            current = {
+                entry
+                for entry in entries
+                if statement is not None and statement.current_epoch(entry.collection, now) == entry
+            }
+            versions = [self._version(_name_of(member.agency_id, entry)) for entry in current]
+            found.append(
+                MemberStatus(member.agency_id, member.name, statement is not None, min(versions, default=0))
+            )
+        return tuple(found)
+
+    async def _bring_up(self, name: CatalogueName, head: Head) -> Held:
+        """Fetch until the copy is at least at this version, or the gateway has nothing newer."""
+        has_diverged = False
+        while True:
+            held = self._held.get(name)
+            if held is not None and held.head.version >= head.version:
+                if held.head.version > head.version or not head.version or held.head.root == head.root:
+                    return held
+                _log.error("catalogue.diverged", custodian=name.custodian, version=head.version)
+                if has_diverged:
+                    raise CatalogueDiverged(f"expected the root of version {head.version} as stated")
+                has_diverged = True
+                await self._call(self._drop(name))
+            before = self._version(name)
+            await self._fetch(name)
+            if self._version(name) <= before:
+                raise CatalogueStale(f"expected version {head.version}; the gateway has none above {before}")
+
+    def _begin_to_follow(self, name: CatalogueName) -> None:
+        """Fetch a catalogue in the background, unless what is announced is held or on its way."""
+        if self._version(name) < self._announced[name] and name not in self._background:
+            self._background[name] = asyncio.create_task(self._follow(name))
+
+    async def _follow(self, name: CatalogueName) -> None:
+        """Fetch in the background what is announced, few at once."""
+        before = -1
+        try:
+            async with self._slots:
+                while before < self._version(name) < self._announced.get(name, 0):
+                    before = self._version(name)
+                    await self._fetch(name)
+        except CatalogueStale:
+            pass  # told by `_run_fetch`; the next Directory begins again
+        finally:
+            self._background.pop(name, None)
+
+    async def _fetch(self, name: CatalogueName) -> None:
+        """Wait for the one fetch of this catalogue; whoever stops waiting does not stop it."""
+        task = self._fetches.get(name)
+        if task is None:
+            task = self._fetches[name] = asyncio.create_task(self._run_fetch(name))
+
+            def forget(done: asyncio.Task[None]) -> None:
+                if self._fetches.get(name) is done:
+                    del self._fetches[name]
+                if not done.cancelled():
+                    done.exception()  # seen, also when everybody has stopped waiting
+
+            task.add_done_callback(forget)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise CatalogueStale("expected the fetch to go on; the copy was dropped") from None
+            raise
+
+    async def _run_fetch(self, name: CatalogueName) -> None:
+        """Fetch what is newer; resume where a stream breaks off, as long as each one brings something."""
+        for _ in range(ATTEMPTS):
+            reader, channel = self._reader(name), self._parts.channel()
+            if reader is None or channel is None:
+                raise CatalogueStale("expected a link, and a custodian whose key is in force; one is missing")
+            intake = self._intake(name, reader)
+            before = intake.progress
+            try:
+                await self._stream(name, intake, channel)
+                return
+            except Superseded:
+                continue
+            except (grpc.aio.AioRpcError, TimeoutError) as err:
+                code = code_of(err) if isinstance(err, grpc.aio.AioRpcError) else "timeout"
+                _log.warning("catalogue.fetch_broke", custodian=name.custodian, code=code)
+                if intake.progress <= before:
+                    raise CatalogueStale("expected the gateway to send what is newer; it did not") from None
+            except ElsewhereError as err:
+                # A gateway or custodian that sends what does not hold up is a matter for people.
+                _log.error("catalogue.refused", custodian=name.custodian, code=err.code)
+                raise CatalogueStale("expected what the custodian published; the gateway sent else") from err
+        raise CatalogueStale(f"expected a whole catalogue in {ATTEMPTS} attempts")
+
+    async def _stream(self, name: CatalogueName, intake: Intake, channel: grpc.aio.Channel) -> None:
+        """Take one stream to its end; each version is held as soon as it is complete."""
+        intake.begin()
+        version = intake.held.statement.version if intake.held is not None else 0
+        request = catalogue_pb2.FetchRequest(
+            custodian=name.custodian,
+            collection=name.collection,
+            epoch=name.epoch,
+            held_version=version,
+            from_chunk=intake.resume_at,
+        )
+        call = catalogue_pb2_grpc.CatalogueServiceStub(channel).Fetch(request)
+        try:
+            while True:
+                message = await asyncio.wait_for(call.read(), self._parts.silence_s)
+                if not isinstance(message, catalogue_pb2.FetchResponse):
+                    return  # gRPC's mark for the end of the stream
+                taken = await self._call(self._take, name, intake, message)
+                if taken is not None and self._intakes.get(name) is intake:
+                    self._held[name] = taken.held
+        finally:
+            call.cancel()
+
+    def _take(
+        self, name: CatalogueName, intake: Intake, message: catalogue_pb2.FetchResponse
+    ) -> Taken | None:
+        """Verify a message and keep the version it completes; memory serves where the disk is full."""
+        taken = intake.take(message)
+        if taken is None:
+            return None
+        with self._file_lock:
+            if self._intakes.get(name) is not intake:
+                return None  # dropped meanwhile
+            try:
+                if taken.held.statement.is_snapshot:
+                    self._files.keep_snapshot(name, taken.held, taken.envelope)
+                else:
+                    self._files.append_delta(name, taken.envelope, taken.ciphertext)
+            except OSError as err:
+                _log.warning("catalogue.not_kept", custodian=name.custodian, error=err.errno)
+        return taken
+
+    def _read(self, name: CatalogueName, reader: Reader | None) -> Held | None:
+        """Verify what is kept of one catalogue, as if it had just been fetched."""
+        try:
+            if reader is None:
+                self._files.drop(name)
+                return None
+            kept = self._files.read(name)
+            told = reader.read_statement(kept.envelope)
+            held = Held(told, kept.key, self._files.read_snapshot(told.which))
+        except (ElsewhereError, FileNotFoundError):
+            _log.warning("catalogue.dropped", custodian=name.custodian, collection=name.collection)
+            self._files.drop(name)
+            return None
+        good = 0
+        try:
+            for envelope, ciphertext in kept.deltas:
+                held = reader.apply_delta(held, reader.read_statement(envelope), ciphertext)
+                good += 1
+        except ElsewhereError:
+            _log.warning("catalogue.shortened", custodian=name.custodian, collection=name.collection)
+        self._files.shorten(name, kept.deltas[:good])
+        return held
+
+    def _drop(self, name: CatalogueName) -> Callable[[], None]:
+        """Forget a copy at once; gives the work that removes its files."""
+        self._floors[name] = max(self._floors.get(name, 0), self._version(name))
+        self._held.pop(name, None)
+        self._intakes.pop(name, None)
+        task = self._fetches.pop(name, None)
+        if task is not None:
+            task.cancel()
+
+        def remove() -> None:
+            with self._file_lock:
+                if name not in self._intakes:
+                    self._files.drop(name)
+
+        return remove
+
+    def _intake(self, name: CatalogueName, reader: Reader) -> Intake:
+        """Give the intake of a catalogue, with the custodian's key as it is now."""
+        intake = self._intakes.get(name)
+        if intake is None or intake.reader.public != reader.public:
+            intake = Intake(reader, self._held.get(name), floor=self._floors.get(name, 0))
+            self._intakes[name] = intake
+        return intake
+
+    def _reader(self, name: CatalogueName) -> Reader | None:
+        """Say how to read a catalogue; None unless its custodian is active and states a key for it in force.
+
+        That the roster has run out is no reason to drop anything: whoever asks finds that out.
+        """
+        parts, trust = self._parts, self._parts.trust
+        statement = trust.statements.get(name.custodian)
+        entry = statement.oprf_key(name.collection, name.epoch) if statement is not None else None
+        if entry is None or parts.clock() >= entry.valid_until_utc or name.custodian == trust.me:
+            return None
+        try:
+            member = trust.roster.active(name.custodian)
+        except NotActive:
+            return None
+        return Reader(name, member.signing_key, parts.trust.me, parts.sealing, parts.max_tags)
+
+    def _version(self, name: CatalogueName) -> int:
+        """The version held, 0 for none."""
+        held = self._held.get(name)
+        return held.statement.version if held is not None else 0
+
+    async def _call(self, work: Callable[..., T], *given: object) -> T:
+        """Run work that blocks off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._parts.executor, work, *given)
+
+
+def _name_of(agency: str, entry: OprfKeyEntry) -> CatalogueName:
+    """Name the catalogue that belongs to a published key."""
+    return CatalogueName(agency, entry.collection, entry.epoch)

@@ -1,0 +1,342 @@
+"""Publishing: one version of every own catalogue a tick, to every gateway, with its key for every member.
+
+Holds:    nothing but what `own_catalogue` made durable before.
+Sees:     which version each gateway has taken, and to which sealing keys each snapshot's key went.
+Promises: while a gateway listens, exactly one delta a tick of one constant size, whether or not anything is
+          new; `head` never names a version that a gateway in use cannot hand out.
+
+A gateway says in each Directory what it has; its word decides only what it is sent. A gateway that claims
+too much withholds, which it could do anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import grpc
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from elsewhere.catalogue.sealed import seal_snapshot
+from elsewhere.errors import ElsewhereError, PieceRefused
+from elsewhere.lookup import Head
+from elsewhere.statement import SealingKeyEntry
+from elsewhere.wire.status import code_of
+from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
+from node.grants import recipients, seal_grant
+from node.own_catalogue import OwnCatalogue, OwnParts, OwnPiece, OwnState, drop_others
+from node.trust import Trust
+
+MAX_GRANTS = 100  # in one message
+CALL_TIMEOUT_S = 30.0
+CHUNK_TIMEOUT_S = 5.0  # more for each chunk of a snapshot
+MISSES_BEFORE_RENEWAL = 2
+
+T = TypeVar("T")
+Name = tuple[str, int]  # collection, epoch
+ChannelSource = Callable[[], grpc.aio.Channel | None]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherParts:
+    """What a publisher is made with."""
+
+    own: OwnParts
+    names: Sequence[Name]  # the collections and epochs of the key ring
+    trust: Trust
+    gateways: Sequence[ChannelSource]  # for each gateway, its channel while it is linked
+    executor: Executor
+    tick_s: float
+
+
+@dataclass(slots=True, eq=False)
+class _Gateway:
+    """What one gateway has taken, for as long as its channel lives."""
+
+    source: ChannelSource
+    channel: grpc.aio.Channel | None = None
+    hints: dict[Name, int] = field(default_factory=dict)  # newest versions, as its Directory says
+    heads: dict[Name, Head] = field(default_factory=dict)  # newest versions known to be there
+    granted: dict[Name, tuple[int, dict[str, str]]] = field(
+        default_factory=dict
+    )  # snapshot; agency -> key id
+    misses: dict[Name, int] = field(default_factory=dict)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def live(self) -> grpc.aio.Channel | None:
+        """The channel, once a Directory came over it and while it is still the link's."""
+        return self.channel if self.channel is not None and self.source() is self.channel else None
+
+
+class Publisher:
+    """Publishes this agency's catalogues for as long as the node runs. `head` may be called by any thread."""
+
+    def __init__(self, parts: PublisherParts) -> None:
+        self._parts = parts
+        self._own = [OwnCatalogue(parts.own, collection, epoch) for collection, epoch in parts.names]
+        self._gateways = [_Gateway(source) for source in parts.gateways]
+        self._closing = asyncio.Event()
+        self._heads: dict[Name, Head] = {}
+
+    async def run(self) -> None:
+        """Open what was published before, then publish every tick until `close`."""
+        await self.open()
+        async with asyncio.TaskGroup() as tasks:
+            servers = [tasks.create_task(self._serve(gateway)) for gateway in self._gateways]
+            loop = asyncio.get_running_loop()
+            due = loop.time()
+            while not self._closing.is_set():
+                await self.make()
+                due = max(due + self._parts.tick_s, loop.time())
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), due - loop.time())
+            for server in servers:
+                server.cancel()
+
+    def close(self) -> None:
+        """Publish no more."""
+        self._closing.set()
+
+    async def open(self) -> None:
+        """Take up what an earlier run published, and forget the catalogues of keys that are gone."""
+        self._parts.own.folder.mkdir(mode=0o700, exist_ok=True)
+        await self._call(drop_others, self._parts.own, set(self._parts.names))
+        for own in self._own:
+            await self._call(own.open)
+
+    async def make(self) -> None:
+        """Make one version of each catalogue, if it has none yet or a gateway listens; have it sent."""
+        listens = any(gateway.live is not None for gateway in self._gateways)
+        for own in self._own:
+            if own.state is not None and not listens:
+                continue
+            try:
+                await self._call(own.step)
+            except (ElsewhereError, OSError, SQLAlchemyError) as err:
+                code = getattr(err, "code", "store.unavailable")
+                _log.error("catalogue.not_made", collection=own.collection, epoch=own.epoch, code=str(code))
+        for gateway in self._gateways:
+            gateway.wake.set()
+
+    def take_notices(self, gateway: int, notices: Iterable[directory_pb2.CatalogueNotice]) -> None:
+        """Hear from a gateway's Directory what it has of ours; who may be given keys may have changed too.
+
+        Args:
+            gateway: its place in `PublisherParts.gateways`.
+            notices: of its newest Directory. Nothing is sent over a channel before its first one.
+        """
+        found = self._gateways[gateway]
+        channel = found.source()
+        if channel is not found.channel:
+            found.channel = channel
+            found.heads, found.granted, found.misses = {}, {}, {}
+        mine = [notice for notice in notices if notice.custodian == self._parts.own.agency]
+        found.hints = {(notice.collection, notice.epoch): notice.version for notice in mine}
+        found.wake.set()
+
+    def head(self, collection: str, epoch: int) -> Head:
+        """Give the newest version that can be fetched; version 0 before any gateway has taken one."""
+        return self._heads.get((collection, epoch), Head(0))
+
+    async def send(self) -> None:
+        """Bring every linked gateway up to date now."""
+        for gateway in self._gateways:
+            await self._send_to(gateway)
+
+    async def _serve(self, gateway: _Gateway) -> None:
+        """Send to one gateway whenever there is something to send or to ask of it."""
+        while True:
+            await gateway.wake.wait()
+            gateway.wake.clear()
+            await self._send_to(gateway)
+
+    async def _send_to(self, gateway: _Gateway) -> None:
+        """Bring one gateway up to date, one publication at a time."""
+        async with gateway.lock:
+            channel = gateway.live
+            if channel is None:
+                return
+            stub = catalogue_pb2_grpc.CatalogueServiceStub(channel)
+            for own in self._own:
+                try:
+                    await self._bring_up(gateway, stub, own)
+                except grpc.aio.AioRpcError as err:
+                    _log.warning("catalogue.not_taken", collection=own.collection, code=code_of(err))
+                except (ElsewhereError, OSError, SQLAlchemyError) as err:
+                    _log.error("catalogue.not_sent", collection=own.collection, kind=type(err).__name__)
+
+    async def _bring_up(
+        self, gateway: _Gateway, stub: catalogue_pb2_grpc.CatalogueServiceAsyncStub, own: OwnCatalogue
+    ) -> None:
+        """Send the versions that a gateway lacks of one catalogue, then the grants."""
+        state = own.state
+        if state is None:
+            return
+        known = gateway.heads.get(own.name)
+        version = known.version if known is not None else gateway.hints.get(own.name, 0)
+        if version > state.newest.version:
+            # This store is older than what was published from it: a version must not get a second content.
+            _log.warning("catalogue.behind", collection=own.collection, epoch=own.epoch)
+            own.skip(version)
+            return
+        if version == state.newest.version:
+            self._note_head(gateway, own, state.pieces[-1])
+        # A gateway that lacks more than it said, or has forgotten, is offered everything.
+        elif not (
+            await self._send_after(gateway, stub, own, state, version)
+            or (version and await self._send_after(gateway, stub, own, state, 0))
+        ):
+            misses = gateway.misses[own.name] = gateway.misses.get(own.name, 0) + 1
+            if misses >= MISSES_BEFORE_RENEWAL:
+                own.renew()
+            return
+        gateway.misses.pop(own.name, None)
+        await self._grant(gateway, stub, own, state)
+
+    async def _send_after(
+        self,
+        gateway: _Gateway,
+        stub: catalogue_pb2_grpc.CatalogueServiceAsyncStub,
+        own: OwnCatalogue,
+        state: OwnState,
+        version: int,
+    ) -> bool:
+        """Send every piece above a version in order; True if the gateway now has the last."""
+        has_last = False
+        for piece in state.pieces:
+            if piece.statement.version <= version:
+                continue
+            try:
+                await self._send_piece(gateway, stub, own, state, piece)
+                has_last = True
+            except grpc.aio.AioRpcError as err:
+                if code_of(err) != PieceRefused.code:
+                    raise
+                has_last = False
+                if version:
+                    break  # each piece builds on the one before, so the rest would be refused too
+        return has_last
+
+    async def _send_piece(
+        self,
+        gateway: _Gateway,
+        stub: catalogue_pb2_grpc.CatalogueServiceAsyncStub,
+        own: OwnCatalogue,
+        state: OwnState,
+        piece: OwnPiece,
+    ) -> None:
+        """Send one version, a snapshot with its grants; note it once the gateway says that it is cached."""
+        told, wanted = piece.statement, {}
+        head = catalogue_pb2.Piece(
+            custodian=told.custodian,
+            collection=told.collection,
+            epoch=told.epoch,
+            version=told.version,
+            snapshot_version=told.snapshot_version,
+            chunks=told.chunks,
+            statement=piece.envelope,
+        )
+        if told.is_snapshot:
+            listed = recipients(self._parts.trust, self._parts.own.clock())
+            wanted = dict(list(listed.items())[:MAX_GRANTS])
+            head.grants.extend(await self._call(_seal_grants, state, wanted))
+        answer = stub.Publish(
+            self._messages(head, state, piece), timeout=CALL_TIMEOUT_S + told.chunks * CHUNK_TIMEOUT_S
+        )
+        if (await answer).version != told.version:
+            raise PieceRefused("expected the gateway to name the version it was sent")
+        self._note_head(gateway, own, piece)
+        if told.is_snapshot:
+            await self._note_granted(gateway, own, told.version, wanted)
+
+    async def _messages(
+        self, head: catalogue_pb2.Piece, state: OwnState, piece: OwnPiece
+    ) -> AsyncIterator[catalogue_pb2.PublishRequest]:
+        """Give a piece and its chunks; a snapshot is encrypted as it goes, to the same bytes each time."""
+        yield catalogue_pb2.PublishRequest(piece=head)
+        if not piece.statement.is_snapshot:
+            yield catalogue_pb2.PublishRequest(
+                chunk=catalogue_pb2.Chunk(index=0, ciphertext=piece.ciphertext)
+            )
+            return
+        chunks = seal_snapshot(state.catalogue.base, state.key, piece.statement.which)
+        index = 0
+        while (ciphertext := await self._call(next, chunks, None)) is not None:
+            chunk = catalogue_pb2.Chunk(index=index, ciphertext=ciphertext)
+            yield catalogue_pb2.PublishRequest(chunk=chunk)
+            index += 1
+
+    async def _grant(
+        self,
+        gateway: _Gateway,
+        stub: catalogue_pb2_grpc.CatalogueServiceAsyncStub,
+        own: OwnCatalogue,
+        state: OwnState,
+    ) -> None:
+        """Seal the snapshot's key to members that have no grant at this gateway, or have another key now."""
+        version = state.newest.snapshot_version
+        snapshot, given = gateway.granted.get(own.name, (0, {}))
+        given = given if snapshot == version else {}
+        listed = recipients(self._parts.trust, self._parts.own.clock())
+        missing = {agency: entry for agency, entry in listed.items() if given.get(agency) != entry.key_id}
+        # A gateway keeps the grant that it has; so a member with another key may need a new snapshot.
+        changed = {
+            agency: entry
+            for agency, entry in missing.items()
+            if state.granted.get(agency, entry.key_id) != entry.key_id
+        }
+        new = {agency: entry for agency, entry in missing.items() if agency not in changed}
+        for group in (new, changed):
+            for start in range(0, len(group), MAX_GRANTS):
+                batch = dict(list(group.items())[start : start + MAX_GRANTS])
+                request = catalogue_pb2.GrantRequest(
+                    collection=own.collection, epoch=own.epoch, snapshot_version=version
+                )
+                request.grants.extend(await self._call(_seal_grants, state, batch))
+                answer = await stub.Grant(request, timeout=CALL_TIMEOUT_S)
+                if group is changed and answer.added < len(batch):
+                    own.renew()
+                await self._note_granted(gateway, own, version, batch)
+
+    async def _note_granted(
+        self, gateway: _Gateway, own: OwnCatalogue, version: int, given: dict[str, SealingKeyEntry]
+    ) -> None:
+        """Remember to which keys the key of a snapshot went."""
+        snapshot, before = gateway.granted.get(own.name, (0, {}))
+        ids = {agency: entry.key_id for agency, entry in given.items()}
+        gateway.granted[own.name] = (version, {**(before if snapshot == version else {}), **ids})
+        state = own.state
+        if state is not None and any(state.granted.get(agency) != key for agency, key in ids.items()):
+            await self._call(own.note_granted, ids, version)
+
+    def _note_head(self, gateway: _Gateway, own: OwnCatalogue, piece: OwnPiece) -> None:
+        """Note what a gateway has; what all that listen have is what can be fetched."""
+        gateway.heads[own.name] = piece.head
+        known = [
+            other.heads[own.name]
+            for other in self._gateways
+            if other.live is not None and own.name in other.heads
+        ]
+        self._heads[own.name] = min(known, key=lambda head: head.version, default=piece.head)
+
+    async def _call(self, work: Callable[..., T], *given: object) -> T:
+        """Run work that blocks off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._parts.executor, work, *given)
+
+
+def _seal_grants(state: OwnState, to: dict[str, SealingKeyEntry]) -> list[catalogue_pb2.KeyGrant]:
+    """Seal the snapshot's key to each of these members."""
+    which = state.pieces[0].statement.which
+    return [
+        catalogue_pb2.KeyGrant(searcher=agency, sealed=seal_grant(state.key, which, agency, entry))
+        for agency, entry in to.items()
+    ]
