@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Final
 
 from elsewhere.canonical import Json, canonical_json
-from elsewhere.errors import DocumentInvalid, ReceiptMismatch
+from elsewhere.errors import DocumentInvalid, ReceiptMismatch, SignatureInvalid
 from elsewhere.fields import Fields, as_instant, as_text, format_instant
 from elsewhere.lookup import SENTENCE_CHARACTERS, Answer, Decision, EvaluateRequest, RedeemReply
-from elsewhere.roster import AGENCY_ID
+from elsewhere.roster import AGENCY_ID, Member, Roster
 from elsewhere.signing import SigningKey, open_document, sign_document
 
 RECEIPT_TYPE: Final = "application/vnd.elsewhere.receipt.v1+json"
@@ -137,6 +137,31 @@ def open_receipt(envelope: bytes, public: bytes) -> Receipt:
         NotCanonical, DocumentInvalid: signed, but not a receipt this version can read.
     """
     return Receipt.from_json(open_document(envelope, RECEIPT_TYPE, [public]))
+
+
+def open_member_receipt(envelope: bytes, roster: Roster) -> tuple[Receipt, Member]:
+    """Read a receipt by whichever member signed it, for a case file from which nothing is trusted.
+
+    Args:
+        envelope: as kept; may come from anyone.
+        roster: verified; members that have since been suspended or revoked are read too.
+
+    Returns:
+        The receipt, and the entry of the custodian that it names, whose key signed it.
+
+    Raises:
+        SignatureInvalid: not signed by a member, or by another one than it names. It proves nothing.
+        NotCanonical, DocumentInvalid: signed, but not a receipt this version can read.
+    """
+    keys = [member.signing_key for member in roster.members]
+    if not keys:
+        raise SignatureInvalid("expected a roster with members; it has none")
+    receipt = Receipt.from_json(open_document(envelope, RECEIPT_TYPE, keys))
+    # Some member signed it. Only now may it say which, and then that member's own key must have.
+    member = roster.member(receipt.custodian)
+    if member is None:
+        raise SignatureInvalid("expected a receipt of a member; it names another agency")
+    return open_receipt(envelope, member.signing_key), member
 
 
 def check_receipt(

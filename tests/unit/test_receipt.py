@@ -31,9 +31,11 @@ from elsewhere.receipt import (
     answer_to_json,
     check_receipt,
     is_call_reference,
+    open_member_receipt,
     open_receipt,
     sign_receipt,
 )
+from elsewhere.roster import Member, Roster
 from elsewhere.signing import SigningKey, sign_bytes, sign_document
 
 KEY, OTHER = SigningKey.from_seed(b"\x01" * 32), SigningKey.from_seed(b"\x02" * 32)
@@ -76,6 +78,18 @@ RECEIPT = Receipt(
     call_reference="A1B2C3D4",
     time_utc=NOW,
 )
+STRANGER = SigningKey.from_seed(b"\x03" * 32)
+ROSTER = Roster(
+    federation="northshire",
+    version=1,
+    previous_digest=None,
+    members=(
+        Member("trust", "NHS Trust", "NHS_TRUST", "NHS Trust", "suspended", KEY.public),
+        Member("police", "Police", "POLICE", "Police", "active", OTHER.public),
+    ),
+    issued_utc=NOW,
+    valid_until_utc=NOW + timedelta(days=90),
+)
 REPLY = RedeemReply(b"r" * 32, ANSWER, sign_receipt(KEY, RECEIPT), "A1B2C3D4")
 
 
@@ -86,6 +100,28 @@ def test_a_receipt_comes_back_as_the_custodian_signed_it() -> None:
 def test_a_receipt_of_another_agency_proves_nothing() -> None:
     with pytest.raises(SignatureInvalid):
         open_receipt(sign_receipt(OTHER, RECEIPT), KEY.public)
+
+
+def test_a_receipt_from_a_case_file_is_read_by_the_member_it_names() -> None:
+    receipt, member = open_member_receipt(sign_receipt(KEY, RECEIPT), ROSTER)
+
+    assert (receipt, member.name, member.state) == (RECEIPT, "NHS Trust", "suspended")
+
+
+@pytest.mark.parametrize(
+    ("signer", "receipt"),
+    [
+        (OTHER, RECEIPT),
+        (STRANGER, RECEIPT),
+        (KEY, replace(RECEIPT, custodian="nobody")),
+    ],
+    ids=["another member", "no member", "names nobody"],
+)
+def test_a_receipt_that_its_custodian_did_not_sign_proves_nothing(
+    signer: SigningKey, receipt: Receipt
+) -> None:
+    with pytest.raises(SignatureInvalid):
+        open_member_receipt(sign_receipt(signer, receipt), ROSTER)
 
 
 def test_a_document_of_another_kind_is_no_receipt() -> None:
