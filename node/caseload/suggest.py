@@ -189,7 +189,7 @@ class _Writer:
         yield "# Suggested by 'elsewhere node mapping suggest'. Look at every line before loading;"
         yield "# docs/caseload.md describes each key. Columns are matched by their names alone."
         if ragged:
-            yield f"# {ragged} rows have more or fewer fields than the header and would be refused."
+            yield f"# Rows that would be refused for more or fewer fields than the header: {ragged}"
         yield from ("", "[source]", f"name = {_quote(self._name[:60])}")
         yield "max_age_days = 7  # how old may an export be before answers say that it is stale?"
         sure = "" if is_sure else "  # a guess: the file is not UTF-8; check names with accents"

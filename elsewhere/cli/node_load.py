@@ -1,0 +1,183 @@
+"""`elsewhere node load` and `elsewhere node mapping suggest`: from an agency's export to records in force.
+
+Sees:     the export and, while loading, the node's keys. Prints row numbers, codes and counts; never a value.
+Source:   docs/caseload.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from elsewhere.errors import LoadRefused
+
+if TYPE_CHECKING:
+    from node.caseload.report import LoadReport, Progress
+
+_LISTED = 20  # refused rows shown on a terminal; --json lists all that were kept
+_PHASES = {
+    "read": "reading rows",
+    "group": "grouping by child",
+    "tag": "tagging records",
+    "store": "storing tags",
+}
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command("load")
+@click.argument("file", type=_FILE)
+@click.option("--mapping", "mapping_path", type=_FILE, required=True, help="Which column holds what.")
+@click.option(
+    "--dir", "directory", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
+)
+@click.option("--dry-run", is_flag=True, help="Read and check everything; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@click.option(
+    "--exported",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+    help="When the export was made (UTC).",
+)
+@click.option("--allow-fewer", is_flag=True, help="Load though over half of the records held would be gone.")
+def load(file: Path, mapping_path: Path, directory: Path, **options: object) -> None:
+    """Replace the records of one source by those of FILE, all at once or not at all.
+
+    A running node takes the new records up by itself. Rows that cannot be loaded are listed by number and
+    code; docs/caseload.md explains each. Ends with 0 when loaded, 1 when nothing was.
+    """
+    try:
+        with _progress_bars() as progress:
+            report = _run(file, mapping_path, directory, options, progress)
+    except LoadRefused as refusal:
+        _print_refused(refusal, as_json=bool(options["as_json"]))
+        sys.exit(1)
+    _print_report(report, as_json=bool(options["as_json"]))
+
+
+@click.group("mapping")
+def mapping() -> None:
+    """Describe an export in a mapping file."""
+
+
+@mapping.command("suggest")
+@click.argument("file", type=_FILE)
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it here, not to the terminal."
+)
+def suggest(file: Path, out: Path | None) -> None:
+    """Read FILE and print a mapping for it, with a comment wherever a person must decide."""
+    from node.caseload.suggest import suggest_mapping
+
+    text = suggest_mapping(file)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        with out.open("x", encoding="utf-8") as target:
+            target.write(text)
+    except FileExistsError:
+        raise click.BadParameter("expected a file that does not exist yet", param_hint="--out") from None
+
+
+def _run(
+    file: Path, mapping_path: Path, directory: Path, options: dict[str, object], progress: Progress
+) -> LoadReport:
+    """Load, or only check."""
+    from node.caseload.load import LoadJob, check_file, load_file
+    from node.caseload.mapping import read_mapping
+    from node.config import load_config
+    from node.keys import KeyRing
+    from node.store.engine import open_store
+
+    form = read_mapping(mapping_path)
+    now = datetime.now(UTC)
+    config = load_config(directory)
+    if options["dry_run"]:
+        return check_file(file, form, now.date(), progress)
+    exported = options["exported"]
+    store = open_store(config.store_url)
+    try:
+        job = LoadJob(
+            store=store,
+            keys=KeyRing.load(directory).oprf,
+            now=now,
+            exported=exported.replace(tzinfo=UTC) if isinstance(exported, datetime) else None,
+            allow_fewer=bool(options["allow_fewer"]),
+        )
+        return load_file(file, form, job, progress)
+    finally:
+        store.close()
+
+
+@contextmanager
+def _progress_bars() -> Iterator[Progress]:
+    """Show phase, share done and rate on the terminal's error output; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description:20}"), BarColumn(), TaskProgressColumn(show_speed=True))
+    console = Console(stderr=True)
+    with Bars(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def told(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(_PHASES[phase], total=None)
+            bars.update(tasks[phase], completed=done, total=total or None)
+
+        yield told
+
+
+def _print_report(report: LoadReport, *, as_json: bool) -> None:
+    """Print what was loaded."""
+    if as_json:
+        click.echo(json.dumps({"outcome": "loaded", **dataclasses.asdict(report)}))
+        return
+    verb = "would be loaded; nothing was changed" if report.is_dry_run else "loaded"
+    click.echo(f"{report.source}: {report.loaded} of {report.read} rows {verb}.")
+    if not report.is_dry_run:
+        click.echo(f"  unchanged since the last load {report.unchanged}, persons gone {report.removed}")
+        click.echo(f"  children in all sources {report.children}, tags made {report.tags}")
+    for shield, count in report.shields.items():
+        if shield != "NONE":
+            click.echo(f"  records under {shield} {count}")
+    _print_counts("loaded, to be looked at", report.notes)
+    _print_rows(report)
+
+
+def _print_refused(refusal: LoadRefused, *, as_json: bool) -> None:
+    """Print why nothing was loaded, with the rows to look at."""
+    from node.caseload.report import LoadReport
+
+    report = refusal.report
+    if not isinstance(report, LoadReport):
+        raise refusal
+    if as_json:
+        said = {"outcome": "refused", "code": refusal.code, "message": str(refusal)}
+        click.echo(json.dumps({**said, **dataclasses.asdict(report)}))
+    else:
+        _print_rows(report)
+    click.echo(f"error [{refusal.code}]: {refusal}. Nothing was changed.", err=True)
+
+
+def _print_rows(report: LoadReport) -> None:
+    """Print refused rows by code and number."""
+    _print_counts("refused", report.refused_codes)
+    for number, code in report.refused_rows[:_LISTED]:
+        click.echo(f"    row {number}: {code}")
+    if report.refused > _LISTED:
+        click.echo(f"    and {report.refused - _LISTED} more; --json lists them")
+
+
+def _print_counts(title: str, counts: dict[str, int]) -> None:
+    """Print one line a code."""
+    for code, count in counts.items():
+        click.echo(f"  {title}: {code} {count}")

@@ -1,0 +1,113 @@
+"""A suggested mapping says only what all of the file agrees on; a person decides the rest."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from elsewhere.errors import SourceEmpty, SourceUnreadable
+from node.caseload.mapping import parse_mapping
+from node.caseload.suggest import suggest_mapping
+
+HEADER = ["Person ID", "Forename", "Surname", "DOB", "Post code", "NHS no", "Case status", "Marker", "Misc"]
+
+
+def _write(path: Path, rows: list[list[str]], *, delimiter: str = ",", encoding: str = "utf-8") -> Path:
+    lines = [delimiter.join(row) for row in [HEADER, *rows]]
+    path.write_bytes(("\n".join(lines) + "\n").encode(encoding))
+    return path
+
+
+def _rows(dates: list[str], given: str = "Ann") -> list[list[str]]:
+    return [
+        [str(n), given, "Leeworth", date, "AB1 2CD", "", ("Open", "Closed")[n % 2], ("", "Y")[n % 2], "x"]
+        for n, date in enumerate(dates)
+    ]
+
+
+def test_a_clear_file_gives_a_mapping_that_needs_status_and_shield_decided(tmp_path: Path) -> None:
+    text = suggest_mapping(_write(tmp_path / "Our cases 2026.csv", _rows(["13/02/2015"] * 6)))
+
+    document = tomllib.loads(text.replace("# status =", "status ="))
+    found = parse_mapping(document)
+    assert found.source.name == "our-cases-2026"
+    assert found.source.date_formats == ["%d/%m/%Y"]
+    assert found.person.id.columns == ["Person ID"]
+    assert found.person.given is not None
+    assert found.person.given.columns == ["Forename"]
+    assert found.record.status.values == {"Open": "CURRENT", "Closed": "CURRENT"}
+    assert found.shield is not None
+    assert found.shield.values == {"Y": "SHIELD_IDENTITY"}
+    assert '# Not used: "Misc"' in text
+    assert not any(word in text for word in ("Ann", "Leeworth", "13/02", "AB1"))
+
+
+def test_days_that_could_be_months_leave_the_format_to_a_person(tmp_path: Path) -> None:
+    text = suggest_mapping(_write(tmp_path / "a.csv", _rows(["03/02/2015", "04/05/2016"])))
+
+    assert '# date_formats = ["%d/%m/%Y"]' in text
+    assert '# date_formats = ["%m/%d/%Y"]' in text
+    assert "date_formats" not in tomllib.loads(text)["source"]
+
+
+def test_one_late_row_decides_between_formats(tmp_path: Path) -> None:
+    text = suggest_mapping(_write(tmp_path / "a.csv", _rows(["03/02/2015"] * 3000 + ["25/02/2015"])))
+
+    assert tomllib.loads(text)["source"]["date_formats"] == ["%d/%m/%Y"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+def test_delimiter_and_encoding_are_found(tmp_path: Path, delimiter: str, encoding: str) -> None:
+    rows = _rows(["2015-03-02"] * 3, given="Zoë")
+
+    text = suggest_mapping(_write(tmp_path / "a.csv", rows, delimiter=delimiter, encoding=encoding))
+
+    source = tomllib.loads(text)["source"]
+    assert (source["delimiter"], source["encoding"]) == (delimiter, encoding)
+    assert ("a guess" in text) == (encoding == "cp1252")
+
+
+def test_columns_of_unknown_names_are_left_to_a_person(tmp_path: Path) -> None:
+    (path := tmp_path / "a.csv").write_text("alpha,beta\n1,2\n", "utf-8")
+
+    text = suggest_mapping(path)
+
+    assert '# id = ""' in text
+    assert '# Not used: "alpha", "beta"' in text
+
+
+def test_values_of_a_column_that_is_no_list_of_codes_are_not_shown(tmp_path: Path) -> None:
+    rows = [[str(n), "", "", "", "", "", f"Secret {n}", f"Hidden {n}", ""] for n in range(30)]
+
+    text = suggest_mapping(_write(tmp_path / "a.csv", rows))
+
+    assert "Secret" not in text
+    assert "Hidden" not in text
+
+
+def test_ragged_rows_are_counted(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.csv", _rows(["2015-03-02"] * 3))
+    path.write_text(path.read_text("utf-8") + "1,2\n", "utf-8")
+
+    assert "# Rows that would be refused for more or fewer fields than the header: 1" in suggest_mapping(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"", SourceEmpty),
+        (b"id,given\n", SourceEmpty),
+        (b"a\0b", SourceUnreadable),
+        (b"id,given\n1,\x81\n", SourceUnreadable),
+        (b"only one column\nx\n", SourceUnreadable),
+        (b'id,given\n1,"open\n', SourceUnreadable),
+    ],
+)
+def test_a_file_that_is_no_export_is_refused(tmp_path: Path, content: bytes, error: type[Exception]) -> None:
+    (path := tmp_path / "a.csv").write_bytes(content)
+
+    with pytest.raises(error):
+        suggest_mapping(path)
