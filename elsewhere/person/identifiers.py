@@ -1,8 +1,8 @@
 """NHS numbers and unique pupil numbers: written forms to plain ones, and whether they can be right.
 
 Promises: never raises on text. Only a number whose check figure holds identifies anybody.
-Source:   NHS Data Dictionary, NHS NUMBER (modulus 11); DfE "Unique pupil numbers: guidance", annex on the
-          check letter.
+Source:   NHS Data Dictionary, NHS NUMBER (modulus 11); UK Government Data Standards Catalogue, Unique Pupil
+          Number 2.0 of 18 November 2004, validations 1 to 6 (check letter, temporary numbers).
 """
 
 from __future__ import annotations
