@@ -229,7 +229,7 @@ class Contact:
 
     def __post_init__(self) -> None:
         for words in (self.service, self.in_hours, self.out_of_hours):
-            _expect(len(words) <= SENTENCE_CHARACTERS, "contact")
+            _expect(len(words.encode()) <= SENTENCE_CHARACTERS, "contact")
 
 
 @dataclass(frozen=True, slots=True)

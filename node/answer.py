@@ -1,7 +1,7 @@
 """The minimum answer about one child: composed from this agency's own records, cut to the permitted tier.
 
 Sees:     the records of one group, in the clear.
-Refuses:  to say more than "call" when the match is weak, ambiguous or contradictory, or the child is shielded.
+Refuses:  to say more than "call" when the match is weak or ambiguous, or the child is shielded.
 Source:   docs/protocol.md, "Answers"; tiers R1 to R3 of the agreement.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
+from elsewhere.agreement.outcome import clip
 from elsewhere.lookup import MAX_FLAGS, Answer, AnswerState, Contact, Flag
 from elsewhere.matching import Verdict, VerdictKind
 from node.caseload.index import CaseRecord, SourceState
@@ -50,12 +51,17 @@ def compose(
         state=_state(records) if above_r1 else AnswerState.KNOWN,
         strength=verdict.strength.name,
         tier=tier,
-        contact=Contact(newest.service, newest.in_hours, newest.out_of_hours) if above_r1 else Contact(),
+        contact=_contact(newest) if above_r1 else Contact(),
         last_contact_band=_band(records, now) if above_r1 else "",
         flags=_flags(records) if tier == "R3" else (),
         source_age_days=age_days,
         source_stale=stale,
     )
+
+
+def _contact(record: CaseRecord) -> Contact:
+    """Whom to call, cut to the bytes that a reply of constant size has room for."""
+    return Contact(clip(record.service, 200), clip(record.in_hours, 100), clip(record.out_of_hours, 100))
 
 
 def _state(records: Sequence[CaseRecord]) -> AnswerState:

@@ -33,7 +33,7 @@ from elsewhere.wire.envelope import Opened, unwrap, wrap
 from node import logbook
 from node.guard import Guard, Verdict
 from node.keys import KeyRing
-from node.redeem import redeem
+from node.redeem import Both, redeem
 from node.store.engine import Store
 from node.store.exchange import question
 
@@ -44,7 +44,7 @@ Change = Callable[[Connection], None]
 HeadOf = Callable[[str, int], Head]
 
 
-class LimitReached(Exception):  # noqa: N818 - an outcome, caught by the one caller
+class LimitReached(Exception):
     """Counting a question showed that it breaks a limit: it is to be answered with this ruling instead."""
 
     def __init__(self, ruling: Ruling) -> None:
@@ -142,7 +142,8 @@ class Custodian:
             ruling = parse_canonical(row.ruling.encode())
             if not isinstance(ruling, dict):
                 raise TypeError("a stored ruling is a table")
-            found = redeem(connection, request, asked, tier=str(ruling["tier"]), now=now, random=self.random)
+            rounds = Both(request, asked, str(ruling["tier"]))
+            found = redeem(connection, rounds, now=now, random=self.random)
         reference = logbook.new_call_reference(self.random)
         entry = logbook.make_entry(
             "answered",

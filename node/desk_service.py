@@ -37,7 +37,7 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
         self._searcher = searcher
         self._status = status
 
-    async def Ask(  # type: ignore[override] # noqa: N802 - generated name; the stub allows sync and async
+    async def Ask(  # noqa: N802 - generated name
         self, request: desk_pb2.AskRequest, context: _Context
     ) -> AsyncIterator[desk_pb2.AskResponse]:
         """Stream one lookup."""
@@ -53,7 +53,7 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
             _log.error("desk.failed", incident=incident, error=type(err).__name__)
             await context.abort(*internal_desk_status(incident))
 
-    async def Status(  # type: ignore[override] # noqa: N802
+    async def Status(  # noqa: N802
         self, request: desk_pb2.StatusRequest, context: _Context
     ) -> desk_pb2.StatusResponse:
         """Say whether a lookup could succeed now."""

@@ -103,7 +103,7 @@ def accept(directory: Path, file: bytes, *, now: datetime) -> Admission:
     check_pair(keys.tls_pem, admission.certificate_pem)
     check_issued(admission.certificate_pem, admission.anchor.tls_ca_pem, agency=config.agency, now=now)
     try:
-        roster = _check_documents(admission, keys.signing.public, now)
+        roster = _read_documents(admission, keys.signing.public, now)
     except EnrolmentRefused:
         raise
     except ElsewhereError as err:
@@ -136,7 +136,7 @@ def _request(applicant: Applicant, signing_key: bytes, csr_pem: bytes) -> JoinRe
     )
 
 
-def _check_documents(admission: Admission, signing_key: bytes, now: datetime) -> Roster:
+def _read_documents(admission: Admission, signing_key: bytes, now: datetime) -> Roster:
     """Verify roster and agreement under the anchor, and find this node's own key in the roster."""
     roster = open_roster(admission.roster, admission.anchor.public)
     if roster.federation != admission.anchor.federation_id:

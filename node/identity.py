@@ -5,11 +5,11 @@ Refuses:  to state anything below the version it stated before; equal keys give 
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from elsewhere.keyfiles import replace_file
 from elsewhere.lookup import PROTOCOL_VERSION
 from elsewhere.matchkeys import version as match_key_version
 from elsewhere.oprf.voprf import public_key
@@ -45,12 +45,7 @@ def own_statement(directory: Path, agency: str, keys: KeyRing, now: datetime) ->
     if held is not None:
         stated = replace(stated, version=held.version + 1)
     envelope = sign_statement(keys.signing, stated)
-    part = path.with_suffix(".part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(envelope)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    replace_file(path, envelope)
     return stated, envelope
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from elsewhere.errors import KeyFileExposed, KeyFileMissing, MalformedKey
+from elsewhere.keyfiles import read_secret, write_secret
 from elsewhere.oprf.voprf import OprfKey, generate_key
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
-from node.keyfiles import read_secret, write_secret
 
 COLLECTIONS = ("involvement", "protected")
 FIRST_EPOCH = 1
@@ -68,7 +68,9 @@ class KeyRing:
         """
         keys = directory / "keys"
         if not keys.is_dir():
-            raise KeyFileMissing("expected the folder keys/ in the node's folder; run 'elsewhere node init' first")
+            raise KeyFileMissing(
+                "expected the folder keys/ in the node's folder; run 'elsewhere node init' first"
+            )
         if keys.stat().st_mode & 0o077:
             raise KeyFileExposed("expected keys/ with mode 0700; others can look into it")
         try:

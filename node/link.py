@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import grpc
@@ -126,7 +126,7 @@ class Link:
         """End the link and dial no more."""
         self._closing.set()
         if self.channel is not None:
-            self._drop = asyncio.ensure_future(self.channel.close())
+            self._drop = asyncio.ensure_future(self.channel.close(None))
 
     async def _attach_once(self) -> bool:
         """One life of the link; True if it was ever welcomed."""
@@ -136,22 +136,16 @@ class Link:
         ) as channel:
             self.channel = channel
             self._outgoing = asyncio.Queue(OUTGOING)
-            call = link_pb2_grpc.LinkServiceStub(channel).Attach()
-            helpers: list[asyncio.Task[None]] = []
+            call = link_pb2_grpc.LinkServiceStub(channel).Attach(self._frames())
+            beating: asyncio.Task[None] | None = None
             try:
-                hello = link_pb2.Hello(
-                    protocol_min=PROTOCOL_VERSION,
-                    protocol_max=PROTOCOL_VERSION,
-                    sent_ms=to_ms(self._parts.clock()),
-                )
-                await call.write(link_pb2.AttachRequest(hello=hello))
                 first = await _read(call, DIAL_TIMEOUT_S)
                 if first is None or first.WhichOneof("frame") != "welcome":
                     raise FrameMalformed("frame", "expected a welcome first")
                 welcomed = True
                 beat_s = first.welcome.beat_ms / 1000
                 self._warn_of_clock(first.welcome.sent_ms)
-                helpers += [asyncio.create_task(self._send(call)), asyncio.create_task(self._beat(beat_s))]
+                beating = asyncio.create_task(self._beat(beat_s))
                 self.attached.set()
                 _log.info("link.attached", gateway=self._parts.address)
                 await self._receive(call, beat_s * MISSED_BEATS)
@@ -160,8 +154,8 @@ class Link:
             finally:
                 self.attached.clear()
                 self.channel = None
-                for helper in helpers:
-                    helper.cancel()
+                if beating is not None:
+                    beating.cancel()
                 call.cancel()
                 self._lose_sessions()
         return welcomed
@@ -191,12 +185,18 @@ class Link:
         if reply is not None and self.attached.is_set():
             await self._outgoing.put(link_pb2.AttachRequest(reply=reply))
 
-    async def _send(self, call: _Call) -> None:
-        """Write frames in order; a broken call ends the link in `_receive`."""
+    async def _frames(self) -> AsyncIterator[link_pb2.AttachRequest]:
+        """What this node sends: a hello, then whatever waits, in order."""
         outgoing = self._outgoing
-        with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            while True:
-                await call.write(await outgoing.get())
+        yield link_pb2.AttachRequest(
+            hello=link_pb2.Hello(
+                protocol_min=PROTOCOL_VERSION,
+                protocol_max=PROTOCOL_VERSION,
+                sent_ms=to_ms(self._parts.clock()),
+            )
+        )
+        while True:
+            yield await outgoing.get()
 
     async def _beat(self, beat_s: float) -> None:
         sequence = 0

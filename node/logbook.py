@@ -1,6 +1,6 @@
 """The log: one entry for each answer given and each question asked, appended before anything is released.
 
-Sees:     pseudonyms, purposes, digests; of the child only which of this agency's own groups was answered about.
+Sees:     pseudonyms, purposes, digests; of the child only which of this agency's own groups it was.
 Promises: append only. An entry's digest stands in the receipt that left, so neither can be altered alone.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection
 
 from elsewhere.canonical import Json, canonical_json
 from elsewhere.clock import to_ms

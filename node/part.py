@@ -31,13 +31,13 @@ from elsewhere.question import Question
 from elsewhere.random import RandomBytes
 from elsewhere.receipt import check_receipt, open_receipt
 from elsewhere.roster import Member
-from elsewhere.sealing import SealingKey, SealingPublic
+from elsewhere.sealing import Context, SealingKey, SealingPublic
 from elsewhere.signing import SigningKey
 from elsewhere.statement import OprfKeyEntry
 from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.envelope import unwrap, wrap
-from node.peers import Held
+from node.holding import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Part:
             held: the custodian's catalogue, brought up to date; None where it could not be.
 
         Returns:
-            What to reveal, strongest first, and the ruling: the custodian's, or an error where its proof fails.
+            What to reveal, strongest first, and the ruling: the custodian's, or an error if its proof fails.
         """
         ruling = reply.ruling
         evaluation = voprf.Evaluation(reply.elements, reply.proof)
@@ -146,7 +146,7 @@ class Part:
         check_receipt(receipt, request=self.request, request_digest=self.digest, reply=reply)
         return reply
 
-    def _request_context(self, round_: int) -> kinds.Context:
+    def _request_context(self, round_: int) -> Context:
         return kinds.request_context(
             self.request.searcher, self.request.custodian, self.request.lookup_id, round_
         )

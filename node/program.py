@@ -126,6 +126,7 @@ class Node:
         await self.searcher.drain()
         await self.desk.close()
         self.publisher.close()
+        await self.peers.close()
         for link in self.links:
             link.close()
         for task in list(self._tasks):
@@ -175,7 +176,20 @@ class Node:
         )
 
     def _peers_parts(self, random: RandomBytes) -> PeersParts:
-        raise AssertionError
+        return PeersParts(
+            folder=self.config.dir / "catalogues",
+            local=self.keys.local,
+            sealing=self.keys.sealing,
+            trust=self.trust,
+            channel=self._any_channel,
+            executor=self._pool,
+            clock=self._clock,
+            random=random,
+        )
+
+    def _any_channel(self) -> grpc.aio.Channel | None:
+        link = self._attached()
+        return link.channel if link is not None else None
 
     def _channel(self, place: int) -> grpc.aio.Channel | None:
         link = self.links[place]
@@ -207,8 +221,7 @@ class Node:
         """Drop what can no longer be redeemed, once a minute."""
         while True:
             with contextlib.suppress(ElsewhereError):
-                now = self._clock()
-                await self._writer.run(lambda connection: self.custodian.forget(connection, now))
+                await self._writer.run(partial(self.custodian.forget, now=self._clock()))
             await asyncio.sleep(FORGET_EVERY_S)
 
     def _ended(self, task: asyncio.Task[None]) -> None:

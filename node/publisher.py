@@ -36,6 +36,7 @@ MAX_GRANTS = 100  # in one message
 CALL_TIMEOUT_S = 30.0
 CHUNK_TIMEOUT_S = 5.0  # more for each chunk of a snapshot
 MISSES_BEFORE_RENEWAL = 2
+MAX_AHEAD = 2**20  # versions that a gateway may claim to have beyond ours and be believed
 
 T = TypeVar("T")
 Name = tuple[str, int]  # collection, epoch
@@ -183,6 +184,8 @@ class Publisher:
             return
         known = gateway.heads.get(own.name)
         version = known.version if known is not None else gateway.hints.get(own.name, 0)
+        if version > state.newest.version + MAX_AHEAD:
+            version = 0  # believed, it could use up all the versions there are
         if version > state.newest.version:
             # This store is older than what was published from it: a version must not get a second content.
             _log.warning("catalogue.behind", collection=own.collection, epoch=own.epoch)

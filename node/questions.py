@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from elsewhere.person.checks import check
+
 from elsewhere.agreement.bases import default_basis
 from elsewhere.agreement.decide import decide
 from elsewhere.agreement.local import LocalPolicy
@@ -25,7 +27,6 @@ from elsewhere.errors import AskInvalid, UnknownWord
 from elsewhere.lookup import SLOTS, Documents, EvaluateRequest, Head, Terms
 from elsewhere.matchkeys import MatchKey, Strength, question_keys
 from elsewhere.matchkeys import version as match_key_version
-from elsewhere.person.checks import check
 from elsewhere.question import SECRET_SIZE, Question, QuestionSecrets, build_question
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Member

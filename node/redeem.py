@@ -37,25 +37,25 @@ class Redeemed:
     reason: str
 
 
-def redeem(
-    connection: Connection,
-    request: EvaluateRequest,
-    asked: RedeemRequest,
-    *,
-    tier: str,
-    now: datetime,
-    random: RandomBytes,
-) -> Redeemed:
+@dataclass(frozen=True, slots=True)
+class Both:
+    """Both rounds of one question, and what round one's decision permits."""
+
+    request: EvaluateRequest
+    asked: RedeemRequest
+    tier: str  # "" where it did not permit: then nothing is redeemed
+
+
+def redeem(connection: Connection, rounds: Both, *, now: datetime, random: RandomBytes) -> Redeemed:
     """Check what was revealed and compose the answer.
 
     Args:
         connection: one consistent view of the caseload.
-        request: round one, whose elements the reveals must open.
-        asked: round two.
-        tier: what round one's decision permits; "" where it did not permit: then nothing is redeemed.
+        rounds: round one, whose elements the reveals must open, and round two.
         now: aware UTC time.
         random: for the decoys that fill up to four checks.
     """
+    request, asked, tier = rounds.request, rounds.asked, rounds.tier
     real = asked.reveals if tier else ()
     decoys = tuple(_decoy(slot, random) for slot in range(MAX_REVEALS - len(real)))
     found: dict[int, list[tuple[str, Strength]]] = defaultdict(list)

@@ -26,9 +26,10 @@ from elsewhere.random import RandomBytes
 from elsewhere.roster import Member
 from elsewhere.wire.v1 import common_pb2, link_pb2
 from node import logbook, results
+from node.holding import Held
 from node.link import Link, Session
 from node.part import Part
-from node.peers import Held, Peers
+from node.peers import Peers
 from node.questions import Prepared, QuestionMaker, choose
 from node.store.exchange import asked as asked_table
 from node.store.writer import Writer
@@ -74,6 +75,7 @@ class _Lookup:
     rulings: dict[str, Ruling] = field(default_factory=dict)
     answers: dict[str, CustodianAnswer] = field(default_factory=dict)
     ready: asyncio.Queue[CustodianAnswer] = field(default_factory=asyncio.Queue)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)  # everybody has a state
 
     @property
     def waiting(self) -> list[str]:
@@ -103,7 +105,7 @@ class Searcher:
         async with self._slots:
             lookup = await self._begin(ask)
             yield Started(lookup.id.hex(), lookup.prepared.notes, tuple(lookup.asked))
-            # Not tied to whoever listens: a lookup whose asker hangs up still redeems, or hanging up would show.
+            # Not tied to whoever listens: a lookup whose asker hangs up still redeems, or it would show.
             running = asyncio.create_task(self._run(lookup))
             self._running.add(running)
             running.add_done_callback(self._running.discard)
@@ -179,18 +181,27 @@ class Searcher:
             spent_ms = int((loop.time() - lookup.began) * 1000)
             left_ms = max(100, self._parts.deadline_ms - spent_ms - GATEWAY_HEAD_START_MS)
             await link.ask(session, sealed, left_ms)
-            while lookup.waiting:
-                outcome = await session.outcomes.get()
-                if outcome is None:
-                    raise GatewayUnreachable("the link to the gateway was lost in the middle of the lookup")
-                if outcome.custodian in lookup.parts and outcome.custodian not in lookup.answers:
-                    task = loop.create_task(self._take(lookup, link, session, outcome))
-                    working.add(task)
-                    task.add_done_callback(working.discard)
+            receiving = loop.create_task(self._receive(lookup, link, session, working))
+            finished = loop.create_task(_wait(lookup.finished))
+            working |= {receiving, finished}
+            await asyncio.wait((receiving, finished), return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done():
+                receiving.result()
         finally:
             link.close_session(session)
-            for task in working:
+            for task in list(working):
                 task.cancel()
+
+    async def _receive(
+        self, lookup: _Lookup, link: Link, session: Session, working: set[asyncio.Task[None]]
+    ) -> None:
+        """Act on outcomes as they come, each in a task of its own, until the link is lost."""
+        while (outcome := await session.outcomes.get()) is not None:
+            if outcome.custodian in lookup.parts and outcome.custodian not in lookup.answers:
+                task = asyncio.create_task(self._take(lookup, link, session, outcome))
+                working.add(task)
+                task.add_done_callback(working.discard)
+        raise GatewayUnreachable("the link to the gateway was lost in the middle of the lookup")
 
     async def _seal_all(self, lookup: _Lookup) -> list[tuple[str, bytes, bytes]]:
         """Seal round one for each custodian whose keys are held; the others are settled at once."""
@@ -261,7 +272,7 @@ class Searcher:
     async def _bring_up_to_date(
         self, lookup: _Lookup, part: Part, reply: EvaluateReply
     ) -> tuple[Held | None, Ruling | None]:
-        """The catalogue in the version that the custodian names, or the ruling that stands in for testing it."""
+        """The catalogue in the version named, or the ruling that stands in for testing it."""
         request = part.request
         left_s = lookup.began + self._parts.deadline_ms / 2000 - asyncio.get_running_loop().time()
         try:
@@ -301,6 +312,8 @@ class Searcher:
         )
         lookup.answers[answer.custodian] = answer
         lookup.ready.put_nowait(answer)
+        if not lookup.waiting:
+            lookup.finished.set()
 
     def _settle_rest(self, lookup: _Lookup, state: State, code: str) -> None:
         """Give everybody who has no state yet the same one; nobody is left out."""
@@ -334,6 +347,10 @@ class Searcher:
 
     async def _work(self, step: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._parts.pool, step)
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 _SAID_ENOUGH: Final = (Decision.DENY, Decision.REVIEW, Decision.RATE_LIMITED, Decision.INCOMPATIBLE)

@@ -7,7 +7,6 @@ Refuses:  rollbacks, forks and anything unsigned; a refused document changes not
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +16,7 @@ from elsewhere.agreement.document import open_agreement
 from elsewhere.agreement.terms import Agreement
 from elsewhere.canonical import parse_canonical
 from elsewhere.errors import AgreementRollback, ElsewhereError, NotActive, NotAdmitted
+from elsewhere.keyfiles import replace_file
 from elsewhere.roster import Federation, Member, Roster, check_successor, open_roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
 
@@ -53,7 +53,9 @@ class Trust:
             envelope = (folder / _AGREEMENT).read_bytes()
             trust.agreement = open_agreement(envelope, [anchor.public])
         for path in sorted((folder / "statements").glob("*.json")):
-            trust.take_statement(path.read_bytes())
+            # A member suspended since keeps no node from starting; its statement is simply not in force.
+            with contextlib.suppress(NotActive):
+                trust.take_statement(path.read_bytes())
         return trust
 
     def take_roster(self, envelope: bytes) -> bool:
@@ -63,7 +65,7 @@ class Trust:
         if new.version == self.roster.version:
             return False
         self.roster = new
-        _write(self.folder / _ROSTER, envelope)
+        replace_file(self.folder / _ROSTER, envelope)
         return True
 
     def take_agreement(self, envelope: bytes) -> bool:
@@ -77,11 +79,13 @@ class Trust:
         held = self.agreement
         if held is not None:
             if new.version < held.version or (new.version == held.version and new.digest != held.digest):
-                raise AgreementRollback(f"expected an agreement above version {held.version}, got {new.version}")
+                raise AgreementRollback(
+                    f"expected an agreement above version {held.version}, got {new.version}"
+                )
             if new.version == held.version:
                 return False
         self.agreement = new
-        _write(self.folder / _AGREEMENT, envelope)
+        replace_file(self.folder / _AGREEMENT, envelope)
         return True
 
     def take_statement(self, envelope: bytes) -> bool:
@@ -99,7 +103,7 @@ class Trust:
         self.statements[new.agency] = new
         folder = self.folder / "statements"
         folder.mkdir(mode=0o700, exist_ok=True)
-        _write(folder / f"{new.agency}.json", envelope)
+        replace_file(folder / f"{new.agency}.json", envelope)
         return True
 
     def take_directory(self, roster: bytes, agreement: bytes, statements: Sequence[bytes]) -> list[str]:
@@ -145,14 +149,3 @@ class Trust:
         except NotActive:
             return False
         return True
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace a file whole or not at all, durably: what was seen must still be known after a crash."""
-    part = path.with_suffix(".part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
