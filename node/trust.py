@@ -7,6 +7,7 @@ Refuses:  rollbacks, forks and anything unsigned; a refused document changes not
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
