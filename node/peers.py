@@ -28,8 +28,8 @@ from elsewhere.lookup import Head
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
 from elsewhere.statement import OprfKeyEntry
-from elsewhere.wire.status import code_of
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
+from node.calls import CallBroke, breaking
 from node.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded, Taken
 from node.peer_files import PeerFiles
 from node.trust import Trust
@@ -253,9 +253,8 @@ class Peers:
                 return
             except Superseded:
                 continue
-            except (grpc.aio.AioRpcError, TimeoutError) as err:
-                code = code_of(err) if isinstance(err, grpc.aio.AioRpcError) else "timeout"
-                _log.warning("catalogue.fetch_broke", custodian=name.custodian, code=code)
+            except CallBroke as err:
+                _log.warning("catalogue.fetch_broke", custodian=name.custodian, code=err.code)
                 if intake.progress <= before:
                     raise CatalogueStale("expected the gateway to send what is newer; it did not") from None
             except ElsewhereError as err:
@@ -275,10 +274,12 @@ class Peers:
             held_version=version,
             from_chunk=intake.resume_at,
         )
-        call = catalogue_pb2_grpc.CatalogueServiceStub(channel).Fetch(request)
+        with breaking():
+            call = catalogue_pb2_grpc.CatalogueServiceStub(channel).Fetch(request)
         try:
             while True:
-                message = await asyncio.wait_for(call.read(), self._parts.silence_s)
+                with breaking():
+                    message = await asyncio.wait_for(call.read(), self._parts.silence_s)
                 if not isinstance(message, catalogue_pb2.FetchResponse):
                     return  # gRPC's mark for the end of the stream
                 taken = await self._call(self._take, name, intake, message)

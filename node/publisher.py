@@ -26,8 +26,8 @@ from elsewhere.catalogue.sealed import seal_snapshot
 from elsewhere.errors import ElsewhereError, PieceRefused
 from elsewhere.lookup import Head
 from elsewhere.statement import SealingKeyEntry
-from elsewhere.wire.status import code_of
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
+from node.calls import CallBroke, breaking
 from node.grants import recipients, seal_grant
 from node.own_catalogue import OwnCatalogue, OwnParts, OwnPiece, OwnState, drop_others
 from node.trust import Trust
@@ -170,8 +170,8 @@ class Publisher:
             for own in self._own:
                 try:
                     await self._bring_up(gateway, stub, own)
-                except grpc.aio.AioRpcError as err:
-                    _log.warning("catalogue.not_taken", collection=own.collection, code=code_of(err))
+                except CallBroke as err:
+                    _log.warning("catalogue.not_taken", collection=own.collection, code=err.code)
                 except (ElsewhereError, OSError, SQLAlchemyError) as err:
                     _log.error("catalogue.not_sent", collection=own.collection, kind=type(err).__name__)
 
@@ -221,8 +221,8 @@ class Publisher:
             try:
                 await self._send_piece(gateway, stub, own, state, piece)
                 has_last = True
-            except grpc.aio.AioRpcError as err:
-                if code_of(err) != PieceRefused.code:
+            except CallBroke as err:
+                if err.code != PieceRefused.code:
                     raise
                 has_last = False
                 if version:
@@ -252,10 +252,11 @@ class Publisher:
             listed = recipients(self._parts.trust, self._parts.own.clock())
             wanted = dict(list(listed.items())[:MAX_GRANTS])
             head.grants.extend(await self._call(_seal_grants, state, wanted))
-        answer = stub.Publish(
-            self._messages(head, state, piece), timeout=CALL_TIMEOUT_S + told.chunks * CHUNK_TIMEOUT_S
-        )
-        if (await answer).version != told.version:
+        with breaking():
+            answer = await stub.Publish(
+                self._messages(head, state, piece), timeout=CALL_TIMEOUT_S + told.chunks * CHUNK_TIMEOUT_S
+            )
+        if answer.version != told.version:
             raise PieceRefused("expected the gateway to name the version it was sent")
         self._note_head(gateway, own, piece)
         if told.is_snapshot:
@@ -305,7 +306,8 @@ class Publisher:
                     collection=own.collection, epoch=own.epoch, snapshot_version=version
                 )
                 request.grants.extend(await self._call(_seal_grants, state, batch))
-                answer = await stub.Grant(request, timeout=CALL_TIMEOUT_S)
+                with breaking():
+                    answer = await stub.Grant(request, timeout=CALL_TIMEOUT_S)
                 if group is changed and answer.added < len(batch):
                     own.renew()
                 await self._note_granted(gateway, own, version, batch)

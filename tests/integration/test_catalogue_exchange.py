@@ -6,29 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-import grpc
 import pytest
 import pytest_asyncio
 
 from elsewhere.catalogue.sealed import CHUNK_SIZE
 from elsewhere.catalogue.tags import SHORT_TAG_SIZE
-from elsewhere.errors import CatalogueDiverged, CatalogueStale, NotActive
+from elsewhere.errors import CatalogueDiverged, CatalogueStale
 from elsewhere.lookup import Head
 from elsewhere.sealing import SealingKey
 from elsewhere.wire import tls
-from elsewhere.wire.channel import CLIENT_OPTIONS, SERVER_OPTIONS, client_credentials, server_credentials
-from elsewhere.wire.v1 import catalogue_pb2_grpc, directory_pb2
-from gateway.catalogues import Catalogues, CatalogueService
-from gateway.config import CatalogueConfig
-from gateway.directory import Directory
 from gateway.store import CatalogueName as CachedName
-from gateway.store import Store as GatewayStore
-from node.peers import Peers, PeersParts
+from node.peers import Peers
 from node.publisher import Publisher, PublisherParts
+from tests.integration.catalogue_hosts import Gateway, peers_of, publisher_of, tick
 from tests.unit.node.exchange_world import (
-    AGENCIES,
     NAMES,
     NOW,
     Agency,
@@ -39,73 +31,6 @@ from tests.unit.node.exchange_world import (
 )
 
 INVOLVEMENT = ("police", "involvement", 1)
-
-
-class Notices:
-    """What the gateway's directory does for catalogues: say who is active, remember what is newest."""
-
-    def __init__(self) -> None:
-        self.newest: dict[CachedName, int] = {}
-        self.active = set(AGENCIES)
-
-    def check_active(self, agency: str) -> None:
-        if agency not in self.active:
-            raise NotActive(agency, "suspended")
-
-    def show_catalogue(self, name: CachedName, version: int) -> None:
-        self.newest[name] = version
-
-    def changed(self) -> None:
-        """A real one would be sent to all."""
-
-    def listed(self) -> list[directory_pb2.CatalogueNotice]:
-        return [
-            directory_pb2.CatalogueNotice(
-                custodian=name.custodian, collection=name.collection, epoch=name.epoch, version=version
-            )
-            for name, version in self.newest.items()
-        ]
-
-
-class Gateway:
-    """The catalogue service of a gateway that can be stopped, and started with or without its memory."""
-
-    def __init__(self, folder: Path, authority: tls.Authority) -> None:
-        self.folder, self._authority = folder, authority
-        self._clients = {name: _certified(authority, name) for name in AGENCIES}
-        self.channels: dict[str, grpc.aio.Channel] = {}
-
-    async def start(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        self.notices = Notices()
-        self._store = GatewayStore(f"sqlite:///{self.folder / 'store.sqlite'}")
-        catalogues = Catalogues(self.folder / "catalogues", self._store, CatalogueConfig())
-        self.notices.newest.update(dict(catalogues.newest()))
-        self._server = grpc.aio.server(options=SERVER_OPTIONS)
-        service = CatalogueService(catalogues, cast("Directory", self.notices))
-        catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(service, self._server)
-        key = tls.make_key()
-        cert = tls.sign_gateway(self._authority, key, hosts=["127.0.0.1"], now=NOW)
-        credentials = server_credentials(ca_pem=self._authority.cert_pem, key_pem=key, cert_pem=cert)
-        port = self._server.add_secure_port("127.0.0.1:0", credentials)
-        await self._server.start()
-        for name, (key, cert) in self._clients.items():
-            credentials = client_credentials(ca_pem=self._authority.cert_pem, key_pem=key, cert_pem=cert)
-            self.channels[name] = grpc.aio.secure_channel(
-                f"127.0.0.1:{port}", credentials, options=CLIENT_OPTIONS
-            )
-
-    async def stop(self) -> None:
-        for channel in self.channels.values():
-            await channel.close()
-        self.channels = {}
-        await self._server.stop(grace=None)
-        self._store.close()
-
-
-def _certified(authority: tls.Authority, name: str) -> tuple[bytes, bytes]:
-    key = tls.make_key()
-    return key, tls.sign_node(authority, tls.make_request(key, name), agency=name, now=NOW, days=397)
 
 
 @pytest.fixture
@@ -129,47 +54,6 @@ async def gateway(tmp_path: Path, authority: tls.Authority) -> AsyncIterator[Gat
     await made.start()
     yield made
     await made.stop()
-
-
-async def publisher_of(agency: Agency, *gateways: Gateway) -> Publisher:
-    """A publisher as a new process makes it, which has heard from every gateway."""
-    made = Publisher(
-        PublisherParts(
-            own=agency.own_parts,
-            names=NAMES,
-            trust=agency.trust,
-            gateways=[lambda g=g: g.channels.get(agency.name) for g in gateways],
-            executor=agency.executor,
-            tick_s=60,
-        )
-    )
-    await made.open()
-    await made.make()
-    for place, gateway in enumerate(gateways):
-        made.take_notices(place, gateway.notices.listed())
-    return made
-
-
-async def tick(publisher: Publisher) -> None:
-    await publisher.make()
-    await publisher.send()
-
-
-async def peers_of(agency: Agency, gateway: Gateway, **changes: object) -> Peers:
-    """Peers as a new process makes them."""
-    parts = PeersParts(
-        folder=agency.folder / "catalogues",
-        local=agency.local,
-        sealing=(agency.sealing,),
-        trust=agency.trust,
-        channel=lambda: gateway.channels.get(agency.name),
-        executor=agency.executor,
-        clock=agency.clock,
-        random=agency.random,
-    )
-    made = Peers(replace(parts, **changes))  # type: ignore[arg-type]
-    await made.open()
-    return made
 
 
 async def test_a_child_loaded_at_one_agency_is_met_at_another_after_a_tick(
