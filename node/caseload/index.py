@@ -7,14 +7,16 @@ Promises: every function reads the newest complete load and nothing else; call s
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select
 
 from elsewhere.lookup import Flag
 from elsewhere.matchkeys import version
@@ -75,21 +77,13 @@ def find_tag(conn: Connection, collection: str, epoch: int, tag_bytes: bytes) ->
     Returns:
         Records by id; `record_keys(r.person, with_postcode=r.with_postcode)[ordinal].data` was tagged.
     """
-    query = (
-        _records()
-        .add_columns(tag.c.ordinal)
-        .join_from(record, tag, tag.c.record_id == record.c.id)
-        .join_from(tag, tag_set, tag_set.c.id == tag.c.set_id)
-        .where(tag_set.c.collection == collection, tag_set.c.epoch == epoch, tag.c.tag == tag_bytes)
-        .order_by(record.c.id)
-    )
-    return [(_to_record(row), row.ordinal) for row in conn.execute(query)]
+    asked = {"collection": collection, "epoch": epoch, "tag": tag_bytes}
+    return [(_to_record(row), row.ordinal) for row in conn.execute(_tag_query(), asked)]
 
 
 def records_of_group(conn: Connection, group_id: int) -> list[CaseRecord]:
     """Give all records in force of one child, by id, so that an answer speaks for the agency as a whole."""
-    query = _records().where(member.c.group_id == group_id).order_by(record.c.id)
-    return [_to_record(row) for row in conn.execute(query)]
+    return [_to_record(row) for row in conn.execute(_group_query(), {"group_id": group_id})]
 
 
 def source_states(conn: Connection) -> dict[str, SourceState]:
@@ -157,7 +151,30 @@ def _partitions(parts: Iterator[object]) -> Iterator[list[bytes]]:
         yield part
 
 
-def _records() -> Select[*tuple[object, ...]]:
+@functools.cache
+def _tag_query() -> Select[*tuple[Any, ...]]:
+    """The statement of `find_tag`, built once: a question makes it several times."""
+    return (
+        _records()
+        .add_columns(tag.c.ordinal)
+        .join_from(record, tag, tag.c.record_id == record.c.id)
+        .join_from(tag, tag_set, tag_set.c.id == tag.c.set_id)
+        .where(
+            tag_set.c.collection == bindparam("collection"),
+            tag_set.c.epoch == bindparam("epoch"),
+            tag.c.tag == bindparam("tag"),
+        )
+        .order_by(record.c.id)
+    )
+
+
+@functools.cache
+def _group_query() -> Select[*tuple[Any, ...]]:
+    """The statement of `records_of_group`."""
+    return _records().where(member.c.group_id == bindparam("group_id")).order_by(record.c.id)
+
+
+def _records() -> Select[*tuple[Any, ...]]:
     """Select the columns of a CaseRecord for the records in force."""
     newest = select(func.max(load.c.id)).where(load.c.state == DONE).scalar_subquery()
     return select(
@@ -176,7 +193,7 @@ def _records() -> Select[*tuple[object, ...]]:
     ).select_from(record.join(member, (member.c.record_id == record.c.id) & (member.c.load_id == newest)))
 
 
-def _to_record(row: Row[*tuple[object, ...]]) -> CaseRecord:
+def _to_record(row: Row[*tuple[Any, ...]]) -> CaseRecord:
     """Turn a row of `_records` into a checked value."""
     return CaseRecord(
         id=row.id,

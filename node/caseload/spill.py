@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, Table, insert, select
 
 from node.caseload.staging import batches
 from node.caseload.workers import ROW_BYTES
@@ -95,23 +95,32 @@ def _insert_range(store: Store, load_id: int, buckets: tuple[int, int], rows: li
     known = {set_bytes: _known_shorts(store, buckets, set_bytes) for set_bytes in {row[:2] for row in rows}}
     added = 0
     for batch in batches(rows, INSERT_ROWS):
-        tags: list[dict[str, object]] = []
-        entries: list[dict[str, object]] = []
+        tags: list[tuple[object, ...]] = []
+        entries: list[tuple[object, ...]] = []
         for row in batch:
             set_id, value, short = int.from_bytes(row[:2]), row[2:34], row[2 : 2 + _SHORT]
             if record_id := int.from_bytes(row[34:42]):  # a decoy is an entry only: nobody can ask for it
-                ordinal = int.from_bytes(row[42:])
-                tags.append({"set_id": set_id, "tag": value, "record_id": record_id, "ordinal": ordinal})
+                tags.append((set_id, value, record_id, int.from_bytes(row[42:])))
             if short not in known[row[:2]]:
                 known[row[:2]].add(short)
-                entries.append({"set_id": set_id, "short": short, "load_id": load_id})
+                entries.append((set_id, short, load_id))
         with store.write() as conn:
-            if tags:
-                conn.execute(insert(tag), tags)
-            if entries:
-                conn.execute(insert(entry), entries)
+            _insert_rows(conn, tag, tags)
+            _insert_rows(conn, entry, entries)
         added += len(entries)
     return added
+
+
+def _insert_rows(conn: Connection, table: Table, rows: list[tuple[object, ...]]) -> None:
+    """Insert rows laid out in the order of a table's columns, past the per-row work of SQLAlchemy."""
+    if not rows:
+        return
+    compiled = insert(table).compile(dialect=conn.dialect)
+    if compiled.positional:
+        conn.exec_driver_sql(str(compiled), rows)
+    else:
+        names = table.columns.keys()
+        conn.exec_driver_sql(str(compiled), [dict(zip(names, row, strict=True)) for row in rows])
 
 
 def _known_shorts(store: Store, buckets: tuple[int, int], set_bytes: bytes) -> set[bytes]:

@@ -25,7 +25,7 @@ from typing import TypeVar
 from elsewhere.matchkeys import Strength, record_keys
 from elsewhere.oprf.voprf import OprfKey, tag_each
 from elsewhere.person.identity import Person
-from node.caseload.shields import NONE, is_tagged
+from node.caseload.shields import NONE, SHIELD_IDENTITY, is_tagged
 
 CHUNK_RECORDS = 200
 HASH_BYTES = 8
@@ -78,24 +78,29 @@ def tag_rows(sets: Sequence[TagSet], records: Sequence[Untagged]) -> bytes:
         for each key that would tell of a postcode, a decoy that nobody can ask for.
     """
     found = bytearray()
+    derived = [(record, *_derive(record)) for record in records if record.shield != SHIELD_IDENTITY]
     for tag_set in sets:
         head = tag_set.id.to_bytes(2)
         pending: list[bytes] = []
         tails: list[bytes] = []
-        for record in records:
+        for record, keys, left_out in derived:
             if not is_tagged(record.shield, tag_set.collection):
                 continue
-            person = Person.from_canonical(record.person)
-            keys = record_keys(person, with_postcode=record.shield == NONE)
-            pending += [key.data for key in keys]
             own = record.id.to_bytes(8)
+            pending += keys
             tails += [own + ordinal.to_bytes(2) for ordinal in range(len(keys))]
-            if record.shield != NONE:
-                for index in range(len(record_keys(person)) - len(keys)):
-                    found += head + _decoy(tag_set.key, record.origin, index) + bytes(10)
+            for index in range(left_out):
+                found += head + _decoy(tag_set.key, record.origin, index) + bytes(10)
         for tag, tail in zip(tag_each(tag_set.key, pending), tails, strict=True):
             found += head + tag + tail
     return bytes(found)
+
+
+def _derive(record: Untagged) -> tuple[list[bytes], int]:
+    """The match keys a record is tagged under, in order, and how many its shield leaves out."""
+    person = Person.from_canonical(record.person)
+    keys = [key.data for key in record_keys(person, with_postcode=record.shield == NONE)]
+    return keys, 0 if record.shield == NONE else len(record_keys(person)) - len(keys)
 
 
 def _decoy(key: OprfKey, origin: bytes, index: int) -> bytes:
