@@ -62,7 +62,7 @@ out_of_hours = { text = "0000 000 002" }
 
 [shield]
 column = "shield"
-values = { place = "SHIELD_LOCATION", adopted = "SHIELD_IDENTITY", none = "NONE" }
+values = { place = "SHIELD_LOCATION", adopted = "SHIELD_IDENTITY", none = "NONE", no = "" }
 
 [[flags]]
 code = "CP_PLAN"

@@ -90,7 +90,7 @@ def _run(
     file: Path, mapping_path: Path, directory: Path, options: dict[str, object], progress: Progress
 ) -> LoadReport:
     """Load, or only check."""
-    from node.caseload.load import LoadJob, check_file, load_file
+    from node.caseload.load import LoadJob, dry_run, load_file
     from node.caseload.mapping import read_mapping
     from node.config import load_config
     from node.keys import KeyRing
@@ -100,7 +100,7 @@ def _run(
     now = datetime.now(UTC)
     config = load_config(directory)
     if options["dry_run"]:
-        return check_file(file, form, now.date(), progress)
+        return dry_run(file, form, now.date(), progress)
     exported = options["exported"]
     store = open_store(config.store_url)
     try:

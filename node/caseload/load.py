@@ -44,7 +44,7 @@ class LoadJob:
     workers: int = 0  # processes; 0: one a core
 
 
-def check_file(
+def dry_run(
     path: Path, mapping: SourceMapping, today: datetime.date, progress: Progress = no_progress
 ) -> LoadReport:
     """Read a file as a load would, and change nothing.

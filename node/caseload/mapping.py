@@ -124,10 +124,10 @@ class RecordColumns(_Section):
 
 
 class Shield(_Section):
-    """Who must not be found, or only through the duty desk. NONE states that no shield holds (any more)."""
+    """Who must not be found, or only through the duty desk. NONE lifts a shield; an empty text is silent."""
 
     column: str
-    values: dict[str, Literal["NONE", "SHIELD_LOCATION", "SHIELD_IDENTITY"]] = Field(min_length=1)
+    values: dict[str, Literal["", "NONE", "SHIELD_LOCATION", "SHIELD_IDENTITY"]] = Field(min_length=1)
 
 
 class FlagColumns(_Section):

@@ -224,13 +224,13 @@ class RowReader:
         return found
 
     def _shield(self, fields: Sequence[str]) -> str | None:
-        """What the row states: None for an empty cell."""
+        """What the row states: None for an empty cell, or a value that says nothing."""
         shield = self._map.shield
         if shield is None or not (text := self._cell(fields, shield.column)):
             return None
         if text not in shield.values:
             raise RowError("shield.unknown")
-        return shield.values[text]
+        return shield.values[text] or None
 
     def _flags(self, fields: Sequence[str]) -> tuple[list[list[str]], list[str]]:
         """The flags set, as [code, start, end], and notes about those that cannot be told."""

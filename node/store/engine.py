@@ -94,7 +94,7 @@ def open_store(url: str) -> Store:
     # Their tables register themselves on the shared MetaData.
     from node.store import caseload, exchange  # noqa: F401
 
-    parsed = _check_url(url)
+    parsed = _parse_url(url)
     path = Path(str(parsed.database)).absolute()
     _check_file(path)
     # hide_parameters: the parameters are people's names.
@@ -115,7 +115,7 @@ def open_store(url: str) -> Store:
     return store
 
 
-def _check_url(url: str) -> URL:
+def _parse_url(url: str) -> URL:
     """Accept the engines this version speaks. The URL may hold a password, so it is never quoted."""
     try:
         parsed = make_url(url)

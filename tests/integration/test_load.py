@@ -16,7 +16,7 @@ from elsewhere.matchkeys import record_keys
 from elsewhere.oprf.voprf import generate_key
 from node.caseload import index
 from node.caseload import load as loading
-from node.caseload.load import check_file, load_file
+from node.caseload.load import dry_run, load_file
 from node.store.caseload import record, tag
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, EVA, KEYS, NOW, TODAY, found, job, load_rows, mapping, person, write_csv
@@ -275,7 +275,7 @@ def test_a_dry_run_reports_like_a_load_and_changes_nothing(store: Store) -> None
     rows = [ANN, BOB | {"nhs": "9990000000"}, EVA | {"status": "?"}]
     path = write_csv(store.path.parent / "a.csv", rows)
 
-    dry = check_file(path, mapping(), TODAY)
+    dry = dry_run(path, mapping(), TODAY)
 
     with store.read() as conn:
         assert index.current_load(conn) == index.record_count(conn) == 0

@@ -9,7 +9,7 @@ import pytest
 
 from elsewhere.errors import ColumnMissing, ElsewhereError, LoadRefused, SourceEmpty, SourceUnreadable
 from node.caseload import index
-from node.caseload.load import check_file, load_file
+from node.caseload.load import dry_run, load_file
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, COLUMNS, EVA, TODAY, found, job, load_rows, mapping, person, write_csv
 
@@ -68,7 +68,7 @@ def test_a_bad_file_is_refused_with_its_place_and_nothing_is_loaded(
     with pytest.raises(error, match=said) as refusal:
         load_file(path, mapping(), job(store))
     with pytest.raises(error, match=said):
-        check_file(path, mapping(), TODAY)
+        dry_run(path, mapping(), TODAY)
 
     assert not any(word in str(refusal.value) for word in ("Ann", "Leeworth", "Zoë", "AAA"))
     with store.read() as conn:

@@ -129,6 +129,13 @@ def test_a_blank_status_means_what_the_mapping_says() -> None:
     assert _read(ANN).status == "CURRENT"
 
 
+@pytest.mark.parametrize(
+    ("text", "shield"), [("", None), ("no", None), ("none", "NONE"), ("place", "SHIELD_LOCATION")]
+)
+def test_a_row_states_a_shield_none_or_nothing(text: str, shield: str | None) -> None:
+    assert _read(ANN | {"shield": text}).shield == shield
+
+
 def test_a_flag_is_set_by_its_value_and_carries_its_dates() -> None:
     row = _read(ANN | {"cp": "Y", "cp_start": "01/02/2026"})
 
