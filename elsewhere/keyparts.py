@@ -52,7 +52,7 @@ class Cell:
         """The values of a component, framed, likeliest first; worked out once."""
         found = self._framed.get(part)
         if found is None:
-            found = self._framed[part] = tuple(framed(value) for value in components()[part](self))
+            found = self._framed[part] = tuple(map(framed, components()[part](self)))
         return found
 
 

@@ -84,10 +84,20 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The rules in order of use, under one version."""
+    """The rules in order of use, under one version, also sorted by what they apply to."""
 
     version: str
     rules: tuple[Rule, ...]
+    _plans: dict[tuple[str, bool, bool], tuple[Rule, ...]] = field(default_factory=dict, repr=False)
+
+    def rules_for(self, subject: str, cell: Cell) -> tuple[Rule, ...]:
+        """The rules for the name in use, another reading of it, or a past postcode, of child or mother."""
+        kind = (subject, cell.is_main, cell.is_place)
+        plan = self._plans.get(kind)
+        if plan is None:
+            plan = tuple(rule for rule in self.rules if rule.subject == subject and rule.covers(cell))
+            self._plans[kind] = plan
+        return plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +128,11 @@ def record_keys(person: Person, *, with_postcode: bool = True) -> tuple[MatchKey
         with_postcode: False leaves out every key that tells anything of where the child lives.
     """
     keys: dict[bytes, MatchKey] = {}
-    subjects = _subjects(person, is_record=True)
-    for rule in _key_set().rules:
-        if with_postcode or not rule.has_postcode:
-            for cell in subjects[rule.subject]:
-                if cell.is_main or rule.covers(cell):
+    key_set = _key_set()
+    for subject, cells in _subjects(person, is_record=True).items():
+        for cell in cells:
+            for rule in key_set.rules_for(subject, cell):
+                if with_postcode or not rule.has_postcode:
                     for key in _keys(rule, rule.record, cell):
                         keys.setdefault(key.data, key)
     return tuple(keys.values())
@@ -138,16 +148,16 @@ def question_keys(person: Person, *, slots: int = SLOTS) -> tuple[MatchKey, ...]
     whole: dict[bytes, MatchKey] = {}
     edited: dict[bytes, MatchKey] = {}
     other: dict[bytes, MatchKey] = {}
-    subjects = _subjects(person, is_record=False)
-    for rule in _key_set().rules:
-        for cell in subjects[rule.subject][:1]:
-            whole.update((key.data, key) for key in _keys(rule, rule.question, replace(cell, is_main=False)))
-            edited.update((key.data, key) for key in _keys(rule, rule.question, cell))
-    for rank in range(1, max(len(cells) for cells in subjects.values())):
-        for rule in _key_set().rules:
-            cells = subjects[rule.subject]
-            if rank < len(cells) and rule.covers(cells[rank]):
-                other.update((key.data, key) for key in _keys(rule, rule.question, cells[rank]))
+    key_set = _key_set()
+    for subject, cells in _subjects(person, is_record=False).items():
+        for cell in cells[:1]:
+            plain = replace(cell, is_main=False)
+            for rule in key_set.rules_for(subject, cell):
+                whole.update((key.data, key) for key in _keys(rule, rule.question, plain))
+                edited.update((key.data, key) for key in _keys(rule, rule.question, cell))
+        for cell in cells[1:]:
+            for rule in key_set.rules_for(subject, cell):
+                other.update((key.data, key) for key in _keys(rule, rule.question, cell))
     others = iter(other.items())
     keys = whole | dict(itertools.islice(others, _OTHER_SLOTS)) | edited | dict(others)
     return tuple(itertools.islice(keys.values(), slots))
@@ -233,11 +243,8 @@ def _keys(rule: Rule, when: str, cell: Cell) -> list[MatchKey]:
         if not found:
             return []
         values.append(found)
-    prefix = rule.prefix
-    return [
-        MatchKey(rule.id, rule.strength, prefix + b"".join(combination))
-        for combination in itertools.product(*values)
-    ]
+    name, strength, prefix = rule.id, rule.strength, rule.prefix
+    return [MatchKey(name, strength, b"".join((prefix, *parts))) for parts in itertools.product(*values)]
 
 
 def _applies(when: str, cell: Cell) -> bool:
