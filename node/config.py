@@ -48,6 +48,9 @@ class LookupConfig(_Section):
         default=300, ge=1, le=300, description="oldest or newest question accepted"
     )
     in_flight: int = Field(default=4, ge=1, le=64, description="own lookups at once; more wait their turn")
+    retry_s: float = Field(
+        default=30, ge=0.05, le=900, description="until an unreachable agency is asked again"
+    )
     workers: int = Field(default=0, ge=0, le=256, description="crypto threads; 0: one a core")
 
 

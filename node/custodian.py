@@ -31,14 +31,16 @@ from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.envelope import Opened, unwrap, wrap
 from node import logbook
-from node.guard import Guard, Verdict
+from node.guard import Guard, Verdict, core_of, is_asked_again
 from node.keys import KeyRing
 from node.redeem import Both, redeem
 from node.store.engine import Store
 from node.store.exchange import question
 
 REDEEMABLE_FOR = timedelta(minutes=10)
+REMEMBERED_FOR = timedelta(days=4)
 _STAND_IN_DOMAIN = b"elsewhere/stand-in/"
+_COUNTED = (Decision.PERMIT, Decision.REVIEW)
 
 Change = Callable[[Connection], None]
 HeadOf = Callable[[str, int], Head]
@@ -131,8 +133,8 @@ class Custodian:
         opened = self._open(searcher, lookup_id, sealed, 2)
         asked = convert.redeem_request_from_wire(opened.payload)
         with self.store.read() as connection:
-            row = self._waiting(connection, searcher, lookup_id, now)
-            if row.digest != asked.request_digest:
+            row = self._waiting(connection, searcher, asked.request_digest, now)
+            if row.lookup_id != lookup_id:
                 raise ReplayRefused("expected the digest of this lookup's own question; another is named")
             if row.redeem_digest is not None:
                 if row.redeem_digest == opened.digest and row.redeem_reply is not None:
@@ -188,8 +190,8 @@ class Custodian:
             .where(question.c.received_ms < to_ms(now - REDEEMABLE_FOR), question.c.request.is_not(None))
             .values(request=None, reply=None, redeem_reply=None)
         )
-        # Two days: longer than any limit counts and any clock tolerance reaches.
-        connection.execute(question.delete().where(question.c.received_ms < to_ms(now - timedelta(days=2))))
+        # Longer than any limit counts, any clock tolerance reaches and any question is asked again.
+        connection.execute(question.delete().where(question.c.received_ms < to_ms(now - REMEMBERED_FOR)))
 
     def _open(self, searcher: str, lookup_id: bytes, sealed: bytes, round_: int) -> Opened:
         """Open and authenticate; who signed is taken from the roster in force now, on standing links too."""
@@ -218,7 +220,12 @@ class Custodian:
         """The change that makes round one count: limits are decided here, where questions queue up."""
 
         def change(connection: Connection) -> None:
-            if verdict.permits and (ruling := self.guard.check_limits(request, now, connection)):
+            is_repeat = is_asked_again(connection, request)
+            if (
+                verdict.permits
+                and not is_repeat
+                and (ruling := self.guard.find_limit(request, now, connection))
+            ):
                 raise LimitReached(ruling)
             try:
                 connection.execute(
@@ -229,7 +236,8 @@ class Custodian:
                         nonce=request.nonce,
                         pseudonym=request.terms.pseudonym,
                         received_ms=to_ms(now),
-                        counted=verdict.ruling.decision in (Decision.PERMIT, Decision.REVIEW),
+                        core=core_of(request),
+                        counted=verdict.ruling.decision in _COUNTED and not is_repeat,
                         ruling=canonical_json(_ruling_facts(verdict)).decode(),
                         request=opened.payload,
                         reply=sealed_reply,
@@ -240,10 +248,10 @@ class Custodian:
 
         return change
 
-    def _waiting(self, connection: Connection, searcher: str, lookup_id: bytes, now: datetime) -> Row[Any]:
-        """The question of this lookup, if it can still be redeemed."""
-        query = select(question).where(question.c.searcher == searcher, question.c.lookup_id == lookup_id)
-        row = connection.execute(query).first()
+    def _waiting(self, connection: Connection, searcher: str, digest: bytes, now: datetime) -> Row[Any]:
+        """The question of this digest, if it can still be redeemed."""
+        query = select(question).where(question.c.searcher == searcher, question.c.digest == digest)
+        row = connection.execute(query).one_or_none()
         if row is None or row.request is None or now - from_ms(row.received_ms) > REDEEMABLE_FOR:
             raise ReplayRefused("expected a question that waits to be redeemed; there is none of this lookup")
         return row

@@ -7,6 +7,7 @@ Promises: an accident ends a call with an incident number, never with a text tha
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -15,10 +16,10 @@ from pathlib import Path
 import grpc
 import structlog
 
-from elsewhere.asking import DeskStatus
+from elsewhere.asking import CustodianAnswer, DeskStatus
 from elsewhere.errors import ConfigInvalid, ElsewhereError
 from elsewhere.wire.channel import server_credentials
-from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, status_to_wire
+from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, history_to_wire, status_to_wire
 from elsewhere.wire.desk_status import internal_desk_status, to_desk_status
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
@@ -33,9 +34,15 @@ _Context = grpc.aio.ServicerContext[desk_pb2.AskRequest, desk_pb2.AskResponse]
 class DeskService(desk_pb2_grpc.DeskServiceServicer):
     """Serves practitioners."""
 
-    def __init__(self, searcher: Searcher, status: Callable[[], DeskStatus]) -> None:
+    def __init__(
+        self,
+        searcher: Searcher,
+        status: Callable[[], DeskStatus],
+        answers: Callable[[str], list[CustodianAnswer]],
+    ) -> None:
         self._searcher = searcher
         self._status = status
+        self._answers = answers
 
     async def Ask(  # noqa: N802 - generated name
         self, request: desk_pb2.AskRequest, context: _Context
@@ -58,6 +65,12 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
     ) -> desk_pb2.StatusResponse:
         """Say whether a lookup could succeed now."""
         return status_to_wire(self._status())
+
+    async def History(  # noqa: N802
+        self, request: desk_pb2.HistoryRequest, context: _Context
+    ) -> desk_pb2.HistoryResponse:
+        """Say what was told so far about an earlier question."""
+        return history_to_wire(await asyncio.to_thread(self._answers, request.lookup_id))
 
 
 class DeskServer:

@@ -7,6 +7,7 @@ Source:   docs/protocol.md, "What a custodian checks".
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -27,6 +28,7 @@ from node.trust import Trust
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
+MOST_REPEATS = 400  # of one question; a node asks again every 15 minutes for 72 hours at most
 # The agreement's word for location-shielded children. Over the wire they are asked about in the collection
 # "protected", which holds everybody else too: one question is one question, whatever its purpose.
 SHIELDED = "shielded"
@@ -64,20 +66,21 @@ class Guard:
             now: aware UTC time.
             connection: to count this searcher's earlier questions.
         """
-        refused = self._check_fresh(request, now) or self._check_versions(request) or _check_elements(request)
+        refused = self._find_skew(request, now) or self._find_mismatch(request) or _find_bad_element(request)
         if refused is not None:
             return Verdict(refused)
         decided = self._decide(request, now)
         if isinstance(decided, Deny):
             return Verdict(Ruling(Decision.DENY, decided.code, decided.clause, decided.remedy))
-        if limited := self.check_limits(request, now, connection):
+        is_repeat = is_asked_again(connection, request)
+        if not is_repeat and (limited := self.find_limit(request, now, connection)):
             return Verdict(limited)
         if isinstance(decided, Review):
             words = ("agreement.review", decided.clause, decided.remedy)
             return Verdict(Ruling(Decision.REVIEW, *words, expected_by_ms=to_ms(decided.expected_by)))
         return Verdict(Ruling(Decision.PERMIT, clause=decided.clause), decided.tier.name, decided.obligations)
 
-    def check_limits(self, request: EvaluateRequest, now: datetime, connection: Connection) -> Ruling | None:
+    def find_limit(self, request: EvaluateRequest, now: datetime, connection: Connection) -> Ruling | None:
         """Say which limit a further question would break; None when it fits.
 
         Called once cheaply before the work and once, decisively, inside the transaction that counts it.
@@ -100,7 +103,7 @@ class Guard:
             return _limited("limits.burst", f"{limits.burst} questions a minute to one person")
         return None
 
-    def _check_fresh(self, request: EvaluateRequest, now: datetime) -> Ruling | None:
+    def _find_skew(self, request: EvaluateRequest, now: datetime) -> Ruling | None:
         skew = abs(now - from_ms(request.issued_ms))
         if skew > self.clock_tolerance:
             allowed = int(self.clock_tolerance.total_seconds())
@@ -111,7 +114,7 @@ class Guard:
             )
         return None
 
-    def _check_versions(self, request: EvaluateRequest) -> Ruling | None:
+    def _find_mismatch(self, request: EvaluateRequest) -> Ruling | None:
         """Versions and documents must be ones that this node holds, or neither side could be held to them."""
         if request.protocol_version != PROTOCOL_VERSION:
             return _incompatible("version.protocol", f"protocol {PROTOCOL_VERSION} is spoken here")
@@ -158,7 +161,24 @@ class Guard:
         return outcome if isinstance(shielded, Permit) else shielded
 
 
-def _check_elements(request: EvaluateRequest) -> Ruling | None:
+def core_of(request: EvaluateRequest) -> bytes:
+    """What makes two requests the same question: lookup id, commitment and elements, as one digest."""
+    return hashlib.sha256(request.lookup_id + request.commitment + b"".join(request.elements)).digest()
+
+
+def is_asked_again(connection: Connection, request: EvaluateRequest) -> bool:
+    """Whether this very question was counted already, and not asked again unreasonably often since.
+
+    A node that could not be reached in time asks again for hours; that is one question. Another child under
+    the same lookup id has other elements, so it is another one.
+    """
+    same = (question.c.searcher == request.searcher) & (question.c.lookup_id == request.lookup_id)
+    query = select(question.c.counted).where(same, question.c.core == core_of(request))
+    earlier = connection.execute(query).scalars().all()
+    return any(earlier) and len(earlier) <= MOST_REPEATS
+
+
+def _find_bad_element(request: EvaluateRequest) -> Ruling | None:
     try:
         check_batch(request.elements, size=SLOTS)
     except MalformedElement:

@@ -7,19 +7,16 @@ Promises: append only. An entry's digest stands in the receipt that left, so nei
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
 from elsewhere.canonical import Json, canonical_json
 from elsewhere.clock import to_ms
 from elsewhere.random import RandomBytes
-from node.store.engine import Store
-from node.store.exchange import asked, log
+from node.store.exchange import log
 
 # Crockford's base 32: no I, L, O or U, so that a reference survives being read out over a bad line.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -64,26 +61,3 @@ def new_call_reference(random: RandomBytes) -> str:
     """Draw the 8 characters by which both agencies find one answer again: 40 bits."""
     number = int.from_bytes(random(5))
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(35, -1, -5))
-
-
-def find_call(store: Store, reference: str) -> list[dict[str, Any]]:
-    """Give what this agency holds under a call reference: what it answered, and what it was told.
-
-    Args:
-        reference: 8 characters, in either case.
-    """
-    wanted = reference.strip().upper()
-    with store.read() as connection:
-        entries = connection.execute(log.select().where(log.c.call_reference == wanted).order_by(log.c.seq))
-        found: list[dict[str, Any]] = [{"log": row.seq, **json.loads(row.body)} for row in entries]
-        told = connection.execute(asked.select().where(asked.c.call_reference == wanted).order_by(asked.c.id))
-        found += [
-            {
-                "asked": row.lookup_id,
-                "custodian": row.custodian,
-                "time_ms": row.time_ms,
-                **json.loads(row.answer),
-            }
-            for row in told
-        ]
-    return found

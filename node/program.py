@@ -19,7 +19,7 @@ from pathlib import Path
 import grpc
 import structlog
 
-from elsewhere.asking import DeskStatus
+from elsewhere.asking import CustodianAnswer, DeskStatus
 from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError
 from elsewhere.oprf.group import library
@@ -30,7 +30,9 @@ from node.answering import Answering
 from node.config import NodeConfig, load_config
 from node.custodian import Custodian
 from node.desk_service import DeskServer, DeskService
+from node.exchange import ExchangeParts
 from node.guard import Guard
+from node.history import History
 from node.identity import own_statement
 from node.keys import KeyRing
 from node.link import Link, LinkParts
@@ -38,10 +40,12 @@ from node.own_catalogue import OwnParts
 from node.peers import Peers, PeersParts
 from node.publisher import Publisher, PublisherParts
 from node.questions import QuestionMaker
+from node.retrying import Retrier, RetrierParts
 from node.searcher import Searcher, SearcherParts
 from node.store.engine import open_store
 from node.store.writer import Writer
 from node.trust import Trust
+from node.vault import Vault
 
 FORGET_EVERY_S = 60.0
 PUBLISH_TIMEOUT_S = 10.0
@@ -59,6 +63,8 @@ class Node:
         self._store = open_store(config.store_url)
         self._writer = Writer(self._store)
         self._pool = ThreadPoolExecutor(config.lookup.workers or os.cpu_count() or 1, "crypto")
+        # Catalogues may take seconds; they must not keep lookups from the cores' own threads.
+        self._background = ThreadPoolExecutor(2, "catalogues")
         self._tasks: set[asyncio.Task[None]] = set()
         self.publisher = Publisher(self._publisher_parts(random))
         self.custodian = Custodian(
@@ -95,26 +101,50 @@ class Node:
             for place, address in enumerate(config.gateways)
         ]
         self.peers = Peers(self._peers_parts(random))
+        history = History(Vault(self.keys.local), random)
+        self.retrier = Retrier(
+            RetrierParts(
+                self.trust,
+                self._store,
+                self._writer,
+                history,
+                clock,
+                timedelta(seconds=config.lookup.retry_s),
+            )
+        )
+        self._history = history
         self.searcher = Searcher(
             SearcherParts(
-                maker=QuestionMaker(self.keys, self.trust, random),
-                peers=self.peers,
-                link=self._attached,
+                exchange=ExchangeParts(
+                    maker=QuestionMaker(self.keys, self.trust, clock, random),
+                    peers=self.peers,
+                    link=self._attached,
+                    pool=self._pool,
+                    clock=clock,
+                    random=random,
+                    deadline_ms=config.lookup.deadline_ms,
+                ),
                 writer=self._writer,
-                pool=self._pool,
-                clock=clock,
-                random=random,
-                deadline_ms=config.lookup.deadline_ms,
+                history=history,
+                retrier=self.retrier,
                 in_flight=config.lookup.in_flight,
             )
         )
-        self.desk = DeskServer(DeskService(self.searcher, self.status), config.desk_socket, config.desk)
+        self.desk = DeskServer(
+            DeskService(self.searcher, self.status, self.answers), config.desk_socket, config.desk
+        )
 
     async def start(self) -> None:
         """Begin to listen, publish and dial; readiness comes with the first directory and catalogues."""
         await self.peers.open()
         await self.desk.start()
-        for work in (self.publisher.run, self.peers.run, self._forget, *(link.run for link in self.links)):
+        for work in (
+            self.publisher.run,
+            self.peers.run,
+            self._forget,
+            self._retry,
+            *(link.run for link in self.links),
+        ):
             task = asyncio.create_task(work())
             self._tasks.add(task)
             task.add_done_callback(self._ended)
@@ -133,6 +163,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._pool.shutdown()
+        self._background.shutdown()
         self._writer.close()
         self._store.close()
 
@@ -148,6 +179,11 @@ class Node:
         linked = self._attached() is not None
         is_ready = is_member and linked and self.trust.agreement is not None and self.peers.ready(now)
         return DeskStatus(self.config.agency, is_ready, members)
+
+    def answers(self, lookup_id: str) -> list[CustodianAnswer]:
+        """What was told so far about an earlier question, late answers included."""
+        with self._store.read() as connection:
+            return self._history.answers(connection, lookup_id)
 
     def _attached(self) -> Link | None:
         """The first link that is up."""
@@ -171,7 +207,7 @@ class Node:
             names=sorted(self.keys.oprf),
             trust=self.trust,
             gateways=[partial(self._channel, place) for place in range(len(config.gateways))],
-            executor=self._pool,
+            executor=self._background,
             tick_s=config.catalogue.tick_s,
         )
 
@@ -182,7 +218,7 @@ class Node:
             sealing=self.keys.sealing,
             trust=self.trust,
             channel=self._any_channel,
-            executor=self._pool,
+            executor=self._background,
             clock=self._clock,
             random=random,
         )
@@ -217,11 +253,15 @@ class Node:
         except grpc.aio.AioRpcError as err:
             _log.warning("statement.not_taken", code=err.code().name)
 
+    async def _retry(self) -> None:
+        await self.retrier.run(self.searcher.again)
+
     async def _forget(self) -> None:
         """Drop what can no longer be redeemed, once a minute."""
         while True:
             with contextlib.suppress(ElsewhereError):
                 await self._writer.run(partial(self.custodian.forget, now=self._clock()))
+                await self._writer.run(partial(self._history.forget, now=self._clock()))
             await asyncio.sleep(FORGET_EVERY_S)
 
     def _ended(self, task: asyncio.Task[None]) -> None:

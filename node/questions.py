@@ -14,19 +14,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from elsewhere.person.checks import check
-
 from elsewhere.agreement.bases import default_basis
 from elsewhere.agreement.decide import decide
 from elsewhere.agreement.local import LocalPolicy
 from elsewhere.agreement.outcome import Permit, QuestionFacts
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.asking import Ask, Note
-from elsewhere.clock import to_ms
+from elsewhere.clock import Clock, to_ms
 from elsewhere.errors import AskInvalid, UnknownWord
 from elsewhere.lookup import SLOTS, Documents, EvaluateRequest, Head, Terms
 from elsewhere.matchkeys import MatchKey, Strength, question_keys
 from elsewhere.matchkeys import version as match_key_version
+from elsewhere.person.checks import check
 from elsewhere.question import SECRET_SIZE, Question, QuestionSecrets, build_question
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Member
@@ -58,14 +57,17 @@ class QuestionMaker:
 
     keys: KeyRing
     trust: Trust
+    clock: Clock
     random: RandomBytes
 
-    def prepare(self, ask: Ask, now: datetime) -> Prepared:
+    def new_secrets(self, ask: Ask) -> QuestionSecrets:
+        """Draw salt and seed: with the person they are what opens the question to an auditor later."""
+        salt, seed = self.random(SECRET_SIZE), self.random(SECRET_SIZE)
+        return QuestionSecrets(ask.person.canonical(), match_key_version(), salt, seed)
+
+    def prepare(self, ask: Ask, secrets: QuestionSecrets, now: datetime) -> Prepared:
         """Derive, hash and blind what is asked. Blocks for some milliseconds: runs on a crypto thread."""
         keys = question_keys(ask.person, slots=SLOTS)
-        secrets = QuestionSecrets(
-            ask.person.canonical(), match_key_version(), self.random(SECRET_SIZE), self.random(SECRET_SIZE)
-        )
         notes = tuple(Note(n.code, n.field, n.message) for n in check(ask.person, today=now.date()))
         if not keys:
             notes += (Note("person.no_keys", "person", "too little is known of the child to find a record"),)
@@ -124,13 +126,22 @@ class QuestionMaker:
             return None
         return Route(custodian, sealing.public, oprf)
 
-    def part(self, ask: Ask, prepared: Prepared, route: Route, held: Head, now: datetime) -> Part:
-        """Make one custodian's part; it is not sealed yet."""
+    def part(self, ask: Ask, prepared: Prepared, route: Route, held: Head, lookup_id: bytes) -> Part:
+        """Make one custodian's part; it is not sealed yet.
+
+        Args:
+            ask: what is asked and why.
+            prepared: the question.
+            route: whom to ask, with which keys.
+            held: the copy of the custodian's catalogue that is at hand.
+            lookup_id: 16 bytes, this custodian's own; the same again only for the same question.
+        """
+        now = self.clock()
         agreement, me = self.trust.agreement, self.trust.me
         custodian = route.custodian.agency_id
         reply_key = SealingKey.generate(self.random)
         request = EvaluateRequest(
-            lookup_id=self.random(16),
+            lookup_id=lookup_id,
             searcher=me,
             custodian=custodian,
             collection=route.oprf.collection,

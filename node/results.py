@@ -10,7 +10,6 @@ from typing import Final
 
 from elsewhere.agreement.terms import Agreement
 from elsewhere.asking import CustodianAnswer, State
-from elsewhere.canonical import Json, canonical_json
 from elsewhere.clock import from_ms
 from elsewhere.lookup import Decision, RedeemReply, Ruling
 from elsewhere.roster import Member
@@ -91,18 +90,3 @@ def absent(custodian: Member, state: State, code: str, since: datetime | None = 
         since=since,
         remedy=_REMEDY.get(state, ""),
     )
-
-
-def history_of(answer: CustodianAnswer) -> bytes:
-    """What is kept of an answer at the asker's node, as canonical JSON: no child, no receipt."""
-    kept: dict[str, Json] = {
-        "state": answer.state.value,
-        "strength": answer.strength,
-        "tier": answer.tier,
-        "code": answer.code,
-        "clause": answer.clause,
-        "service": answer.contact.service,
-        "last_contact_band": answer.last_contact_band,
-        "flags": [flag.code for flag in answer.flags],
-    }
-    return canonical_json(kept)

@@ -10,34 +10,28 @@ import json
 import os
 import pwd
 import sys
-from pathlib import Path
 from typing import Any, cast
 
 import click
 
 from elsewhere.asking import URGENCIES, Ask, Coverage, CustodianAnswer, Event, Started
 from elsewhere.cli.ask_report import make_console, show_event
+from elsewhere.cli.desk_options import desk_options, open_desk
 from elsewhere.cli.person_file import read_person_file
 from elsewhere.errors import DeskInterrupted
 from elsewhere.person.identity import Person, Written
 from elsewhere.sdk.desk import Desk
 from elsewhere.sdk.lookup import Gathering, Lookup
-from elsewhere.sdk.target import ClientCertificate
 
 EXIT_CODES = {Coverage.COMPLETE: 0, Coverage.PARTIAL: 3, Coverage.NONE: 4}
 _PERSON_OPTIONS = (
     *("given", "family", "dob", "postcode", "past_postcodes", "nhs_number", "upn", "aliases"),
     *("mother_given", "mother_family", "mother_dob", "mother_nhs_number", "due_date"),
 )
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("ask")
-@click.option("--node", envvar="ELSEWHERE_NODE", metavar="DIR", help="Folder of your agency's node.")
-@click.option("--target", metavar="HOST:PORT", help="Instead of --node: the node on another machine.")
-@click.option("--ca", type=_FILE, help="With --target: the CA of that node's certificate.")
-@click.option("--cert", type=_FILE, help="With --target: your certificate.")
-@click.option("--key", type=_FILE, help="With --target: its key, mode 0600.")
+@desk_options
 @click.option("--person", "person_file", metavar="FILE", help="The child as JSON; '-' is standard input.")
 @click.option("--given", help="First names, in order.")
 @click.option("--family", help="Family name.")
@@ -105,7 +99,7 @@ def ask(**given: Any) -> None:
         asker=given["asker"] or account_name(),
         custodians=given["only"],
     )
-    with _desk(given) as desk:
+    with open_desk(given) as desk:
         found = _show_json(desk, question) if given["as_json"] else _show_words(desk, question)
     sys.exit(EXIT_CODES[found.coverage])
 
@@ -128,20 +122,6 @@ def _person(given: dict[str, Any]) -> Person:
     if written:
         raise click.UsageError("give the child by --person or by the other options, not by both")
     return read_person_file(given["person_file"])
-
-
-def _desk(given: dict[str, Any]) -> Desk:
-    """The desk that was named."""
-    files = {name: given[name] for name in ("ca", "cert", "key")}
-    if given["target"] is None:
-        if given["node"] is None:
-            raise click.UsageError("say which node: --node DIR, or ELSEWHERE_NODE in the environment")
-        if any(files.values()):
-            raise click.UsageError("--ca, --cert and --key go with --target")
-        return Desk(Path(given["node"]))
-    if not all(files.values()):
-        raise click.UsageError("--target needs --ca, --cert and --key")
-    return Desk(given["target"], credentials=ClientCertificate.from_files(**files))
 
 
 def _show_words(desk: Desk, question: Ask) -> Lookup:

@@ -46,7 +46,7 @@ def show(call_reference: str, directory: Path, as_json: bool) -> None:
     when there is something, 1 when there is not.
     """
     from node.config import load_config
-    from node.logbook import find_call
+    from node.history import find_call
     from node.store.engine import open_store
 
     reference = "".join(call_reference.split())

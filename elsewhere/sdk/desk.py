@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final, Unpack, cast
 
 import grpc
 
-from elsewhere.asking import Ask, DeskStatus, Event
+from elsewhere.asking import Ask, CustodianAnswer, DeskStatus, Event
 from elsewhere.errors import ElsewhereError
 from elsewhere.person.identity import Person
 from elsewhere.sdk.lookup import Gathering, Lookup
 from elsewhere.sdk.question import Question, make_ask
 from elsewhere.sdk.target import OPTIONS, ClientCertificate, Target
-from elsewhere.wire.convert.desk import ask_to_wire, event_from_wire, status_from_wire
+from elsewhere.wire.convert.desk import ask_to_wire, event_from_wire, history_from_wire, status_from_wire
 from elsewhere.wire.desk_status import from_desk_status
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
 
@@ -119,6 +119,24 @@ class Desk:
             raise _failure(err) from None
         return status_from_wire(found)
 
+    def history(self, lookup_id: str) -> tuple[CustodianAnswer, ...]:
+        """Give the newest answer of each agency to an earlier question, late ones included.
+
+        Args:
+            lookup_id: 32 hex digits, as `Lookup.lookup_id`.
+
+        Returns: none if the node holds no such question.
+
+        Raises:
+            DeskUnreachable: no node answers.
+        """
+        self._target.check_reachable()
+        try:
+            found = self._stub.History(desk_pb2.HistoryRequest(lookup_id=lookup_id), timeout=STATUS_TIMEOUT_S)
+        except grpc.RpcError as err:
+            raise _failure(err) from None
+        return history_from_wire(found)
+
     def close(self) -> None:
         """Give up the connection."""
         self._channel.close()
@@ -200,6 +218,17 @@ class AsyncDesk:
         except grpc.RpcError as err:
             raise _failure(err) from None
         return status_from_wire(found)
+
+    async def history(self, lookup_id: str) -> tuple[CustodianAnswer, ...]:
+        """Give the newest answers to an earlier question; as `Desk.history`."""
+        self._target.check_reachable()
+        try:
+            found = await self._stub.History(
+                desk_pb2.HistoryRequest(lookup_id=lookup_id), timeout=STATUS_TIMEOUT_S
+            )
+        except grpc.RpcError as err:
+            raise _failure(err) from None
+        return history_from_wire(found)
 
     async def close(self) -> None:
         """Give up the connection."""

@@ -29,9 +29,10 @@ question = Table(
     Column("searcher", String(32), nullable=False),
     Column("lookup_id", LargeBinary(16), nullable=False),
     Column("nonce", LargeBinary(16), nullable=False),
+    Column("core", LargeBinary(32), nullable=False),  # what makes it the same question when asked again
     Column("pseudonym", LargeBinary(32), nullable=False),
     Column("received_ms", BigInteger, nullable=False),
-    Column("counted", Boolean, nullable=False),  # false: refused by a limit, so it fills none
+    Column("counted", Boolean, nullable=False),  # false: refused, or asked again: fills no limit
     Column("ruling", Text, nullable=False),  # canonical JSON of the decision
     Column("request", LargeBinary),  # the signed payload, until it can no longer be redeemed
     Column("reply", LargeBinary),  # sealed, for the same digest asked again, until then
@@ -55,7 +56,7 @@ log = Table(
     Column("body", LargeBinary, nullable=False),  # canonical JSON
 )
 
-# What this agency was told: the asker's history. The child is not in it; the case reference is the agency's own.
+# What this agency was told: the asker's history. The child is not in it. A late answer is a further row.
 asked = Table(
     "asked",
     metadata,
@@ -64,8 +65,28 @@ asked = Table(
     Column("time_ms", BigInteger, nullable=False),
     Column("custodian", String(32), nullable=False),
     Column("call_reference", String(8), index=True),
-    Column("answer", Text, nullable=False),  # canonical JSON of what was shown
-    Column("receipt", LargeBinary),
+    Column("answer", LargeBinary, nullable=False),  # AskAnswer of desk.proto, as it was shown
+)
+
+# What opens a question to an auditor, and lets it be asked again: the person, salt and seed, encrypted.
+opening = Table(
+    "opening",
+    metadata,
+    Column("lookup_id", String(32), primary_key=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+# Custodians that could not be reached in time and are asked again until the urgency's window ends.
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("lookup_id", String(32), primary_key=True),
+    Column("custodian", String(32), primary_key=True),
+    Column("custodian_lookup_id", LargeBinary(16), nullable=False),  # the same question, so the same id
+    Column("next_ms", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
 )
 
 # The newest state of each catalogue that this node publishes; the tags themselves are in an encrypted file.

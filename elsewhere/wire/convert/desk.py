@@ -124,6 +124,17 @@ def status_from_wire(message: desk_pb2.StatusResponse) -> DeskStatus:
     return DeskStatus(message.agency, message.ready, tuple(members))
 
 
+def history_to_wire(answers: Iterable[CustodianAnswer]) -> desk_pb2.HistoryResponse:
+    """Encode what was told about an earlier question."""
+    return desk_pb2.HistoryResponse(answers=[_answer_to_wire(answer) for answer in answers])
+
+
+def history_from_wire(message: desk_pb2.HistoryResponse) -> tuple[CustodianAnswer, ...]:
+    """Read and check what was told about an earlier question; raises DeskMalformed."""
+    events = (event_from_wire(desk_pb2.AskResponse(answer=answer)) for answer in message.answers)
+    return tuple(event for event in events if isinstance(event, CustodianAnswer))
+
+
 def _started_to_wire(event: Started) -> desk_pb2.AskStarted:
     notes = (desk_pb2.AskNote(code=n.code, field=n.field, message=n.message) for n in event.notes)
     return desk_pb2.AskStarted(lookup_id=event.lookup_id, notes=notes, custodians=event.custodians)

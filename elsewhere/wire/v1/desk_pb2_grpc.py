@@ -46,6 +46,11 @@ class DeskServiceStub:
                 request_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.StatusRequest.SerializeToString,
                 response_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.StatusResponse.FromString,
                 _registered_method=True)
+        self.History = channel.unary_unary(
+                '/elsewhere.wire.v1.DeskService/History',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryResponse.FromString,
+                _registered_method=True)
 
 
 class DeskServiceServicer:
@@ -67,6 +72,14 @@ class DeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def History(self, request, context):
+        """What was told so far about an earlier question. Who could not be reached in time is asked again for
+        the urgency's window, so a late answer may have come since.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -79,6 +92,11 @@ def add_DeskServiceServicer_to_server(servicer, server):
                     servicer.Status,
                     request_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.StatusRequest.FromString,
                     response_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.StatusResponse.SerializeToString,
+            ),
+            'History': grpc.unary_unary_rpc_method_handler(
+                    servicer.History,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +155,33 @@ class DeskService:
             '/elsewhere.wire.v1.DeskService/Status',
             elsewhere_dot_wire_dot_v1_dot_desk__pb2.StatusRequest.SerializeToString,
             elsewhere_dot_wire_dot_v1_dot_desk__pb2.StatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def History(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.DeskService/History',
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

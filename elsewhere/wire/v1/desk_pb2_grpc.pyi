@@ -39,6 +39,10 @@ class DeskServiceStub:
     """Asks the other agencies about one child. Answers stream as they come; `done` is last."""
     Status: _grpc.UnaryUnaryMultiCallable[_desk_pb2.StatusRequest, _desk_pb2.StatusResponse]
     """Waits for nothing: says whether a lookup could succeed now."""
+    History: _grpc.UnaryUnaryMultiCallable[_desk_pb2.HistoryRequest, _desk_pb2.HistoryResponse]
+    """What was told so far about an earlier question. Who could not be reached in time is asked again for
+    the urgency's window, so a late answer may have come since.
+    """
 
 @_typing.type_check_only
 class DeskServiceAsyncStub(DeskServiceStub):
@@ -51,6 +55,10 @@ class DeskServiceAsyncStub(DeskServiceStub):
     """Asks the other agencies about one child. Answers stream as they come; `done` is last."""
     Status: _aio.UnaryUnaryMultiCallable[_desk_pb2.StatusRequest, _desk_pb2.StatusResponse]  # type: ignore[assignment]
     """Waits for nothing: says whether a lookup could succeed now."""
+    History: _aio.UnaryUnaryMultiCallable[_desk_pb2.HistoryRequest, _desk_pb2.HistoryResponse]  # type: ignore[assignment]
+    """What was told so far about an earlier question. Who could not be reached in time is asked again for
+    the urgency's window, so a late answer may have come since.
+    """
 
 class DeskServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a practitioner's own system or the command line says to the practitioner's own node, inside
@@ -72,5 +80,15 @@ class DeskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_desk_pb2.StatusResponse, _abc.Awaitable[_desk_pb2.StatusResponse]]:
         """Waits for nothing: says whether a lookup could succeed now."""
+
+    @_abc_1.abstractmethod
+    def History(
+        self,
+        request: _desk_pb2.HistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.HistoryResponse, _abc.Awaitable[_desk_pb2.HistoryResponse]]:
+        """What was told so far about an earlier question. Who could not be reached in time is asked again for
+        the urgency's window, so a late answer may have come since.
+        """
 
 def add_DeskServiceServicer_to_server(servicer: DeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,271 @@
+"""Both rounds of one lookup with every custodian at once, by one deadline.
+
+Holds:    the question's secrets and each part's keys, in memory, until the lookup ends.
+Sees:     everything this agency asks and is told.
+Promises: each custodian reaches one state by the deadline, and none is made up; every custodian that
+          replied to round one is sent round two.
+Source:   docs/protocol.md, "A lookup".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
+
+import structlog
+
+from elsewhere.asking import Ask, CustodianAnswer, State
+from elsewhere.clock import Clock, from_ms
+from elsewhere.errors import CatalogueDiverged, CatalogueStale, ElsewhereError, GatewayUnreachable
+from elsewhere.lookup import Decision, EvaluateReply, Head, Reveal, Ruling
+from elsewhere.random import RandomBytes
+from elsewhere.roster import Member
+from elsewhere.wire.v1 import common_pb2, link_pb2
+from node import results
+from node.holding import Held
+from node.link import Link, Session
+from node.part import Part
+from node.peers import Peers
+from node.questions import Prepared, QuestionMaker
+
+T = TypeVar("T")
+# The gateway stops a little before the asker does, so that its word on who was late still arrives.
+GATEWAY_HEAD_START_MS: Final = 50
+
+_ABSENT: Final[Mapping[int, tuple[State, str]]] = {
+    common_pb2.NON_ANSWER_UNREACHABLE: (State.UNREACHABLE, "custodian.unreachable"),
+    common_pb2.NON_ANSWER_TIMED_OUT: (State.TIMED_OUT, "custodian.timed_out"),
+    common_pb2.NON_ANSWER_MAINTENANCE: (State.MAINTENANCE, "custodian.maintenance"),
+    common_pb2.NON_ANSWER_REFUSED: (State.ERROR, "request.refused"),
+    common_pb2.NON_ANSWER_OVERLOADED: (State.TIMED_OUT, "gateway.overloaded"),
+}
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeParts:
+    """What an exchange works with."""
+
+    maker: QuestionMaker
+    peers: Peers
+    link: Callable[[], Link | None]  # one that is attached now, if any
+    pool: Executor
+    clock: Clock
+    random: RandomBytes
+    deadline_ms: int
+
+
+@dataclass(slots=True, eq=False)
+class Lookup:
+    """One lookup while it runs."""
+
+    ask: Ask
+    id: bytes
+    began: float  # on the loop's clock
+    prepared: Prepared
+    asked: dict[str, Member]
+    lookup_ids: Mapping[str, bytes]  # 16 bytes, another for each custodian
+    parts: dict[str, Part] = field(default_factory=dict)
+    rulings: dict[str, Ruling] = field(default_factory=dict)
+    answers: dict[str, CustodianAnswer] = field(default_factory=dict)
+    ready: asyncio.Queue[CustodianAnswer] = field(default_factory=asyncio.Queue)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)  # everybody has a state
+
+    @property
+    def waiting(self) -> list[str]:
+        """Custodians that have no state yet."""
+        return [agency for agency in self.asked if agency not in self.answers]
+
+
+class Exchange:
+    """Runs lookups for one node."""
+
+    def __init__(self, parts: ExchangeParts) -> None:
+        self._parts = parts
+
+    async def run(self, lookup: Lookup) -> None:
+        """Drive a lookup to its end: every custodian gets a state, by the deadline at the latest."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(lookup.began + self._parts.deadline_ms / 1000):
+                await self._exchange(lookup, loop)
+        except TimeoutError:
+            self._settle_rest(lookup, State.TIMED_OUT, "custodian.timed_out")
+        except ElsewhereError as err:
+            state = State.UNREACHABLE if isinstance(err, GatewayUnreachable) else State.ERROR
+            self._settle_rest(lookup, state, err.code)
+        except Exception as err:
+            _log.error("lookup.failed", error=type(err).__name__)
+            self._settle_rest(lookup, State.ERROR, "internal")
+
+    async def _exchange(self, lookup: Lookup, loop: asyncio.AbstractEventLoop) -> None:
+        """Both rounds with everybody."""
+        link = self._parts.link()
+        if link is None:
+            raise GatewayUnreachable("expected a link to a gateway; there is none now")
+        sealed = await self._seal_all(lookup)
+        if not sealed:
+            return
+        session = link.open_session(lookup.id)
+        working: set[asyncio.Task[None]] = set()
+        try:
+            spent_ms = int((loop.time() - lookup.began) * 1000)
+            left_ms = max(100, self._parts.deadline_ms - spent_ms - GATEWAY_HEAD_START_MS)
+            await link.ask(session, sealed, left_ms)
+            receiving = loop.create_task(self._receive(lookup, link, session, working))
+            finished = loop.create_task(_wait(lookup.finished))
+            working |= {receiving, finished}
+            await asyncio.wait((receiving, finished), return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done():
+                receiving.result()
+        finally:
+            link.close_session(session)
+            for task in list(working):
+                task.cancel()
+
+    async def _receive(
+        self, lookup: Lookup, link: Link, session: Session, working: set[asyncio.Task[None]]
+    ) -> None:
+        """Act on outcomes as they come, each in a task of its own, until the link is lost."""
+        while (outcome := await session.outcomes.get()) is not None:
+            if outcome.custodian in lookup.parts and outcome.custodian not in lookup.answers:
+                task = asyncio.create_task(self._take(lookup, link, session, outcome))
+                working.add(task)
+                task.add_done_callback(working.discard)
+        raise GatewayUnreachable("the link to the gateway was lost in the middle of the lookup")
+
+    async def _seal_all(self, lookup: Lookup) -> list[tuple[str, bytes, bytes]]:
+        """Seal round one for each custodian whose keys are held; the others are settled at once."""
+        maker, now = self._parts.maker, self._parts.clock()
+        for agency, member in lookup.asked.items():
+            collection = maker.collection(lookup.ask, member, now)
+            route = maker.route(member, collection, now)
+            if route is None:
+                self._settle(lookup, results.absent(member, State.UNREACHABLE, "statement.missing"))
+                continue
+            held = self._parts.peers.held(agency, collection, route.oprf.epoch)
+            head = held.head if held is not None else Head(0)
+            lookup_id = lookup.lookup_ids[agency]
+            lookup.parts[agency] = maker.part(lookup.ask, lookup.prepared, route, head, lookup_id)
+        seals = [self._work(part.seal_question) for part in lookup.parts.values()]
+        sealed = await asyncio.gather(*seals)
+        return [
+            (agency, part.request.lookup_id, bytes_)
+            for (agency, part), bytes_ in zip(lookup.parts.items(), sealed, strict=True)
+        ]
+
+    async def _take(self, lookup: Lookup, link: Link, session: Session, outcome: link_pb2.Outcome) -> None:
+        """Act on one outcome; whatever goes wrong is this custodian's state and nobody else's."""
+        member = lookup.asked[outcome.custodian]
+        try:
+            ruling = lookup.rulings.get(outcome.custodian)
+            if outcome.non_answer and ruling is not None and ruling.decision is not Decision.PERMIT:
+                # Round one said it already; only the receipt is missing.
+                self._settle(lookup, results.ruled(member, ruling, None))
+            elif outcome.non_answer:
+                state, code = _ABSENT[outcome.non_answer]
+                since = from_ms(outcome.since_ms) if outcome.since_ms else None
+                self._settle(lookup, results.absent(member, state, code, since))
+            elif outcome.round == 1:
+                await self._first_reply(lookup, link, session, outcome)
+            elif outcome.custodian in lookup.rulings:
+                await self._second_reply(lookup, outcome)
+        except ElsewhereError as err:
+            self._settle(lookup, results.absent(member, State.ERROR, err.code))
+        except Exception as err:
+            _log.error("lookup.failed", error=type(err).__name__, custodian=outcome.custodian)
+            self._settle(lookup, results.absent(member, State.ERROR, "internal"))
+
+    async def _first_reply(
+        self, lookup: Lookup, link: Link, session: Session, outcome: link_pb2.Outcome
+    ) -> None:
+        """Round one's reply: test what came back, then redeem, always."""
+        part = lookup.parts[outcome.custodian]
+        if part.redeem_digest or outcome.custodian in lookup.rulings:
+            return  # a second reply to one question: the first one counts
+        reveals: tuple[Reveal, ...] = ()
+        try:
+            reply = await self._work(lambda: part.open_reply(outcome.sealed))
+        except ElsewhereError as err:
+            ruling = Ruling(Decision.ERROR, err.code)
+        else:
+            held, stale = await self._bring_up_to_date(lookup, part, reply)
+            reveals, ruling = await self._work(lambda: part.find_reveals(reply, held))
+            if stale is not None and ruling.decision is Decision.PERMIT:
+                ruling = stale
+        lookup.rulings[outcome.custodian] = ruling
+        sealed = await self._work(
+            lambda: part.seal_redeem(
+                reveals, names_asked=lookup.prepared.names_asked, random=self._parts.random
+            )
+        )
+        await link.redeem(session, outcome.custodian, sealed)
+
+    async def _bring_up_to_date(
+        self, lookup: Lookup, part: Part, reply: EvaluateReply
+    ) -> tuple[Held | None, Ruling | None]:
+        """The catalogue in the version named, or the ruling that stands in for testing it."""
+        request = part.request
+        left_s = lookup.began + self._parts.deadline_ms / 2000 - asyncio.get_running_loop().time()
+        try:
+            held = await self._parts.peers.ensure(
+                request.custodian,
+                request.collection,
+                request.epoch,
+                reply.published,
+                timeout_s=max(0.1, left_s),
+            )
+        except (CatalogueStale, CatalogueDiverged) as err:
+            return None, Ruling(Decision.ERROR, err.code)
+        return held, None
+
+    async def _second_reply(self, lookup: Lookup, outcome: link_pb2.Outcome) -> None:
+        """Round two's reply: the answer, or the proof of why there is none."""
+        part, ruling = lookup.parts[outcome.custodian], lookup.rulings[outcome.custodian]
+        reply = await self._work(lambda: part.open_answer(outcome.sealed))
+        member = lookup.asked[outcome.custodian]
+        if ruling.code in (CatalogueStale.code, CatalogueDiverged.code):
+            stale = results.absent(member, State.STALE, ruling.code)
+            self._settle(lookup, replace(stale, receipt=reply.receipt, call_reference=reply.call_reference))
+        elif ruling.decision is Decision.PERMIT:
+            self._settle(lookup, results.answered(member, reply, ruling.clause))
+        else:
+            self._settle(lookup, results.ruled(member, ruling, reply))
+
+    def _settle(self, lookup: Lookup, answer: CustodianAnswer) -> None:
+        """Give one custodian its state, once."""
+        if answer.custodian in lookup.answers:
+            return
+        now = asyncio.get_running_loop().time()
+        answer = replace(
+            answer,
+            elapsed_ms=int((now - lookup.began) * 1000),
+            duty_contact=results.duty_contact(self._parts.maker.trust.agreement, answer.custodian),
+        )
+        lookup.answers[answer.custodian] = answer
+        lookup.ready.put_nowait(answer)
+        if not lookup.waiting:
+            lookup.finished.set()
+
+    def _settle_rest(self, lookup: Lookup, state: State, code: str) -> None:
+        """Give everybody who has no state yet the same one; nobody is left out."""
+        for agency in lookup.waiting:
+            ruling = lookup.rulings.get(agency)
+            if state is State.TIMED_OUT and ruling is not None and ruling.decision in _SAID_ENOUGH:
+                # Only the receipt is missing: what was decided is known.
+                self._settle(lookup, results.ruled(lookup.asked[agency], ruling, None))
+            else:
+                self._settle(lookup, results.absent(lookup.asked[agency], state, code))
+
+    async def _work(self, step: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._parts.pool, step)
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+_SAID_ENOUGH: Final = (Decision.DENY, Decision.REVIEW, Decision.RATE_LIMITED, Decision.INCOMPATIBLE)

@@ -1,0 +1,151 @@
+"""What this agency asked and was told: the log entry before, the answers after, and what opens a question.
+
+Holds:    persons asked about, encrypted under the node's own key, for as long as a question may be opened.
+Sees:     answers, which say nothing of who the child is.
+Promises: a question is in the log, and can be opened, before it leaves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from elsewhere.asking import Ask, CustodianAnswer
+from elsewhere.canonical import Json, canonical_json
+from elsewhere.clock import to_ms
+from elsewhere.person.identity import Person
+from elsewhere.question import QuestionSecrets
+from elsewhere.random import RandomBytes
+from elsewhere.wire.convert.desk import event_from_wire, event_to_wire
+from elsewhere.wire.v1 import desk_pb2
+from node import logbook
+from node.store.engine import Store
+from node.store.exchange import asked, log, opening
+from node.vault import Vault
+
+OPENABLE_FOR = timedelta(days=30)
+_TERMS = ("purpose", "urgency", "case_reference", "basis", "role", "asker")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A question as it was asked, with what it was made from."""
+
+    ask: Ask
+    secrets: QuestionSecrets
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Writes and reads the asker's side of the store."""
+
+    vault: Vault
+    random: RandomBytes
+
+    def begin(
+        self, connection: Connection, lookup_id: str, what: Opening, facts: dict[str, Json], now: datetime
+    ) -> None:
+        """Log a question and keep what opens it, in the caller's transaction."""
+        logbook.append(connection, logbook.make_entry("asked", {"lookup_id": lookup_id, **facts}, now))
+        sealed = self.vault.seal(_opening_to_json(what), lookup_id, self.random)
+        row = {"lookup_id": lookup_id, "time_ms": to_ms(now), "sealed": sealed}
+        connection.execute(insert(opening).values(row))
+
+    def opening(self, connection: Connection, lookup_id: str) -> Opening | None:
+        """Give a question again; None once it can be opened no more. Raises SealBroken if it was altered."""
+        row = connection.execute(select(opening).where(opening.c.lookup_id == lookup_id)).one_or_none()
+        return _opening_from_json(self.vault.open(row.sealed, lookup_id)) if row is not None else None
+
+    def keep(
+        self, connection: Connection, lookup_id: str, answers: Iterable[CustodianAnswer], now: datetime
+    ) -> None:
+        """Keep what was told, receipts included."""
+        rows = [
+            {
+                "lookup_id": lookup_id,
+                "time_ms": to_ms(now),
+                "custodian": answer.custodian,
+                "call_reference": answer.call_reference or None,
+                "answer": event_to_wire(answer).answer.SerializeToString(),
+            }
+            for answer in answers
+        ]
+        if rows:
+            connection.execute(insert(asked), rows)
+
+    def answers(self, connection: Connection, lookup_id: str) -> list[CustodianAnswer]:
+        """Give the newest answer of each custodian to a question, in the order they first came."""
+        query = select(asked).where(asked.c.lookup_id == lookup_id).order_by(asked.c.id)
+        newest: dict[str, CustodianAnswer] = {}
+        for row in connection.execute(query):
+            newest[row.custodian] = answer_of(row.answer)
+        return list(newest.values())
+
+    def forget(self, connection: Connection, now: datetime) -> None:
+        """Delete what opens questions that are too old to be opened."""
+        connection.execute(delete(opening).where(opening.c.time_ms < to_ms(now - OPENABLE_FOR)))
+
+
+def find_call(store: Store, reference: str) -> list[dict[str, Any]]:
+    """Give what this agency holds under a call reference: what it answered, and what it was told.
+
+    Args:
+        reference: 8 characters, in either case.
+    """
+    wanted = reference.strip().upper()
+    with store.read() as connection:
+        entries = connection.execute(log.select().where(log.c.call_reference == wanted).order_by(log.c.seq))
+        found: list[dict[str, Any]] = [{"log": row.seq, **json.loads(row.body)} for row in entries]
+        told = connection.execute(asked.select().where(asked.c.call_reference == wanted).order_by(asked.c.id))
+        for row in told:
+            answer = answer_of(row.answer)
+            found.append(
+                {
+                    "asked": row.lookup_id,
+                    "custodian": row.custodian,
+                    "time_ms": row.time_ms,
+                    "state": answer.state.value,
+                    "strength": answer.strength,
+                    "tier": answer.tier,
+                    "clause": answer.clause,
+                    "code": answer.code,
+                    "service": answer.contact.service,
+                }
+            )
+    return found
+
+
+def answer_of(stored: bytes) -> CustodianAnswer:
+    """Read an answer as `keep` wrote it."""
+    event = event_from_wire(desk_pb2.AskResponse(answer=desk_pb2.AskAnswer.FromString(stored)))
+    if not isinstance(event, CustodianAnswer):
+        raise TypeError("a stored answer is an answer")
+    return event
+
+
+def _opening_to_json(what: Opening) -> bytes:
+    terms: dict[str, Json] = {name: getattr(what.ask, name) for name in _TERMS}
+    return canonical_json(
+        {
+            **terms,
+            "person": what.secrets.person.decode(),
+            "key_version": what.secrets.key_version,
+            "salt": what.secrets.salt.hex(),
+            "seed": what.secrets.seed.hex(),
+        }
+    )
+
+
+def _opening_from_json(data: bytes) -> Opening:
+    found = json.loads(data)
+    person = found["person"].encode()
+    ask = Ask(person=Person.from_canonical(person), **{name: found[name] for name in _TERMS})
+    secrets = QuestionSecrets(
+        person, found["key_version"], bytes.fromhex(found["salt"]), bytes.fromhex(found["seed"])
+    )
+    return Opening(ask, secrets)

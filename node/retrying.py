@@ -1,0 +1,155 @@
+"""Asks again, in the background, those who could not be reached in time, for as long as it may still help.
+
+Sees:     which custodians are waited for; the question itself stays encrypted until it is asked.
+Promises: the same question under the same id, so that a custodian counts it once; a late answer lands in
+          the asker's history; nothing outlives the window of the question's urgency or a restart unseen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection, Row, delete, insert, select, update
+
+from elsewhere.agreement.vocabulary import vocabulary
+from elsewhere.asking import CustodianAnswer, State
+from elsewhere.clock import Clock, to_ms
+from elsewhere.errors import ElsewhereError
+from elsewhere.roster import Member
+from node import logbook
+from node.exchange import Lookup
+from node.history import History, Opening
+from node.store.engine import Store
+from node.store.exchange import waiting
+from node.store.writer import Writer
+from node.trust import Trust
+
+ASKED_AGAIN: Final = (State.UNREACHABLE, State.TIMED_OUT, State.MAINTENANCE)
+LONGEST_PAUSE: Final = timedelta(minutes=15)
+LONGEST_LOOK: Final = timedelta(seconds=30)  # between looks at the list
+_log = structlog.get_logger(__name__)
+
+Again = Callable[[Opening, Member, bytes], Awaitable[CustodianAnswer]]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrierParts:
+    """What a retrier works with."""
+
+    trust: Trust
+    store: Store
+    writer: Writer
+    history: History
+    clock: Clock
+    first_pause: timedelta
+
+
+class Retrier:
+    """Keeps the list of those to be asked again, and works it off."""
+
+    def __init__(self, parts: RetrierParts) -> None:
+        self._parts = parts
+
+    async def take(self, lookup: Lookup) -> None:
+        """Note who is to be asked again after a lookup has ended."""
+        now = self._parts.clock()
+        window = timedelta(hours=vocabulary().urgencies[lookup.ask.urgency].hours)
+        rows = [
+            {
+                "lookup_id": lookup.id.hex(),
+                "custodian": agency,
+                "custodian_lookup_id": lookup.lookup_ids[agency],
+                "next_ms": to_ms(now + self._parts.first_pause),
+                "until_ms": to_ms(now + window),
+                "attempts": 0,
+            }
+            for agency, answer in lookup.answers.items()
+            if answer.state in ASKED_AGAIN
+        ]
+        if rows:
+            await self._parts.writer.run(lambda connection: connection.execute(insert(waiting), rows))
+
+    async def run(self, again: Again) -> None:
+        """Work the list off until cancelled.
+
+        Args:
+            again: asks one custodian the same question; it never raises for what others do.
+        """
+        pause = min(self._parts.first_pause, LONGEST_LOOK)
+        while True:
+            await asyncio.sleep(pause.total_seconds())
+            await self.work_off(again)
+
+    async def work_off(self, again: Again) -> int:
+        """Ask everyone who is due, one after another; give how many that were."""
+        due = await asyncio.to_thread(self._due)
+        for row in due:
+            try:
+                await self._ask_again(row, again)
+            except ElsewhereError as err:
+                _log.warning("retry.failed", code=err.code, custodian=row.custodian)
+                await self._postpone(row)
+        return len(due)
+
+    def _due(self) -> list[Row[Any]]:
+        now_ms = to_ms(self._parts.clock())
+        with self._parts.store.read() as connection:
+            query = select(waiting).where(waiting.c.next_ms <= now_ms).order_by(waiting.c.next_ms)
+            return list(connection.execute(query))
+
+    async def _ask_again(self, row: Row[Any], again: Again) -> None:
+        """Ask one custodian again, and keep what it says or when to try next."""
+        now = self._parts.clock()
+        what = await asyncio.to_thread(self._open, row.lookup_id)
+        member = self._parts.trust.roster.member(row.custodian)
+        is_over = to_ms(now) >= row.until_ms
+        if is_over or what is None or member is None or not self._parts.trust.is_active(row.custodian):
+            await self._parts.writer.run(partial(_drop, row=row))
+            return
+        answer = await again(what, member, row.custodian_lookup_id)
+        if answer.state in ASKED_AGAIN:
+            await self._postpone(row)
+            return
+        await self._parts.writer.run(
+            partial(self._keep_late, row=row, answer=answer, now=self._parts.clock())
+        )
+        _log.info("retry.answered", custodian=row.custodian, attempts=row.attempts + 1)
+
+    def _open(self, lookup_id: str) -> Opening | None:
+        with self._parts.store.read() as connection:
+            return self._parts.history.opening(connection, lookup_id)
+
+    async def _postpone(self, row: Row[Any]) -> None:
+        """Try again after twice the pause, at most a quarter of an hour."""
+        pause = min(self._parts.first_pause * 2 ** min(row.attempts + 1, 20), LONGEST_PAUSE)
+        following = to_ms(self._parts.clock() + pause)
+        await self._parts.writer.run(
+            lambda connection: connection.execute(
+                update(waiting).where(*_is(row)).values(next_ms=following, attempts=row.attempts + 1)
+            )
+        )
+
+    def _keep_late(
+        self, connection: Connection, row: Row[Any], answer: CustodianAnswer, now: datetime
+    ) -> None:
+        """A late answer into the history, and the custodian off the list, in one."""
+        self._parts.history.keep(connection, row.lookup_id, [answer], now)
+        facts = {"lookup_id": row.lookup_id, "custodian": row.custodian, "state": answer.state.value}
+        logbook.append(
+            connection, logbook.make_entry("late", dict(facts), now, answer.call_reference or None)
+        )
+        _drop(connection, row)
+
+
+def _is(row: Row[Any]) -> tuple[Any, Any]:
+    return waiting.c.lookup_id == row.lookup_id, waiting.c.custodian == row.custodian
+
+
+def _drop(connection: Connection, row: Row[Any]) -> None:
+    connection.execute(delete(waiting).where(*_is(row)))
