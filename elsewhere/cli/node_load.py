@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from node.caseload.report import LoadReport, Progress
 
 _LISTED = 20  # refused rows shown on a terminal; --json lists all that were kept
+# Phase -> what is shown of it, and what is counted in it.
 _PHASES = {
-    "read": "reading rows",
-    "group": "grouping by child",
-    "tag": "tagging records",
-    "store": "storing tags",
+    "read": ("reading rows", "bytes"),
+    "group": ("grouping by child", "records"),
+    "tag": ("tagging records", "records"),
+    "store": ("storing tags", "parts"),
 }
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -120,17 +121,26 @@ def _run(
 def _progress_bars() -> Iterator[Progress]:
     """Show phase, share done and rate on the terminal's error output; nothing where that is no terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Task, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description:20}"), BarColumn(), TaskProgressColumn(show_speed=True))
+    class Rate(TextColumn):
+        """How many of its unit a phase does in a second."""
+
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed or 0
+            return Text(f"{speed:,.0f} {task.fields['unit']}/s")
+
+    columns = (TextColumn("{task.description:20}"), BarColumn(), TaskProgressColumn(), Rate(""))
     console = Console(stderr=True)
     with Bars(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
         def told(phase: str, done: int, total: int) -> None:
             if phase not in tasks:
-                tasks[phase] = bars.add_task(_PHASES[phase], total=None)
+                name, unit = _PHASES[phase]
+                tasks[phase] = bars.add_task(name, total=None, unit=unit)
             bars.update(tasks[phase], completed=done, total=total or None)
 
         yield told

@@ -53,10 +53,10 @@ _NAMES: tuple[tuple[str, str], ...] = (
     ("person.nhs_number", r"\bnhs\b"),
     ("person.upn", r"\bupn\b|unique pupil"),
     ("person.postcode", r"\b(post ?code|pcode|zip)\b"),
-    ("person.family", r"\b(family|sur|last) ?name\b|\blegal surname\b"),
-    ("person.given", r"\b(given|fore|first|middle) ?names?\d?\b|\bforename ?\d\b"),
+    ("person.family", r"\b(family|sur|last) ?names?\b|^family$"),
+    ("person.given", r"\b(given|fore|first|middle) ?names? ?\d?\b|^given$"),
     ("shield", r"\b(shield|marker|sensitiv\w*|disclos\w*|restrict\w*|protect\w*)\b"),
-    ("record.last_contact", r"\b(last|latest)\b.*\b(contact|seen|update|visit|attend\w*)\b"),
+    ("record.last_contact", r"^seen$|\b(last|latest)\b.*\b(contact|seen|update|visit|attend\w*)\b"),
     ("record.status", r"\b(status|state|enrolment|active)\b"),
     ("record.service", r"\b(service|team|unit|clinic|school|department)\b"),
     (

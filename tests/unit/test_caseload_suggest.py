@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from elsewhere.errors import SourceEmpty, SourceUnreadable
-from node.caseload.mapping import parse_mapping
+from node.caseload.mapping import parse_mapping, read_mapping
 from node.caseload.suggest import suggest_mapping
 
 HEADER = ["Person ID", "Forename", "Surname", "DOB", "Post code", "NHS no", "Case status", "Marker", "Misc"]
@@ -56,6 +56,30 @@ def test_one_late_row_decides_between_formats(tmp_path: Path) -> None:
     text = suggest_mapping(_write(tmp_path / "a.csv", _rows(["03/02/2015"] * 3000 + ["25/02/2015"])))
 
     assert tomllib.loads(text)["source"]["date_formats"] == ["%d/%m/%Y"]
+
+
+MAPPINGS = sorted((Path(__file__).resolve().parents[2] / "elsewhere/demo/mappings").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", MAPPINGS, ids=lambda path: path.stem)
+def test_the_columns_of_four_different_systems_find_their_fields(tmp_path: Path, path: Path) -> None:
+    wanted = read_mapping(path)
+    flags = {name for flag in wanted.flags for name in (flag.column, flag.start, flag.end)}
+    header = [name for name in wanted.columns() if name not in flags]
+    (export := tmp_path / "a.csv").write_text(
+        f"{'|'.join(header)}\n{'|'.join('x' for _ in header)}\n", "utf-8"
+    )
+
+    text = suggest_mapping(export)
+
+    found = tomllib.loads(text.replace("# status =", "status ="))
+    for section in ("person", "unborn", "record"):
+        for name, cells in getattr(wanted, section):
+            if getattr(cells, "columns", None):
+                given = found[section][name]
+                assert ([given] if isinstance(given, str) else given) == cells.columns, name
+    assert found["record"]["status"]["column"] == wanted.record.status.column
+    assert found["shield"]["column"] == (wanted.shield.column if wanted.shield else "")
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
