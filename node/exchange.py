@@ -19,12 +19,13 @@ import structlog
 
 from elsewhere.asking import Ask, CustodianAnswer, State
 from elsewhere.clock import Clock, from_ms
-from elsewhere.errors import CatalogueDiverged, CatalogueStale, ElsewhereError, GatewayUnreachable
+from elsewhere.errors import ElsewhereError, GatewayUnreachable
 from elsewhere.lookup import Decision, EvaluateReply, Head, Reveal, Ruling
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Member
 from elsewhere.wire.v1 import common_pb2, link_pb2
 from node import results
+from node.errors import CatalogueDiverged, CatalogueStale
 from node.holding import Held
 from node.link import Link, Session
 from node.part import Part
@@ -42,6 +43,7 @@ _ABSENT: Final[Mapping[int, tuple[State, str]]] = {
     common_pb2.NON_ANSWER_REFUSED: (State.ERROR, "request.refused"),
     common_pb2.NON_ANSWER_OVERLOADED: (State.TIMED_OUT, "gateway.overloaded"),
 }
+_STALE: Final = (CatalogueStale.code, CatalogueDiverged.code)
 _log = structlog.get_logger(__name__)
 
 
@@ -69,6 +71,7 @@ class Lookup:
     asked: dict[str, Member]
     lookup_ids: Mapping[str, bytes]  # 16 bytes, another for each custodian
     parts: dict[str, Part] = field(default_factory=dict)
+    replied: set[str] = field(default_factory=set)  # whose first reply is here, worked on or done with
     rulings: dict[str, Ruling] = field(default_factory=dict)
     answers: dict[str, CustodianAnswer] = field(default_factory=dict)
     ready: asyncio.Queue[CustodianAnswer] = field(default_factory=asyncio.Queue)
@@ -130,11 +133,15 @@ class Exchange:
         self, lookup: Lookup, link: Link, session: Session, working: set[asyncio.Task[None]]
     ) -> None:
         """Act on outcomes as they come, each in a task of its own, until the link is lost."""
+        answers: set[asyncio.Task[None]] = set()
         while (outcome := await session.outcomes.get()) is not None:
             if outcome.custodian in lookup.parts and outcome.custodian not in lookup.answers:
                 task = asyncio.create_task(self._take(lookup, link, session, outcome))
-                working.add(task)
-                task.add_done_callback(working.discard)
+                for tasks in (working, answers) if outcome.round == 2 else (working,):
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
+        # Their custodians have logged them as released: they are not thrown away for want of the link.
+        await asyncio.gather(*answers)
         raise GatewayUnreachable("the link to the gateway was lost in the middle of the lookup")
 
     async def _seal_all(self, lookup: Lookup) -> list[tuple[str, bytes, bytes]]:
@@ -161,14 +168,10 @@ class Exchange:
         """Act on one outcome; whatever goes wrong is this custodian's state and nobody else's."""
         member = lookup.asked[outcome.custodian]
         try:
-            ruling = lookup.rulings.get(outcome.custodian)
-            if outcome.non_answer and ruling is not None and ruling.decision is not Decision.PERMIT:
-                # Round one said it already; only the receipt is missing.
-                self._settle(lookup, results.ruled(member, ruling, None))
-            elif outcome.non_answer:
+            if outcome.non_answer:
                 state, code = _ABSENT[outcome.non_answer]
                 since = from_ms(outcome.since_ms) if outcome.since_ms else None
-                self._settle(lookup, results.absent(member, state, code, since))
+                self._settle_without(lookup, results.absent(member, state, code, since))
             elif outcome.round == 1:
                 await self._first_reply(lookup, link, session, outcome)
             elif outcome.custodian in lookup.rulings:
@@ -184,8 +187,9 @@ class Exchange:
     ) -> None:
         """Round one's reply: test what came back, then redeem, always."""
         part = lookup.parts[outcome.custodian]
-        if part.redeem_digest or outcome.custodian in lookup.rulings:
+        if outcome.custodian in lookup.replied:
             return  # a second reply to one question: the first one counts
+        lookup.replied.add(outcome.custodian)
         reveals: tuple[Reveal, ...] = ()
         try:
             reply = await self._work(lambda: part.open_reply(outcome.sealed))
@@ -227,7 +231,7 @@ class Exchange:
         part, ruling = lookup.parts[outcome.custodian], lookup.rulings[outcome.custodian]
         reply = await self._work(lambda: part.open_answer(outcome.sealed))
         member = lookup.asked[outcome.custodian]
-        if ruling.code in (CatalogueStale.code, CatalogueDiverged.code):
+        if ruling.code in _STALE:
             stale = results.absent(member, State.STALE, ruling.code)
             self._settle(lookup, replace(stale, receipt=reply.receipt, call_reference=reply.call_reference))
         elif ruling.decision is Decision.PERMIT:
@@ -250,15 +254,21 @@ class Exchange:
         if not lookup.waiting:
             lookup.finished.set()
 
+    def _settle_without(self, lookup: Lookup, absence: CustodianAnswer) -> None:
+        """Give a custodian whose round two did not come what round one said of it, else this absence."""
+        member, ruling = lookup.asked[absence.custodian], lookup.rulings.get(absence.custodian)
+        if ruling is None or ruling.decision is Decision.PERMIT:
+            self._settle(lookup, absence)
+        elif ruling.code in _STALE:
+            self._settle(lookup, results.absent(member, State.STALE, ruling.code))
+        else:
+            # Only the receipt is missing: what was decided is known.
+            self._settle(lookup, results.ruled(member, ruling, None))
+
     def _settle_rest(self, lookup: Lookup, state: State, code: str) -> None:
-        """Give everybody who has no state yet the same one; nobody is left out."""
+        """Settle everybody who has no state yet, for one reason; nobody is left out."""
         for agency in lookup.waiting:
-            ruling = lookup.rulings.get(agency)
-            if state is State.TIMED_OUT and ruling is not None and ruling.decision in _SAID_ENOUGH:
-                # Only the receipt is missing: what was decided is known.
-                self._settle(lookup, results.ruled(lookup.asked[agency], ruling, None))
-            else:
-                self._settle(lookup, results.absent(lookup.asked[agency], state, code))
+            self._settle_without(lookup, results.absent(lookup.asked[agency], state, code))
 
     async def _work(self, step: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._parts.pool, step)
@@ -266,6 +276,3 @@ class Exchange:
 
 async def _wait(event: asyncio.Event) -> None:
     await event.wait()
-
-
-_SAID_ENOUGH: Final = (Decision.DENY, Decision.REVIEW, Decision.RATE_LIMITED, Decision.INCOMPATIBLE)

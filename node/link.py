@@ -21,6 +21,7 @@ from elsewhere.lookup import PROTOCOL_VERSION
 from elsewhere.random import RandomBytes
 from elsewhere.wire.channel import CLIENT_OPTIONS
 from elsewhere.wire.convert.link import MISSED_BEATS, check_from_gateway
+from elsewhere.wire.status import code_of
 from elsewhere.wire.v1 import directory_pb2, link_pb2, link_pb2_grpc
 
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.2, 15.0
@@ -65,22 +66,26 @@ class Link:
         self._handling: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(HANDLING)
         self._closing = asyncio.Event()
+        self._was_welcome = False
         self.channel: grpc.aio.Channel | None = None
         self.attached = asyncio.Event()
+        self.refusal = ""  # the code with which the gateway last turned this node away, until it does not
 
     async def run(self) -> None:
         """Dial, serve, and dial again with growing, jittered pauses, until `close`."""
         pause = BACKOFF_FIRST_S
         while not self._closing.is_set():
+            self._was_welcome = False
             try:
-                served = await self._attach_once()
+                await self._attach_once()
             except (grpc.aio.AioRpcError, FrameMalformed, OSError) as err:
-                served = False
+                self.refusal = code_of(err) if isinstance(err, grpc.aio.AioRpcError) else ""
                 code = (
                     err.code().name if isinstance(err, grpc.aio.AioRpcError) else getattr(err, "code", "os")
                 )
                 _log.warning("link.lost", gateway=self._parts.address, code=str(code))
-            pause = BACKOFF_FIRST_S if served else min(pause * 2, BACKOFF_MOST_S)
+            # However it ended: pauses that grew from one lost link to the next would only ever grow.
+            pause = BACKOFF_FIRST_S if self._was_welcome else min(pause * 2, BACKOFF_MOST_S)
             # Jitter, so that a gateway that comes back is not dialled by all nodes in one instant.
             jitter = int.from_bytes(self._parts.random(4)) / 2**32
             with contextlib.suppress(TimeoutError):
@@ -128,9 +133,8 @@ class Link:
         if self.channel is not None:
             self._drop = asyncio.ensure_future(self.channel.close(None))
 
-    async def _attach_once(self) -> bool:
-        """One life of the link; True if it was ever welcomed."""
-        welcomed = False
+    async def _attach_once(self) -> None:
+        """One life of the link."""
         async with grpc.aio.secure_channel(
             self._parts.address, self._parts.credentials, options=CLIENT_OPTIONS
         ) as channel:
@@ -142,7 +146,7 @@ class Link:
                 first = await _read(call, DIAL_TIMEOUT_S)
                 if first is None or first.WhichOneof("frame") != "welcome":
                     raise FrameMalformed("frame", "expected a welcome first")
-                welcomed = True
+                self._was_welcome, self.refusal = True, ""
                 beat_s = first.welcome.beat_ms / 1000
                 self._warn_of_clock(first.welcome.sent_ms)
                 beating = asyncio.create_task(self._beat(beat_s))
@@ -158,7 +162,6 @@ class Link:
                     beating.cancel()
                 call.cancel()
                 self._lose_sessions()
-        return welcomed
 
     async def _receive(self, call: _Call, silence_s: float) -> None:
         """Take frames until the gateway ends the link or stays silent for too long."""
