@@ -21,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 
 from elsewhere.canonical import Json, canonical_json, parse_canonical
 from elsewhere.clock import Clock, from_ms, to_ms
-from elsewhere.errors import MalformedElement, ReplayRefused, SealBroken
+from elsewhere.errors import MalformedElement, SealBroken
 from elsewhere.lookup import Decision, EvaluateReply, EvaluateRequest, Head, RedeemReply, Ruling
 from elsewhere.oprf import voprf
 from elsewhere.random import RandomBytes
@@ -31,6 +31,7 @@ from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.envelope import Opened, unwrap, wrap
 from node import logbook
+from node.errors import ReplayRefused
 from node.guard import Guard, Verdict, core_of, is_asked_again
 from node.keys import KeyRing
 from node.redeem import Both, redeem
@@ -152,7 +153,7 @@ class Custodian:
             {
                 **_envelope_facts(request, row.digest),
                 **ruling,
-                "groups": list(found.groups),
+                "subjects": [list(subject) for subject in found.subjects],
                 "reason": found.reason,
                 "state": found.answer.state.name,
                 "released": answer_digest(found.answer),
@@ -221,12 +222,10 @@ class Custodian:
 
         def change(connection: Connection) -> None:
             is_repeat = is_asked_again(connection, request)
-            if (
-                verdict.permits
-                and not is_repeat
-                and (ruling := self.guard.find_limit(request, now, connection))
-            ):
-                raise LimitReached(ruling)
+            # Counted after every decision, as all of them take the same steps; it binds permissions alone.
+            limit = self.guard.find_limit(request, now, connection)
+            if limit is not None and verdict.permits and not is_repeat:
+                raise LimitReached(limit)
             try:
                 connection.execute(
                     insert(question).values(

@@ -18,11 +18,12 @@ from elsewhere.agreement.local import LocalPolicy
 from elsewhere.agreement.outcome import Deny, Outcome, Permit, QuestionFacts, Review
 from elsewhere.agreement.terms import Limits
 from elsewhere.clock import from_ms, to_ms
-from elsewhere.errors import ClockSkewed, MalformedElement
+from elsewhere.errors import MalformedElement
 from elsewhere.lookup import PROTOCOL_VERSION, SLOTS, Decision, EvaluateRequest, Ruling
 from elsewhere.matchkeys import version as match_key_version
 from elsewhere.oprf.group import check_batch
 from node.caseload.shields import INVOLVEMENT, PROTECTED
+from node.errors import ClockSkewed
 from node.store.exchange import question
 from node.trust import Trust
 
@@ -66,14 +67,17 @@ class Guard:
             now: aware UTC time.
             connection: to count this searcher's earlier questions.
         """
-        refused = self._find_skew(request, now) or self._find_mismatch(request) or _find_bad_element(request)
+        # Everything is looked at whatever comes of it, so that a refusal takes the steps of a permission.
+        unfit = _find_bad_element(request)
+        decided = self._decide(request, now)
+        is_repeat = is_asked_again(connection, request)
+        limited = self.find_limit(request, now, connection)
+        refused = self._find_skew(request, now) or self._find_mismatch(request) or unfit
         if refused is not None:
             return Verdict(refused)
-        decided = self._decide(request, now)
         if isinstance(decided, Deny):
             return Verdict(Ruling(Decision.DENY, decided.code, decided.clause, decided.remedy))
-        is_repeat = is_asked_again(connection, request)
-        if not is_repeat and (limited := self.find_limit(request, now, connection)):
+        if limited is not None and not is_repeat:
             return Verdict(limited)
         if isinstance(decided, Review):
             words = ("agreement.review", decided.clause, decided.remedy)

@@ -28,6 +28,7 @@ BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.2, 15.0
 DIAL_TIMEOUT_S = 10.0
 OUTGOING = 256  # frames waiting to leave; beyond it, whoever sends waits
 HANDLING = 64  # dispatches worked on at once; beyond it they wait in order
+LAST_WORDS_S = 2.0  # for what waits to leave when this node goes
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +66,8 @@ class Link:
         self._outgoing: asyncio.Queue[link_pb2.AttachRequest] = asyncio.Queue(OUTGOING)
         self._handling: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(HANDLING)
+        self._owed: dict[bytes, float] = {}  # lookups whose second round is to come, and until when
+        self._news = asyncio.Event()
         self._closing = asyncio.Event()
         self._was_welcome = False
         self.channel: grpc.aio.Channel | None = None
@@ -121,11 +124,22 @@ class Link:
         await self._outgoing.put(link_pb2.AttachRequest(redeem=frame))
 
     async def drain(self) -> None:
-        """Announce that no new questions are taken, and finish those at hand."""
+        """Announce that no new questions are taken, and finish those at hand, both rounds of them."""
         if self.attached.is_set():
             await self._outgoing.put(link_pb2.AttachRequest(drain=link_pb2.Drain(draining=True)))
-        while self._handling:
-            await asyncio.gather(*self._handling, return_exceptions=True)
+        while True:
+            if self._handling:
+                await asyncio.wait(self._handling)
+                continue
+            left_s = max(self._owed.values(), default=0.0) - asyncio.get_running_loop().time()
+            if left_s <= 0 or not self.attached.is_set():
+                break
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), left_s)
+        if self.attached.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._outgoing.join(), LAST_WORDS_S)
 
     def close(self) -> None:
         """End the link and dial no more."""
@@ -171,6 +185,7 @@ class Link:
                 return
             kind = frame.WhichOneof("frame")
             if kind == "dispatch":
+                self._news.set()
                 task = asyncio.create_task(self._handle(frame.dispatch))
                 self._handling.add(task)
                 task.add_done_callback(self._handling.discard)
@@ -183,10 +198,16 @@ class Link:
 
     async def _handle(self, dispatch: link_pb2.Dispatch) -> None:
         """Work on one dispatch and send its reply on whatever link life is current."""
+        self._owed.pop(dispatch.lookup_id, None)
         async with self._slots:
             reply = await self._parts.handle(dispatch)
-        if reply is not None and self.attached.is_set():
-            await self._outgoing.put(link_pb2.AttachRequest(reply=reply))
+        if reply is None or not self.attached.is_set():
+            return
+        if dispatch.round == 1 and not reply.refused:
+            now = asyncio.get_running_loop().time()
+            self._owed = {lookup: until for lookup, until in self._owed.items() if until > now}
+            self._owed[dispatch.lookup_id] = now + dispatch.remaining_ms / 1000
+        await self._outgoing.put(link_pb2.AttachRequest(reply=reply))
 
     async def _frames(self) -> AsyncIterator[link_pb2.AttachRequest]:
         """What this node sends: a hello, then whatever waits, in order."""
@@ -200,6 +221,7 @@ class Link:
         )
         while True:
             yield await outgoing.get()
+            outgoing.task_done()  # gRPC asks for the next frame once this one is written
 
     async def _beat(self, beat_s: float) -> None:
         sequence = 0
@@ -209,7 +231,9 @@ class Link:
             await asyncio.sleep(beat_s)
 
     def _lose_sessions(self) -> None:
-        """Tell every lookup in flight that no more outcomes can come."""
+        """Tell every lookup in flight that no more outcomes can come, and nobody that a round is owed."""
+        self._owed.clear()
+        self._news.set()
         for session in self._sessions.values():
             session.outcomes.put_nowait(None)
         self._sessions.clear()

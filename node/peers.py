@@ -23,13 +23,14 @@ import structlog
 
 from elsewhere.asking import MemberStatus
 from elsewhere.clock import Clock
-from elsewhere.errors import CatalogueDiverged, CatalogueStale, ElsewhereError, NotActive, RosterExpired
+from elsewhere.errors import ElsewhereError, NotActive, RosterExpired
 from elsewhere.lookup import Head
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
 from elsewhere.statement import OprfKeyEntry
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
 from node.calls import CallBroke, breaking
+from node.errors import CatalogueDiverged, CatalogueStale
 from node.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded, Taken
 from node.peer_files import PeerFiles
 from node.trust import Trust

@@ -27,9 +27,11 @@ from elsewhere.random import RandomBytes
 from elsewhere.wire.channel import client_credentials
 from elsewhere.wire.v1 import directory_pb2, directory_pb2_grpc
 from node.answering import Answering
+from node.caseload.index import is_outdated
 from node.config import NodeConfig, load_config
 from node.custodian import Custodian
 from node.desk_service import DeskServer, DeskService
+from node.errors import StoreOutdated
 from node.exchange import ExchangeParts
 from node.guard import Guard
 from node.history import History
@@ -61,6 +63,10 @@ class Node:
         self.trust = Trust.load(config.dir, config.agency)
         statement, self._statement_envelope = own_statement(config.dir, config.agency, self.keys, clock())
         self._store = open_store(config.store_url)
+        with self._store.read() as connection:
+            # Ordinals of another version's keys would open nothing: every child would seem not known.
+            if is_outdated(connection):
+                raise StoreOutdated("expected records tagged by this version of match keys; load them again")
         self._writer = Writer(self._store)
         self._pool = ThreadPoolExecutor(config.lookup.workers or os.cpu_count() or 1, "crypto")
         # Catalogues may take seconds; they must not keep lookups from the cores' own threads.

@@ -30,10 +30,10 @@ _NO_GROUP = -1
 
 @dataclass(frozen=True, slots=True)
 class Redeemed:
-    """The answer, and for this agency's own log which group it was about and why."""
+    """The answer, and for this agency's own log whom it was about and why."""
 
     answer: Answer
-    groups: tuple[int, ...]
+    subjects: tuple[tuple[str, str], ...]  # source and person id there: what outlives a reload
     reason: str
 
 
@@ -59,6 +59,7 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
     real = asked.reveals if tier else ()
     decoys = tuple(_decoy(slot, random) for slot in range(MAX_REVEALS - len(real)))
     found: dict[int, list[tuple[str, Strength]]] = defaultdict(list)
+    subjects: dict[tuple[str, str], None] = {}
     for reveal in (*real, *decoys):
         holders = find_tag(connection, request.collection, request.epoch, reveal.tag)
         key = _key_of(holders)
@@ -67,12 +68,13 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
         if voprf.opens(key.data, reveal.blind, request.elements[reveal.slot]):
             for record, _ in holders:
                 found[record.group_id].append((key.rule, key.strength))
+                subjects[record.source, record.person_ref] = None
     verdict = judge(found, names_asked=asked.names_asked)
     is_match = verdict.kind is VerdictKind.MATCH
     group = next(iter(verdict.groups), _NO_GROUP) if is_match else _NO_GROUP
     records = records_of_group(connection, group)
     answer = compose(verdict, records, source_states(connection), tier, now)
-    return Redeemed(answer, tuple(sorted(found)), verdict.reason)
+    return Redeemed(answer, tuple(sorted(subjects)), verdict.reason)
 
 
 def _decoy(slot: int, random: RandomBytes) -> Reveal:

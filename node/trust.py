@@ -16,10 +16,11 @@ from pathlib import Path
 from elsewhere.agreement.document import open_agreement
 from elsewhere.agreement.terms import Agreement
 from elsewhere.canonical import parse_canonical
-from elsewhere.errors import AgreementRollback, ElsewhereError, NotActive, NotAdmitted
+from elsewhere.errors import ElsewhereError, NotActive, NotAdmitted
 from elsewhere.keyfiles import replace_file
 from elsewhere.roster import Federation, Member, Roster, check_successor, open_roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
+from node.errors import AgreementRollback
 
 _ANCHOR, _ROSTER, _AGREEMENT = "federation.json", "roster.json", "agreement.json"
 

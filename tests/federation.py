@@ -165,7 +165,11 @@ class Federation:
         store = open_store(load_config(directory).store_url)
         try:
             job = LoadJob(
-                store=store, keys=KeyRing.load(directory).oprf, now=datetime.now(UTC), workers=1, allow_fewer=True
+                store=store,
+                keys=KeyRing.load(directory).oprf,
+                now=datetime.now(UTC),
+                workers=1,
+                allow_fewer=True,
             )
             load_file(path, parse_mapping(header), job)
         finally:
@@ -207,7 +211,8 @@ class Federation:
                 answers[event.custodian] = event
             else:
                 done = event
-        assert started is not None and done is not None
+        assert started is not None
+        assert done is not None
         return Lookup(started, answers, done)
 
 

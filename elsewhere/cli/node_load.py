@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from elsewhere.errors import LoadRefused
+from node.errors import LoadRefused
 
 if TYPE_CHECKING:
     from node.caseload.report import LoadReport, Progress

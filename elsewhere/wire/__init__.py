@@ -1,1 +1,1 @@
-"""The wire: generated code, conversions to checked values, channels. The only room where protobuf meets the domain."""
+"""The wire: generated code, conversions, channels. Only here does protobuf meet the domain."""

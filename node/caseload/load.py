@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from elsewhere.errors import LoadRefused, StoreBusy, StoreUnavailable
+from elsewhere.errors import StoreBusy, StoreUnavailable
 from elsewhere.grouping import Groupable, group_records
 from elsewhere.matchkeys import version
 from elsewhere.oprf.voprf import OprfKey
@@ -29,6 +29,7 @@ from node.caseload.spill import BUCKETS, Spill, open_spill, remove_leftovers
 from node.caseload.staging import BATCH, SourceFacts, Staging, batches
 from node.caseload.sweep import sweep
 from node.caseload.workers import CHUNK_RECORDS, TagSet, Untagged, Workers, strong_hashes, tag_rows
+from node.errors import LoadRefused
 from node.store.engine import Store
 
 

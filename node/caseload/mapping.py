@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from elsewhere.errors import MappingInvalid
+from node.errors import MappingInvalid
 
 FLAG_CODES = ("CP_PLAN", "LAC", "UNBORN_PLAN")
 MAX_MAPPING_BYTES = 256 * 1024

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from elsewhere.errors import LoadRefused, SourceUnreadable
 from node.caseload.mapping import SourceMapping
 from node.caseload.report import Progress, Tally
 from node.caseload.rows import CaseRow, RowError, RowReader
 from node.caseload.shields import NONE, strictest
 from node.caseload.sources import CsvSource
+from node.errors import LoadRefused, SourceUnreadable
 
 ALWAYS_TOLERATED = 3  # refused rows, if there are more good ones
 _TOLD_EVERY = 500

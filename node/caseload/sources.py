@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from elsewhere.errors import ColumnMissing, SourceEmpty, SourceUnreadable
 from node.caseload.mapping import SourceForm
+from node.errors import ColumnMissing, SourceEmpty, SourceUnreadable
 
 MAX_LINE = 1024 * 1024  # characters
 MAX_FIELD = 131_072  # characters: the csv module's own limit

@@ -18,9 +18,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from elsewhere.errors import SourceEmpty, SourceUnreadable
 from node.caseload.mapping import SourceForm
 from node.caseload.sources import CsvSource
+from node.errors import SourceEmpty, SourceUnreadable
 
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _DELIMITERS = (",", ";", "\t", "|")

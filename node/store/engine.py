@@ -19,7 +19,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from elsewhere.errors import LoadRunning, StoreBusy, StoreExposed, StoreUnavailable, StoreVersionWrong
+from elsewhere.errors import StoreBusy, StoreUnavailable
+from node.errors import LoadRunning, StoreExposed, StoreVersionWrong
 from node.store.schema import SCHEMA_VERSION, VERSION_KEY, meta, metadata
 
 BUSY_TIMEOUT_MS = 10_000

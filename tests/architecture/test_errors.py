@@ -54,6 +54,17 @@ def test_every_documented_code_can_be_met_in_the_source() -> None:
     assert gone == []
 
 
+def test_every_code_that_comes_with_a_non_answer_is_documented() -> None:
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "node").glob("*.py"))
+    kinds = r"(?:Ruling\(\s*Decision\.\w+,|_limited\(|_incompatible\(|absent\([^()]+,|Note\()"
+    by_call = kinds + r"\s*\"([a-z_.]+)\""
+    by_state = r"\(State\.\w+, \"([a-z_.]+)\"\)"
+    used = set(re.findall(by_call, text)) | set(re.findall(by_state, text))
+
+    assert len(used) > 10
+    assert used - set(_documented_codes()) == set()
+
+
 def test_no_code_is_documented_twice() -> None:
     assert {code for code, count in Counter(_documented_codes()).items() if count > 1} == set()
 

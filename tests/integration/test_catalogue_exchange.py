@@ -12,11 +12,11 @@ import pytest_asyncio
 
 from elsewhere.catalogue.sealed import CHUNK_SIZE
 from elsewhere.catalogue.tags import SHORT_TAG_SIZE
-from elsewhere.errors import CatalogueDiverged, CatalogueStale
 from elsewhere.lookup import Head
 from elsewhere.sealing import SealingKey
 from elsewhere.wire import tls
 from gateway.store import CatalogueName as CachedName
+from node.errors import CatalogueDiverged, CatalogueStale
 from node.peers import Peers
 from node.publisher import Publisher, PublisherParts
 from tests.integration.catalogue_hosts import Gateway, peers_of, publisher_of, tick

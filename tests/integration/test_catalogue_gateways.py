@@ -11,9 +11,9 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from elsewhere.errors import CatalogueStale
 from elsewhere.lookup import Head
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
+from node.errors import CatalogueStale
 from node.own_catalogue import OwnState
 from node.peers import Peers, PeersParts
 from node.publisher import Publisher, PublisherParts

@@ -178,11 +178,7 @@ async def test_grants_go_to_the_snapshot_cached_and_to_no_other(
             ("police", {"snapshot_version": 2}, "catalogue.missing"),
             ("police", {"epoch": 2}, "catalogue.missing"),
             ("social", {}, "catalogue.missing"),  # of its own catalogue, which is not there
-            (
-                "police",
-                {"grants": [catalogue_pb2.KeyGrant(searcher="social", sealed=b"x")]},
-                "catalogue.refused",
-            ),
+            ("police", {"grants": [short]}, "catalogue.refused"),
             ("police", {"grants": [grant("Nobody")]}, "catalogue.refused"),
             ("police", {"grants": [grant("social"), grant("social")]}, "catalogue.refused"),
         ):

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from elsewhere.errors import LoadRefused
 from elsewhere.matchkeys import record_keys
 from elsewhere.oprf.voprf import generate_key
 from node.caseload import index
 from node.caseload import load as loading
 from node.caseload.load import dry_run, load_file
+from node.errors import LoadRefused
 from node.store.caseload import record, tag
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, EVA, KEYS, NOW, TODAY, found, job, load_rows, mapping, person, write_csv

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from elsewhere.errors import ColumnMissing, ElsewhereError, LoadRefused, SourceEmpty, SourceUnreadable
+from elsewhere.errors import ElsewhereError
 from node.caseload import index
 from node.caseload.load import dry_run, load_file
+from node.errors import ColumnMissing, LoadRefused, SourceEmpty, SourceUnreadable
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, COLUMNS, EVA, TODAY, found, job, load_rows, mapping, person, write_csv
 

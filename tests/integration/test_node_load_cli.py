@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from elsewhere.cli.node_load import load, mapping
-from elsewhere.errors import MappingInvalid, SourceUnreadable
 from node.caseload import index
+from node.errors import MappingInvalid, SourceUnreadable
 from node.keys import KeyRing
 from node.store.engine import open_store
 from tests.caseload import ANN, BOB, EVA, MAPPING, write_csv

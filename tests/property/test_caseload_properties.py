@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from elsewhere.errors import SourceEmpty, SourceUnreadable
 from node.caseload.mapping import SourceForm
 from node.caseload.rows import RowError, RowReader
 from node.caseload.shields import NONE, SHIELD_IDENTITY, SHIELD_LOCATION, is_tagged, strictest
 from node.caseload.sources import CsvSource
+from node.errors import SourceEmpty, SourceUnreadable
 from tests.caseload import ANN, COLUMNS, TODAY, mapping
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from elsewhere.errors import MappingInvalid
 from node.caseload.mapping import parse_mapping, read_mapping
+from node.errors import MappingInvalid
 from tests.caseload import COLUMNS, MAPPING
 
 

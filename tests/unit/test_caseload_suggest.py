@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from elsewhere.errors import SourceEmpty, SourceUnreadable
 from node.caseload.mapping import parse_mapping, read_mapping
 from node.caseload.suggest import suggest_mapping
+from node.errors import SourceEmpty, SourceUnreadable
 
 HEADER = ["Person ID", "Forename", "Surname", "DOB", "Post code", "NHS no", "Case status", "Marker", "Misc"]
 

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
-from elsewhere.errors import LoadRunning, StoreBusy, StoreExposed, StoreUnavailable, StoreVersionWrong
+from elsewhere.errors import StoreBusy, StoreUnavailable
+from node.errors import LoadRunning, StoreExposed, StoreVersionWrong
 from node.store import engine
 from node.store.engine import Store, open_store
 from node.store.schema import meta

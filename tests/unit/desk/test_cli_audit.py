@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from elsewhere.asking import CustodianAnswer, State
 from elsewhere.canonical import canonical_json
 from elsewhere.cli.main import commands
 from elsewhere.errors import NotAdmitted, SignatureInvalid
+from elsewhere.lookup import Contact
 from elsewhere.receipt import Receipt, sign_receipt
 from elsewhere.roster import Federation, Member, Roster, sign_roster
 from elsewhere.signing import SigningKey
 from elsewhere.wire.tls import make_authority
+from node.history import History
 from node.logbook import append, make_entry
 from node.store.engine import open_store
-from node.store.exchange import asked
+from node.vault import Vault
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 FEDERATION, TRUST, OTHER = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
@@ -52,12 +56,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = open_store(f"sqlite:///{directory / 'store.sqlite'}")
     with store.write() as connection:
         append(connection, make_entry("answered", {"searcher": "school", "empty": ""}, NOW, "K1K1K1K1"))
-        told = canonical_json({"state": "KNOWN_PAST", "duty_contact": "\x1b[2J0000"}).decode()
-        connection.execute(
-            asked.insert().values(
-                lookup_id="0" * 32, time_ms=0, custodian="trust", call_reference="A1B2C3D4", answer=told
-            )
+        told = CustodianAnswer(
+            custodian="trust",
+            custodian_name="Trust",
+            state=State.KNOWN_PAST,
+            contact=Contact("\x1b[2Jward"),
+            call_reference="A1B2C3D4",
         )
+        History(Vault(bytes(32)), secrets.token_bytes).keep(connection, "0" * 32, [told], NOW)
     store.close()
     return directory
 

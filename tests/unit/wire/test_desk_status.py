@@ -11,14 +11,13 @@ from elsewhere.errors import (
     DeskUnreachable,
     ElsewhereError,
     GatewayUnreachable,
-    LoadRunning,
     NotActive,
     PersonMalformed,
-    RateLimited,
     RosterExpired,
     UnknownWord,
 )
 from elsewhere.wire.desk_status import from_desk_status, internal_desk_status, to_desk_status
+from node.errors import LoadRunning
 
 
 @pytest.mark.parametrize(
@@ -30,7 +29,6 @@ from elsewhere.wire.desk_status import from_desk_status, internal_desk_status, t
         UnknownWord("purpose", ["S47_ENQUIRY", "MASH_TRIAGE"]),
         RosterExpired("expected a time before the roster's end"),
         GatewayUnreachable("no link"),
-        RateLimited("60 lookups a day"),
     ],
     ids=lambda error: error.code,
 )

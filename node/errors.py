@@ -1,0 +1,113 @@
+"""Errors that only a node raises: its store, its caseload, what it refuses of other agencies.
+
+The library's own, and those that both node and gateway raise, are in `elsewhere.errors`; the same rules hold.
+"""
+
+from __future__ import annotations
+
+from elsewhere.errors import ElsewhereError
+
+
+class ClockSkewed(ElsewhereError):
+    """A question's time is further from the custodian's clock than is allowed. Set both clocks by NTP."""
+
+    code = "clock.skew"
+
+
+class ReplayRefused(ElsewhereError):
+    """A message that was used before, out of its order, or for another question. Nothing was evaluated."""
+
+    code = "request.replayed"
+
+
+class CatalogueStale(ElsewhereError):
+    """The custodian's newest catalogue could not be fetched in time; testing an older one would mislead."""
+
+    code = "catalogue.stale"
+
+
+class CatalogueDiverged(ElsewhereError):
+    """The copy of a catalogue differs from what its custodian states. It is dropped and fetched anew."""
+
+    code = "catalogue.diverged"
+
+
+class StoreExposed(ElsewhereError):
+    """Others than its owner can read the store. The node must not start; set mode 0600 and find out why."""
+
+    code = "store.exposed"
+
+
+class StoreVersionWrong(ElsewhereError):
+    """The store was made by another version of elsewhere. Nothing was changed."""
+
+    code = "store.version"
+
+    def __init__(self, *, found: str, spoken: int) -> None:
+        super().__init__(
+            f"expected a store of schema version {spoken}; this one has version {found}: "
+            "use the elsewhere that made it, or load into a new store"
+        )
+        self.found, self.spoken = found, spoken
+
+
+class LoadRunning(ElsewhereError):
+    """Another load into this store is running. Wait for it to end."""
+
+    code = "load.running"
+
+
+class MappingInvalid(ElsewhereError):
+    """The mapping file does not say how to read the source; `key` names the place. Mend it and load again."""
+
+    code = "mapping.invalid"
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"mapping, {key}: {reason}")
+        self.key, self.reason = key, reason
+
+
+class SourceUnreadable(ElsewhereError):
+    """The file cannot be read as its mapping says; `line` tells where. Nothing was loaded."""
+
+    code = "source.unreadable"
+
+    def __init__(self, reason: str, *, line: int | None = None) -> None:
+        super().__init__(reason if line is None else f"line {line}: {reason}")
+        self.line = line
+
+
+class SourceEmpty(ElsewhereError):
+    """The file has no row below its header. Nothing was loaded, as that would drop every record held."""
+
+    code = "source.empty"
+
+
+class ColumnMissing(ElsewhereError):
+    """The header lacks, or repeats, columns that the mapping names. Nothing was loaded."""
+
+    code = "source.column"
+
+    def __init__(self, columns: tuple[str, ...], *, repeated: bool = False) -> None:
+        problem = "once each; more than one" if repeated else "in the header; missing"
+        super().__init__(f"expected the mapped columns {problem}: " + ", ".join(map(repr, columns)))
+        self.columns = columns
+
+
+class LoadRefused(ElsewhereError):
+    """So much of the file is refused that it is not what its mapping describes. Nothing was loaded."""
+
+    code = "load.refused"
+    report: object = None  # counts and codes of the rows, a `node.caseload.report.LoadReport`
+
+
+class AgreementRollback(ElsewhereError):
+    """A signed agreement older than one already seen, or a second one of its version. Keep the one held."""
+
+    code = "agreement.rollback"
+
+
+class StoreOutdated(ElsewhereError):
+    """The records were tagged under another version of match keys. Load every source again, then start."""
+
+    code = "store.outdated"
