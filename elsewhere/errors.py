@@ -381,16 +381,6 @@ class DeskMalformed(ElsewhereError):
     code = "desk.malformed"
 
 
-class DeskInterrupted(DeskUnreachable):
-    """The node stopped answering midway. What came is in `answers`; ask again for the rest."""
-
-    code = "desk.interrupted"
-
-    def __init__(self, message: str, *, lookup_id: str = "", answers: tuple[object, ...] = ()) -> None:
-        super().__init__(message)
-        self.lookup_id, self.answers = lookup_id, answers
-
-
 class DeskRefused(ElsewhereError):
     """Your own node refused the question for a reason this library has no class for; `code` names it."""
 

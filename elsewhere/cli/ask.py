@@ -18,9 +18,9 @@ from elsewhere.asking import URGENCIES, Ask, Coverage, CustodianAnswer, Event, S
 from elsewhere.cli.ask_report import make_console, show_event
 from elsewhere.cli.desk_options import desk_options, open_desk
 from elsewhere.cli.person_file import read_person_file
-from elsewhere.errors import DeskInterrupted
 from elsewhere.person.identity import Person, Written
 from elsewhere.sdk.desk import Desk
+from elsewhere.sdk.errors import DeskInterrupted
 from elsewhere.sdk.lookup import Gathering, Lookup
 
 EXIT_CODES = {Coverage.COMPLETE: 0, Coverage.PARTIAL: 3, Coverage.NONE: 4}

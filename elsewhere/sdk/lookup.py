@@ -22,8 +22,9 @@ from elsewhere.asking import (
     outcome_of,
 )
 from elsewhere.canonical import Json
-from elsewhere.errors import DeskInterrupted, DeskMalformed, ElsewhereError
+from elsewhere.errors import DeskMalformed, ElsewhereError
 from elsewhere.fields import format_instant
+from elsewhere.sdk.errors import DeskInterrupted
 
 
 @dataclass(frozen=True, slots=True)

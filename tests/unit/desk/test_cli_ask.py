@@ -18,8 +18,9 @@ from elsewhere.asking import CustodianAnswer, Done, Started, State, summarise
 from elsewhere.cli.ask_report import describe_answer
 from elsewhere.cli.main import commands, main
 from elsewhere.cli.words import STATES, printable
-from elsewhere.errors import AskInvalid, DeskInterrupted, DeskUnreachable, NotActive, PersonMalformed
+from elsewhere.errors import AskInvalid, DeskUnreachable, NotActive, PersonMalformed
 from elsewhere.person.identity import Person
+from elsewhere.sdk.errors import DeskInterrupted
 from tests.unit.desk.fake import LOOKUP_ID, NOTE, POLICE, SCHOOL, TRUST, RunningDesk, whole
 
 WHY = ("--purpose", "MASH_TRIAGE", "--urgency", "RED")

@@ -12,7 +12,6 @@ import pytest
 from elsewhere.asking import Ask, Coverage, CustodianAnswer, Done, Outcome, Started, State
 from elsewhere.errors import (
     AskInvalid,
-    DeskInterrupted,
     DeskMalformed,
     DeskRefused,
     DeskUnreachable,
@@ -22,6 +21,7 @@ from elsewhere.errors import (
 )
 from elsewhere.person.identity import Person
 from elsewhere.sdk.desk import AsyncDesk, Desk
+from elsewhere.sdk.errors import DeskInterrupted
 from tests.unit.desk.fake import LOOKUP_ID, NOTE, POLICE, SCHOOL, TRUST, RunningDesk, whole
 
 LEE = Person.of(given="Ann", family="Lee", dob="2015-03-02")
