@@ -199,6 +199,10 @@ class Peers:
                 has_diverged = True
                 await self._call(self._drop(name))
             before = self._version(name)
+            # All of this custodian's, in a fixed order: a fetch in the middle of a lookup would otherwise
+            # tell the gateway which collection was asked, and so what kind of purpose it was asked for.
+            for each in sorted({name, *(n for n in self._announced if n.custodian == name.custodian)}):
+                self._fetching(each)
             await self._fetch(name)
             if self._version(name) <= before:
                 raise CatalogueStale(f"expected version {head.version}; the gateway has none above {before}")
@@ -223,6 +227,16 @@ class Peers:
 
     async def _fetch(self, name: CatalogueName) -> None:
         """Wait for the one fetch of this catalogue; whoever stops waiting does not stop it."""
+        task = self._fetching(name)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise CatalogueStale("expected the fetch to go on; the copy was dropped") from None
+            raise
+
+    def _fetching(self, name: CatalogueName) -> asyncio.Task[None]:
+        """Give the one fetch of this catalogue, begun now unless it is under way."""
         task = self._fetches.get(name)
         if task is None:
             task = self._fetches[name] = asyncio.create_task(self._run_fetch(name))
@@ -234,12 +248,7 @@ class Peers:
                     done.exception()  # seen, also when everybody has stopped waiting
 
             task.add_done_callback(forget)
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise CatalogueStale("expected the fetch to go on; the copy was dropped") from None
-            raise
+        return task
 
     async def _run_fetch(self, name: CatalogueName) -> None:
         """Fetch what is newer; resume where a stream breaks off, as long as each one brings something."""

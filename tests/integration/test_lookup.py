@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from elsewhere.asking import Coverage, State
-from tests.federation import EVA, KAI, ZOE, ask_about, small_federation
+from elsewhere.wire.v1.catalogue_pb2 import FetchRequest
+from gateway.catalogues import CatalogueService
+from node.peers import Peers
+from tests.federation import EVA, KAI, ZOE, ask_about, federation, small_federation
 
 
 async def test_a_child_known_at_two_agencies_is_found_at_both(tmp_path: Path) -> None:
@@ -21,3 +28,32 @@ async def test_a_child_known_at_two_agencies_is_found_at_both(tmp_path: Path) ->
 
         nowhere = await made.ask("social", ask_about(EVA))
         assert {answer.state for answer in nowhere.answers.values()} == {State.NOTHING_RETURNED}
+
+
+async def test_a_fetch_in_mid_lookup_does_not_tell_the_collection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+    serve = CatalogueService.Fetch
+
+    async def noting(self: CatalogueService, request: FetchRequest, context: Any) -> AsyncIterator[Any]:
+        asked.append((request.custodian, request.collection))
+        async for part in serve(self, request, context):
+            yield part
+
+    monkeypatch.setattr(CatalogueService, "Fetch", noting)
+    async with federation(tmp_path) as made:
+        made.join("social", catalogue={"tick_s": 3600.0})
+        made.join("police", [ZOE], catalogue={"tick_s": 3600.0})
+        await made.start("social", "police")
+        monkeypatch.setattr(Peers, "_begin_to_follow", lambda self, name: None)
+        peers = made.nodes["social"].peers
+
+        for purpose in ("S47_ENQUIRY", "MASH_TRIAGE"):
+            asked.clear()
+            peers._held.clear()
+            peers._intakes.clear()
+            found = await made.ask("social", ask_about(ZOE, purpose=purpose))
+            assert found.state("police") is State.KNOWN_CURRENT
+            assert sorted(asked) == [("police", "involvement"), ("police", "protected")]
+            assert asked == sorted(asked)
