@@ -37,13 +37,18 @@ def read_secret(path: Path) -> bytes:
     except OSError:
         raise KeyFileExposed(f"expected {path.name} to be a plain file of this user; it is not") from None
     with os.fdopen(handle, "rb") as file:
-        about = os.fstat(file.fileno())
-        mode = stat.S_IMODE(about.st_mode)
-        if not stat.S_ISREG(about.st_mode) or mode & 0o077 or about.st_uid != os.geteuid():
-            raise KeyFileExposed(
-                f"expected {path.name} with mode 0600 and owned by this user; it has {mode:04o}"
-            )
+        _check_private(path.name, os.fstat(file.fileno()))
         return file.read()
+
+
+def check_secrets(folder: Path) -> None:
+    """Return only if no file in a folder of keys can be read by others; the files are not read.
+
+    Raises:
+        KeyFileExposed: names the first that can.
+    """
+    for path in sorted(folder.glob("*.key")):
+        _check_private(path.name, path.lstat())
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -64,3 +69,10 @@ def _write(handle: int, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _check_private(name: str, about: os.stat_result) -> None:
+    """Return only for a plain file of this user that nobody else has a right to."""
+    mode = stat.S_IMODE(about.st_mode)
+    if not stat.S_ISREG(about.st_mode) or mode & 0o077 or about.st_uid != os.geteuid():
+        raise KeyFileExposed(f"expected {name} with mode 0600 and owned by this user; it has {mode:04o}")

@@ -22,7 +22,7 @@ from elsewhere.errors import (
     VersionsApart,
 )
 from elsewhere.wire.channel import agency_of
-from elsewhere.wire.convert.link import agree_version, check_from_node
+from elsewhere.wire.convert.link import MAX_QUESTIONS, agree_version, check_from_node
 from elsewhere.wire.status import to_status
 from elsewhere.wire.v1 import link_pb2, link_pb2_grpc
 from gateway.config import LinkConfig
@@ -69,7 +69,8 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
         except ElsewhereError as err:
             _log.warning("link refused", code=err.code)
             await context.abort(*to_status(err))
-        link = Link(agency, capacity=self._config.queue_frames)
+        owed = (self._lookups.most_of_agency + 1) * MAX_QUESTIONS  # one more: an Ask that is turned away
+        link = Link(agency, capacity=self._config.queue_frames, owed=owed)
         # Queued before the link is known to anybody, so that nothing can go out ahead of it.
         link.send(link_pb2.AttachResponse(welcome=welcome))
         link.show_directory(self._directory.frame())

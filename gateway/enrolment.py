@@ -25,9 +25,12 @@ from elsewhere.roster import MEMBER_STATES, Member, Roster, open_roster, sign_ro
 from elsewhere.wire.tls import NODE_DAYS, sign_node
 from gateway.agreed import TEXT_FILE, found_text, read_text, sign_next, signed_version, with_party
 from gateway.config import FILE_NAME, GatewayConfig, config_from, load_config
-from gateway.folder import AGREEMENT_FILE, ROSTER_FILE, Keys, alone, read_anchor, read_document
+from gateway.folder import AGREEMENT_FILE, ROSTER_FILE, Keys, alone, certificate, read_anchor, read_document
 
 ROSTER_DAYS: Final = 90
+# As much as two clocks may differ in the protocol. A roster in force only from the signer's own now would
+# stop every member whose clock is behind, all at once, whenever anybody is admitted.
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,12 @@ def init(directory: Path, founding: Founding, *, now: datetime, random: RandomBy
             version=1,
             previous_digest=None,
             members=(),
-            issued_utc=now.replace(microsecond=0),
+            issued_utc=_issued(now),
             valid_until_utc=_until(now),
         )
         replace_file(directory / ROSTER_FILE, sign_roster(keys.federation, roster))
         found_text(directory, founding.federation, now=now)
+        certificate(config, read_anchor(directory), keys.tls_key_pem, now=now)
         # Last: without it there is no gateway here.
         replace_file(directory / FILE_NAME, tomli_w.dumps(settings).encode())
     return config
@@ -194,9 +198,14 @@ def _next(roster: Roster, now: datetime, members: Sequence[Member] | None = None
         version=roster.version + 1,
         previous_digest=roster.digest,
         members=roster.members if members is None else tuple(members),
-        issued_utc=now.replace(microsecond=0),
+        issued_utc=_issued(now),
         valid_until_utc=_until(now),
     )
+
+
+def _issued(now: datetime) -> datetime:
+    """From when a roster signed now is in force: for members whose clocks are slow, but not too slow, too."""
+    return now.replace(microsecond=0) - CLOCK_TOLERANCE
 
 
 def _until(now: datetime) -> datetime:

@@ -19,12 +19,20 @@ import grpc
 
 from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.errors import CertificateInvalid, ConfigInvalid
-from elsewhere.keyfiles import read_secret, replace_file, write_secret
+from elsewhere.keyfiles import check_secrets, read_secret, replace_file, write_secret
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Federation
 from elsewhere.signing import SigningKey
 from elsewhere.wire.channel import server_credentials
-from elsewhere.wire.tls import Authority, check_hosts, is_past_half, make_authority, make_key, sign_gateway
+from elsewhere.wire.tls import (
+    Authority,
+    check_hosts,
+    check_pair,
+    is_past_half,
+    make_authority,
+    make_key,
+    sign_gateway,
+)
 from gateway.config import GatewayConfig
 
 ANCHOR_FILE: Final = "federation.json"
@@ -75,27 +83,41 @@ class Keys:
         authority = Authority(read_secret(directory / _CA_KEY), anchor.tls_ca_pem)
         return cls(key, authority, read_secret(directory / _TLS_KEY))
 
-    def certificate(self, config: GatewayConfig, *, now: datetime) -> bytes:
-        """Give the gateway's own certificate, made anew past half its life or when its hosts have changed."""
-        path = config.dir / CERTIFICATE_FILE
-        try:
-            held = path.read_bytes()
-            check_hosts(held, config.hosts)
-            if not is_past_half(held, now):
-                return held
-        except (FileNotFoundError, CertificateInvalid):
-            pass  # made anew below
-        made = sign_gateway(self.authority, self.tls_key_pem, hosts=config.hosts, now=now)
-        replace_file(path, made)
-        return made
 
-    def server_credentials(self, config: GatewayConfig, *, now: datetime) -> grpc.ServerCredentials:
-        """Credentials to serve with: only callers certified by the CA get past the handshake."""
-        return server_credentials(
-            ca_pem=self.authority.cert_pem,
-            key_pem=self.tls_key_pem,
-            cert_pem=self.certificate(config, now=now),
-        )
+def serving_credentials(config: GatewayConfig, *, now: datetime) -> grpc.ServerCredentials:
+    """Credentials to serve with: only callers certified by the CA get past the handshake.
+
+    Serving needs the TLS key alone. The federation's key, and the CA's until the certificate is renewed, can
+    be kept away from a machine that is on the network all day.
+
+    Raises:
+        KeyFileExposed: others can read a key that is here.
+        KeyFileMissing: no TLS key; or no CA key, and the certificate is too old or for other hosts.
+    """
+    check_secrets(config.dir / "keys")
+    anchor, tls_key_pem = read_anchor(config.dir), read_secret(config.dir / _TLS_KEY)
+    return server_credentials(
+        ca_pem=anchor.tls_ca_pem,
+        key_pem=tls_key_pem,
+        cert_pem=certificate(config, anchor, tls_key_pem, now=now),
+    )
+
+
+def certificate(config: GatewayConfig, anchor: Federation, tls_key_pem: bytes, *, now: datetime) -> bytes:
+    """Give the gateway's own certificate, made anew past half its life or when its hosts have changed."""
+    path = config.dir / CERTIFICATE_FILE
+    try:
+        held = path.read_bytes()
+        check_hosts(held, config.hosts)
+        check_pair(tls_key_pem, held)
+        if not is_past_half(held, now):
+            return held
+    except (FileNotFoundError, CertificateInvalid):
+        pass  # made anew below
+    authority = Authority(read_secret(config.dir / _CA_KEY), anchor.tls_ca_pem)
+    made = sign_gateway(authority, tls_key_pem, hosts=config.hosts, now=now)
+    replace_file(path, made)
+    return made
 
 
 def read_anchor(directory: Path) -> Federation:

@@ -21,15 +21,22 @@ from gateway.timing import Alarm, Timing
 
 
 class Link:
-    """One attached node. All calls are made on the event loop; nothing here blocks."""
+    """One attached node. All calls are made on the event loop; nothing here blocks.
 
-    def __init__(self, agency: str, *, capacity: int) -> None:
+    Args:
+        agency: whose node it is.
+        capacity: frames that may wait before no more questions are handed on and nothing more is read.
+        owed: outcomes that the lookups it may have under way can bring at one moment, as when a custodian
+            of all of them leaves. Nothing is read meanwhile, so more than both together is a mistake.
+    """
+
+    def __init__(self, agency: str, *, capacity: int, owed: int) -> None:
         self.agency = agency
         self.draining_since: datetime | None = None
         self.error: ElsewhereError | None = None
         self.is_ended = False
         self.heard = False  # anything since the last beat went out
-        self._capacity = capacity
+        self._capacity, self._most = capacity, capacity + owed
         self._waiting: deque[link_pb2.AttachResponse] = deque()
         self._directory: link_pb2.AttachResponse | None = None
         self._news = asyncio.Event()
@@ -47,11 +54,8 @@ class Link:
         return True
 
     def send(self, frame: link_pb2.AttachResponse) -> None:
-        """Queue a frame that must not be lost; a peer so far behind that it cannot be queued is dropped.
-
-        Twice the room of `offer`, because what answers a node's own questions is bounded by what it asks.
-        """
-        if len(self._waiting) >= 2 * self._capacity:
+        """Queue a frame that answers what the node asked; these are bounded by what it may ask at once."""
+        if len(self._waiting) >= self._most:
             self.end(LinkSlow(f"expected {self.agency} to read its frames; {len(self._waiting)} wait"))
         elif not self.is_ended:
             self._put(frame)

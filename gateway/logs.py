@@ -7,6 +7,7 @@ Refuses:  every field that is not on the list, so that a careless call cannot pu
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import MutableMapping
 from typing import Any, Final
@@ -35,8 +36,18 @@ def keep_allowed(_logger: object, _method: str, event: MutableMapping[str, Any])
     return {name: value for name, value in event.items() if name in ALLOWED}
 
 
+class _OfLibraries(logging.Handler):
+    """Says that a library reported something, and which one: its text and traceback could quote a frame."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one event in place of the record."""
+        raised = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else record.name
+        structlog.get_logger("elsewhere.gateway").warning("library report", kind=raised, code=record.name)
+
+
 def configure() -> None:
-    """Send events of this process to standard error as JSON lines."""
+    """Send events of this process, and of the libraries in it, to standard error as JSON lines."""
+    logging.basicConfig(handlers=[_OfLibraries(logging.WARNING)], force=True)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -102,6 +102,11 @@ class Lookups:
         return len(self._lookups)
 
     @property
+    def most_of_agency(self) -> int:
+        """How many lookups one agency may have under way."""
+        return self._limits.of_agency
+
+    @property
     def open_routes(self) -> int:
         """How many dispatches await a reply."""
         return len(self._routes)

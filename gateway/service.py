@@ -24,7 +24,7 @@ from gateway.attach import LinkService
 from gateway.catalogues import Catalogues, CatalogueService
 from gateway.config import GatewayConfig
 from gateway.directory import Directory
-from gateway.folder import Keys
+from gateway.folder import serving_credentials
 from gateway.links import Links
 from gateway.lookups import Limits, Lookups
 from gateway.store import Store
@@ -62,7 +62,7 @@ class Gateway:
 
     def __init__(self, config: GatewayConfig, *, clock: Clock) -> None:
         self._config = config
-        self._credentials = Keys.load(config.dir).server_credentials(config, now=clock())
+        self._credentials = serving_credentials(config, now=clock())
         timing = self._timing = LoopTiming(clock)
         self._store = Store(config.store_url)
         self.directory = Directory(config.dir, self._store, timing, push_s=config.push_ms / 1000)

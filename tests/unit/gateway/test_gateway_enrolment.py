@@ -27,7 +27,7 @@ from elsewhere.signing import SigningKey
 from elsewhere.wire.tls import check_issued, check_pair, make_key, make_request
 from gateway import enrolment
 from gateway.config import load_config
-from gateway.folder import Keys, read_anchor
+from gateway.folder import Keys, certificate, read_anchor, serving_credentials
 from tests.gateway_support import join_request
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -232,13 +232,29 @@ def test_a_key_that_is_not_the_anchors_is_refused(folder: Path) -> None:
 
 
 def test_the_gateways_certificate_is_renewed_at_half_its_life_and_for_new_hosts(folder: Path) -> None:
-    keys, config = Keys.load(folder), load_config(folder)
-    first = keys.certificate(config, now=NOW)
+    key, config, anchor = (folder / "keys/tls.key").read_bytes(), load_config(folder), read_anchor(folder)
+    first = certificate(config, anchor, key, now=NOW)
 
-    assert keys.certificate(config, now=NOW + timedelta(days=100)) == first
-    assert keys.certificate(config, now=NOW + timedelta(days=200)) != first
+    assert certificate(config, anchor, key, now=NOW + timedelta(days=100)) == first
+    assert certificate(config, anchor, key, now=NOW + timedelta(days=200)) != first
     moved = config.model_copy(update={"addresses": ["gateway.example:7443"]})
-    assert keys.certificate(moved, now=NOW + timedelta(days=200)) != first
+    assert certificate(moved, anchor, key, now=NOW + timedelta(days=200)) != first
+
+
+def test_serving_needs_neither_the_federations_key_nor_the_cas(folder: Path) -> None:
+    (folder / "keys/federation.key").unlink()
+    (folder / "keys/ca.key").unlink()
+
+    serving_credentials(load_config(folder), now=NOW)
+    with pytest.raises(KeyFileMissing):
+        serving_credentials(load_config(folder), now=NOW + timedelta(days=200))
+
+
+def test_serving_refuses_while_any_key_that_is_here_is_exposed(folder: Path) -> None:
+    (folder / "keys/federation.key").chmod(0o640)
+
+    with pytest.raises(KeyFileExposed):
+        serving_credentials(load_config(folder), now=NOW)
 
 
 @pytest.mark.parametrize(

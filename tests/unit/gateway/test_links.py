@@ -32,8 +32,8 @@ def links(timing: FakeTiming, left: Left) -> Links:
     return Links(timing, beat_ms=1000, last_seen={"schools": SEEN}, left=left)
 
 
-def new(agency: str = "police", capacity: int = 4) -> Link:
-    return Link(agency, capacity=capacity)
+def new(agency: str = "police", capacity: int = 4, owed: int = 4) -> Link:
+    return Link(agency, capacity=capacity, owed=owed)
 
 
 def frame(number: int) -> link_pb2.AttachResponse:
@@ -124,7 +124,7 @@ def test_a_drain_stays_announced_when_the_link_ends_and_goes_with_the_next(
 
 
 def test_a_full_queue_takes_no_more_questions_but_still_takes_answers() -> None:
-    link = new(capacity=2)
+    link = new(capacity=2, owed=2)
     assert [link.offer(frame(n)) for n in (1, 2, 3)] == [True, True, False]
     link.send(frame(3))
     link.send(frame(4))

@@ -30,8 +30,10 @@ def numbered() -> Iterator[bytes]:
 class Bench:
     """Four attached agencies and what each has been sent."""
 
-    def __init__(self, timing: FakeTiming, *, limits: Limits | None = None, capacity: int = 64) -> None:
-        self.timing, self.ids, self.capacity = timing, numbered(), capacity
+    def __init__(
+        self, timing: FakeTiming, *, limits: Limits | None = None, capacity: int = 64, owed: int = 64
+    ) -> None:
+        self.timing, self.ids, self.capacity, self.owed = timing, numbered(), capacity, owed
         self.links = Links(
             timing, beat_ms=60_000, last_seen={}, left=lambda agency, _: self.lookups.lost(agency)
         )
@@ -46,7 +48,7 @@ class Bench:
             self.attach(agency)
 
     def attach(self, agency: str) -> Link:
-        link = Link(agency, capacity=self.capacity)
+        link = Link(agency, capacity=self.capacity, owed=self.owed)
         self.links.attach(link)
         return link
 
@@ -178,7 +180,7 @@ def test_a_custodian_that_reads_nothing_is_overloaded_and_the_others_are_asked(t
 
 
 def test_a_searcher_dropped_while_it_is_being_told_leaves_nothing(timing: FakeTiming) -> None:
-    bench = Bench(timing, capacity=1)
+    bench = Bench(timing, capacity=1, owed=1)
     for agency in ("police", "schools"):
         link = bench.links.get(agency)
         assert link is not None
