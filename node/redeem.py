@@ -53,14 +53,14 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
         connection: one consistent view of the caseload.
         rounds: round one, whose elements the reveals must open, and round two.
         now: aware UTC time.
-        random: for the decoys that fill up to four checks.
+        random: for four decoys, of which as many are checked as are missing to four.
     """
     request, asked, tier = rounds.request, rounds.asked, rounds.tier
     real = asked.reveals if tier else ()
-    decoys = tuple(_decoy(slot, random) for slot in range(MAX_REVEALS - len(real)))
+    decoys = tuple(_decoy(slot, random) for slot in range(MAX_REVEALS))
     found: dict[int, list[tuple[str, Strength]]] = defaultdict(list)
     subjects: dict[tuple[str, str], None] = {}
-    for reveal in (*real, *decoys):
+    for reveal in (*real, *decoys)[:MAX_REVEALS]:
         holders = find_tag(connection, request.collection, request.epoch, reveal.tag)
         key = _key_of(holders)
         # The tag alone proves nothing: it may be kept from another question. The slot's element, made with a
