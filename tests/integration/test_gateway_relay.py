@@ -260,3 +260,23 @@ async def test_a_newer_link_takes_over_and_what_was_asked_stays_open(tmp_path: P
             await newer.say(reply=reply_to(dispatch))
             assert (await searcher.outcome()).sealed
             await relay_both_rounds(searcher, newer)
+
+
+async def test_a_custodian_that_stops_reading_holds_up_nobody_else(tmp_path: Path) -> None:
+    found(tmp_path, link={"beat_ms": 500, "queue_frames": 16}, lookup={"of_agency": 4096, "of_all": 4096})
+    agencies = [join(tmp_path, name) for name in ("social", "police", "schools")]
+    async with running(tmp_path) as gateway, attached(gateway, *agencies) as (searcher, _, other):
+        reasons: list[int] = []
+        # The police read nothing and send no beats: first their queue is full, then their link is ended.
+        while common_pb2.NON_ANSWER_UNREACHABLE not in reasons:
+            lookup = ask(question("police"), question("schools"))
+            await searcher.say(ask=lookup)
+            dispatch = await other.dispatch()
+            await other.say(reply=link_pb2.Reply(route=dispatch.route, refused=True))
+            while True:
+                outcome = await searcher.outcome()
+                if outcome.custodian == "schools":
+                    break
+                reasons.append(outcome.non_answer)
+        assert common_pb2.NON_ANSWER_OVERLOADED in reasons
+        assert gateway.links.get("police") is None

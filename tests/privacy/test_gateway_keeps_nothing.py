@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import secrets
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import grpc
 import pytest
+import structlog
+import structlog.testing
 
 from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
 from elsewhere.wire.convert.link import REPLY_BYTES, REQUEST_BYTES
@@ -143,3 +146,22 @@ def test_the_search_finds_what_is_planted_in_any_form(form: Callable[[bytes], by
 
     with pytest.raises(AssertionError):
         assert_absent([secret], b"before" + form(secret) + b"after", "planted")
+
+
+def test_a_librarys_report_is_noted_without_its_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with structlog.testing.capture_logs() as events:
+        handler = logs._OfLibraries(logging.WARNING)
+        try:
+            raise ValueError("a frame: 0badcafe")
+        except ValueError:
+            handler.handle(
+                logging.getLogger("grpc").makeRecord(
+                    "grpc", logging.ERROR, "file", 1, "failed on %s", ("0badcafe",), sys.exc_info()
+                )
+            )
+    assert events == [
+        {"event": "library report", "kind": "ValueError", "code": "grpc", "log_level": "warning"}
+    ]
+    assert "0badcafe" not in capsys.readouterr().err
