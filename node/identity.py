@@ -20,6 +20,9 @@ from node.keys import KeyRing
 FILE_NAME = "own-statement.json"
 # Until epochs rotate by themselves a key must outlive a deployment's first year.
 KEY_LIFETIME = timedelta(days=365)
+# As much as two clocks may differ in the protocol: with a new key in force only from this node's own now,
+# everybody whose clock is behind would take this node for one without keys.
+CLOCK_TOLERANCE = timedelta(minutes=5)
 
 
 def own_statement(directory: Path, agency: str, keys: KeyRing, now: datetime) -> tuple[KeyStatement, bytes]:
@@ -58,7 +61,7 @@ def _state(agency: str, keys: KeyRing, now: datetime) -> KeyStatement:
         issued_utc=now,
         sealing_keys=tuple(SealingKeyEntry(key.public, until) for key in keys.sealing),
         oprf_keys=tuple(
-            OprfKeyEntry(collection, epoch, public_key(key), now, until)
+            OprfKeyEntry(collection, epoch, public_key(key), now - CLOCK_TOLERANCE, until)
             for (collection, epoch), key in sorted(keys.oprf.items())
         ),
         protocol_versions=(PROTOCOL_VERSION,),

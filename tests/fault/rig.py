@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -13,6 +14,8 @@ from sqlalchemy import func, select
 
 from elsewhere.asking import Coverage, CustodianAnswer, Started, State
 from elsewhere.wire.v1 import link_pb2
+from gateway import enrolment
+from gateway.agreed import TEXT_FILE
 from gateway.links import Link as GatewayLink
 from gateway.lookups import Lookups
 from node.program import Node
@@ -196,6 +199,29 @@ def check_absent(found: Lookup, **states: State) -> None:
         assert answer.duty_contact
         assert answer.duty_contact in found.done.summary
         assert answer.remedy
+
+
+async def until(condition: Callable[[], bool], patience_s: float = 20) -> None:
+    """Wait until something has come about."""
+    async with asyncio.timeout(patience_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def resign(
+    made: Federation, *edits: tuple[str, str], ago: timedelta = timedelta(0), to: Sequence[str] = ()
+) -> None:
+    """Edit the agreement's text, sign it and the roster anew, and wait until these nodes hold both."""
+    path = made.folder / "gw" / TEXT_FILE
+    text = path.read_text("utf-8")
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, "utf-8")
+    roster, agreement = enrolment.resign(made.folder / "gw", now=datetime.now(UTC) - ago)
+    trusts = [made.nodes[agency].trust for agency in to or made.nodes]
+    await until(lambda: all(trust.roster.version == roster for trust in trusts))
+    await until(lambda: all(t.agreement is not None and t.agreement.version == agreement for t in trusts))
 
 
 async def check_healed(made: Federation) -> None:
