@@ -7,7 +7,8 @@ Source:   docs/protocol.md, "Answers"; tiers R1 to R3 of the agreement.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 from elsewhere.agreement.outcome import clip
@@ -37,15 +38,25 @@ def compose(
         tier: R1, R2 or R3, what the agreement permits; anything else releases nothing.
         now: aware UTC time.
     """
-    if tier not in _TIERS or verdict.kind is VerdictKind.NONE or verdict.strength is None:
+    if tier not in _TIERS:
         return NOTHING
+    # How old the sources are shows in every answer, most of all in one with nothing in it.
+    age_days, stale = _freshness(sources.values(), now)
+    if verdict.kind is VerdictKind.NONE or verdict.strength is None:
+        return replace(NOTHING, source_age_days=age_days, source_stale=stale)
     if verdict.kind is VerdictKind.MATCH and any(record.shield == SHIELD_LOCATION for record in records):
         # No strength, service or date: nothing that helps to find where the child is.
-        return Answer(AnswerState.CALL_BACK, tier=tier)
+        return Answer(AnswerState.CALL_BACK, tier=tier, source_age_days=age_days, source_stale=stale)
     if verdict.kind is VerdictKind.POSSIBLE or not records:
-        return Answer(AnswerState.POSSIBLE, strength=verdict.strength.name, tier=tier)
+        return Answer(
+            AnswerState.POSSIBLE,
+            strength=verdict.strength.name,
+            tier=tier,
+            source_age_days=age_days,
+            source_stale=stale,
+        )
     newest = max(records, key=lambda record: (record.is_current, record.last_contact or date.min, record.id))
-    age_days, stale = _freshness({record.source for record in records}, sources, now)
+    age_days, stale = _freshness((sources[record.source] for record in records), now)
     above_r1 = tier != "R1"
     return Answer(
         state=_state(records) if above_r1 else AnswerState.KNOWN,
@@ -86,13 +97,9 @@ def _flags(records: Sequence[CaseRecord]) -> tuple[Flag, ...]:
     ]
 
 
-def _freshness(names: set[str], sources: Mapping[str, SourceState], now: datetime) -> tuple[int, bool]:
-    """Age of the oldest source that the answer rests on, and whether any is older than its owner promised."""
-    ages = [
-        (max(0, int(now.timestamp()) - s.read_utc) // 86_400, s.max_age_days)
-        for s in map(sources.get, names)
-        if s
-    ]
+def _freshness(sources: Iterable[SourceState], now: datetime) -> tuple[int, bool]:
+    """Age of the oldest source in days, and whether any is older than its owner promised."""
+    ages = [(max(0, int(now.timestamp()) - s.read_utc) // 86_400, s.max_age_days) for s in sources]
     if not ages:
         return 0, False
     return max(age for age, _ in ages), any(limit and age > limit for age, limit in ages)

@@ -422,7 +422,7 @@ class Answer(_message.Message):
     last_contact_band: _builtins.str
     """R2: "<7d", "<30d", "<6m", "<12m" or ">12m"; absent if not known"""
     source_age_days: _builtins.int
-    """days since the source was read; 0 when less than one or with NOTHING_RETURNED"""
+    """days since the oldest source that matters was read; 0 when less than one, or unless permitted"""
     source_stale: _builtins.bool
     """the source is older than the custodian's agreed max_age"""
     @_builtins.property
