@@ -123,8 +123,10 @@ class Part:
 
     def seal_redeem(self, reveals: tuple[Reveal, ...], *, names_asked: bool, random: RandomBytes) -> bytes:
         """Sign and seal round two; with no reveals it looks the same from outside."""
+        # Who holds nothing of the child is not to learn how the child was described, so it always reads true.
+        redeem = RedeemRequest(self.digest, random(16), reveals, names_asked or not reveals)
         sealed, self.redeem_digest = wrap(
-            convert.redeem_request_to_wire(RedeemRequest(self.digest, random(16), reveals, names_asked)),
+            convert.redeem_request_to_wire(redeem),
             kinds.REDEEM_REQUEST,
             signer=self.signer,
             receiver=self.route.sealing,
