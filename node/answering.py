@@ -20,6 +20,7 @@ from elsewhere.errors import ElsewhereError
 from elsewhere.lookup import Ruling
 from elsewhere.wire.v1 import link_pb2
 from node.custodian import Custodian, LimitReached, Prepared
+from node.errors import ReplayRefused
 from node.store.writer import Writer
 
 _log = structlog.get_logger(__name__)
@@ -37,7 +38,7 @@ class Answering:
     async def handle(self, dispatch: link_pb2.Dispatch) -> link_pb2.Reply | None:
         """Answer one dispatch; None when the store cannot be written, as nothing may be released then."""
         try:
-            sealed = await (self._evaluate(dispatch) if dispatch.round == 1 else self._redeem(dispatch))
+            sealed = await self._answer(dispatch)
         except ElsewhereError as err:
             _log.warning("question.refused", code=err.code, searcher=dispatch.searcher, round=dispatch.round)
             if err.code == "log.unavailable":
@@ -51,6 +52,14 @@ class Answering:
         if dispatch.round == 2:
             await _next_tick(self.tick_s)
         return link_pb2.Reply(route=dispatch.route, sealed=sealed)
+
+    async def _answer(self, dispatch: link_pb2.Dispatch) -> bytes:
+        answer = self._evaluate if dispatch.round == 1 else self._redeem
+        try:
+            return await answer(dispatch)
+        except ReplayRefused:
+            # Where the same bytes came twice at once, one of them was first: its reply is kept by now.
+            return await answer(dispatch)
 
     async def _evaluate(self, dispatch: link_pb2.Dispatch) -> bytes:
         limited: Ruling | None = None

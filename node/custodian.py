@@ -91,6 +91,7 @@ class Custodian:
         Raises:
             SealBroken, SignatureInvalid, LookupMalformed, NotActive, RosterExpired: not an authentic question
             of a member; nothing is told but that it was refused.
+            ReplayRefused: these bytes came before, more than ten minutes ago.
         """
         now = self.clock()
         opened = self._open(searcher, lookup_id, sealed, 1)
@@ -108,7 +109,8 @@ class Custodian:
                 select(question).where(question.c.digest == opened.digest)
             ).one_or_none()
             # The same bytes again get the same bytes back and are not counted twice.
-            if asked is not None and asked.reply is not None:
+            if asked is not None:
+                _check_in_time(asked, now)
                 return Prepared(asked.reply)
             verdict = self.guard.judge(request, now, connection)
         if limited is not None and verdict.permits:
@@ -251,9 +253,16 @@ class Custodian:
         """The question of this digest, if it can still be redeemed."""
         query = select(question).where(question.c.searcher == searcher, question.c.digest == digest)
         row = connection.execute(query).one_or_none()
-        if row is None or row.request is None or now - from_ms(row.received_ms) > REDEEMABLE_FOR:
+        if row is None:
             raise ReplayRefused("expected a question that waits to be redeemed; there is none of this lookup")
+        _check_in_time(row, now)
         return row
+
+
+def _check_in_time(asked: Row[Any], now: datetime) -> None:
+    """Return only while a question's request and replies are kept, be they removed on the minute or not."""
+    if asked.request is None or now - from_ms(asked.received_ms) > REDEEMABLE_FOR:
+        raise ReplayRefused("expected a question of the last ten minutes; this one is older")
 
 
 def _redeeming(digest: bytes, redeem_digest: bytes, sealed_reply: bytes, entry: logbook.Entry) -> Change:

@@ -29,6 +29,7 @@ DIAL_TIMEOUT_S = 10.0
 OUTGOING = 256  # frames waiting to leave; beyond it, whoever sends waits
 HANDLING = 64  # dispatches worked on at once; beyond it they wait in order
 LAST_WORDS_S = 2.0  # for what waits to leave when this node goes
+LAST_ROUND_S = 5.0  # for a second round that is still to come then; its searcher may have gone too
 
 _log = structlog.get_logger(__name__)
 
@@ -206,7 +207,7 @@ class Link:
         if dispatch.round == 1 and not reply.refused:
             now = asyncio.get_running_loop().time()
             self._owed = {lookup: until for lookup, until in self._owed.items() if until > now}
-            self._owed[dispatch.lookup_id] = now + dispatch.remaining_ms / 1000
+            self._owed[dispatch.lookup_id] = now + min(dispatch.remaining_ms / 1000, LAST_ROUND_S)
         await self._outgoing.put(link_pb2.AttachRequest(reply=reply))
 
     async def _frames(self) -> AsyncIterator[link_pb2.AttachRequest]:
