@@ -138,7 +138,7 @@ class Federation:
             "agency": agency,
             "name": f"Agency {agency}",
             "gateways": [f"127.0.0.1:{self._port}"],
-            "catalogue": {"tick_s": 0.2},
+            "catalogue": {"tick_s": 60.0},
             "lookup": {"deadline_ms": 20_000},
         }
         for name, value in settings.items():
