@@ -49,6 +49,10 @@ class Operations:
         self._here = threading.local()
         self._of_connection: dict[int, Trace] = {}
 
+    def clear(self) -> None:
+        """Forget the traces."""
+        self.traces.clear()
+
     def of(self, custodian: str) -> list[list[str]]:
         """The steps of a custodian's rounds, one list each."""
         return [trace.steps for trace in self.traces if trace.custodian == custodian]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,11 +19,12 @@ DORRAN = {"given": "Dorranthel", "family": "Pimmerstone", "dob": "17/11/2013", "
 YSOLDE = {"given": "Ysoldebrina", "family": "Katzenwhistle", "dob": "23/07/2012", "postcode": "AB5 6LZ"}
 POPULATION = (QUILLA, DORRAN, YSOLDE)
 CASE, ASKER = "case-reference-7731-kestrel", "worker.marigold.4482"
+_askers = itertools.count()
 
 
 def ask(child: Mapping[str, str], *custodians: str, nhs: str = "", **terms: Any) -> Ask:
-    """A question about a child, as a practitioner would put it."""
-    terms = {"case_reference": CASE, "asker": ASKER, **terms}
+    """A question about a child, as a practitioner would put it: another one each time, as limits are real."""
+    terms = {"case_reference": CASE, "asker": f"{ASKER}.{next(_askers)}", **terms}
     asked = ask_about(child, custodians=custodians, **terms)
     return replace(asked, person=person(child, nhs_number=nhs)) if nhs else asked
 

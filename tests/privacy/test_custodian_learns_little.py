@@ -26,7 +26,7 @@ from node.part import Part
 from node.questions import QuestionMaker
 from node.store.exchange import log
 from tests.federation import Federation, person
-from tests.privacy.people import DORRAN, POPULATION, QUILLA, QUILLA_NHS, YSOLDE, ask
+from tests.privacy.people import ASKER, DORRAN, POPULATION, QUILLA, QUILLA_NHS, YSOLDE, ask
 from tests.privacy.transcript import Transcript, tapped
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -149,10 +149,10 @@ def assert_independent_of_child(one: EvaluateRequest, other: EvaluateRequest) ->
 
 
 async def test_nothing_else_in_a_question_follows_from_the_child(shared: Shared) -> None:
-    nameless = replace(ask(QUILLA), person=Person.of(nhs_number=QUILLA_NHS))
-    first = request_about(shared, ask(QUILLA))
+    nameless = replace(ask(QUILLA, asker=ASKER), person=Person.of(nhs_number=QUILLA_NHS))
+    first = request_about(shared, ask(QUILLA, asker=ASKER))
 
-    for asked in (ask(DORRAN), ask(YSOLDE), ask(QUILLA), nameless):
+    for asked in (*(ask(child, asker=ASKER) for child in POPULATION), nameless):
         assert_independent_of_child(first, request_about(shared, asked))
 
 
@@ -166,8 +166,10 @@ async def test_twin_a_case_reference_that_follows_from_the_child_is_caught(
 
     monkeypatch.setattr(QuestionMaker, "part", telling)
 
+    one, other = (request_about(shared, ask(child, asker=ASKER)) for child in (QUILLA, DORRAN))
+
     with pytest.raises(AssertionError, match="terms"):
-        assert_independent_of_child(request_about(shared, ask(QUILLA)), request_about(shared, ask(DORRAN)))
+        assert_independent_of_child(one, other)
 
 
 async def second_rounds(shared: Shared) -> list[RedeemRequest]:
@@ -285,7 +287,7 @@ async def requests_of_two_lookups(shared: Shared) -> dict[str, list[EvaluateRequ
     """By custodian, what it was asked in two lookups of one practitioner."""
     found: dict[str, list[EvaluateRequest]] = {"police": [], "hospital": []}
     for child in (QUILLA, YSOLDE):
-        await shared.tap.ask(shared.made, ask(child))
+        await shared.tap.ask(shared.made, ask(child, asker=ASKER))
         for custodian, requests in found.items():
             requests += shared.tap.requests(custodian)
     return found

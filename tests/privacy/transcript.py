@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,14 @@ import node.program
 import node.questions
 from elsewhere.asking import Ask
 from elsewhere.errors import ElsewhereError
-from elsewhere.lookup import EvaluateRequest, RedeemRequest
+from elsewhere.lookup import EvaluateReply, EvaluateRequest, RedeemReply, RedeemRequest
 from elsewhere.oprf import voprf
 from elsewhere.question import Question
 from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.envelope import Kind, Opened
 from elsewhere.wire.v1 import link_pb2
+from node.part import Part
 from tests.federation import Federation, Lookup, federation
 from tests.privacy.operations import Operations
 
@@ -78,17 +79,15 @@ class Transcript:
     opened: list[tuple[str, Kind, bytes]] = field(default_factory=list)  # by a custodian
     questions: list[Question] = field(default_factory=list)
     tags: list[list[bytes]] = field(default_factory=list)  # of each reply that a searcher unblinded
+    told: list[tuple[str, EvaluateReply | RedeemReply]] = field(default_factory=list)  # by whom
     log: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     operations: Operations = field(default_factory=Operations)
 
     def clear(self) -> None:
         """Forget what was recorded."""
-        for recorded in (self.frames, self.calls, self.arrived, self.opened, self.questions, self.tags):
-            recorded.clear()
-        for lines in (self.log, self.errors):
-            lines.clear()
-        self.operations.traces.clear()
+        for each in fields(self):
+            getattr(self, each.name).clear()
 
     async def ask(self, made: Federation, ask: Ask, *, searcher: str = "social") -> Lookup:
         """Forget, then ask, to the end: what is recorded then is of this lookup alone."""
@@ -161,6 +160,7 @@ class Transcript:
     def _tap_nodes(self, patch: pytest.MonkeyPatch) -> None:
         start, check, unwrap = node.program.Node.start, node.link.check_from_gateway, node.custodian.unwrap
         build, unblind = node.questions.build_question, voprf.unblind_tags
+        open_reply, open_answer = Part.open_reply, Part.open_answer
 
         async def start_as(self_: node.program.Node) -> None:
             _who.set(self_.config.agency)  # its tasks inherit it
@@ -184,6 +184,18 @@ class Transcript:
             self.tags.append(unblind(*args))
             return self.tags[-1]
 
+        def reply_and_keep(part: Part, sealed: bytes) -> EvaluateReply:
+            reply = open_reply(part, sealed)
+            self.told.append((part.request.custodian, reply))
+            return reply
+
+        def answer_and_keep(part: Part, sealed: bytes) -> RedeemReply:
+            answer = open_answer(part, sealed)
+            self.told.append((part.request.custodian, answer))
+            return answer
+
+        patch.setattr(Part, "open_reply", reply_and_keep)
+        patch.setattr(Part, "open_answer", answer_and_keep)
         patch.setattr(node.program.Node, "start", start_as)
         patch.setattr(node.link, "check_from_gateway", check_and_keep)
         patch.setattr(node.custodian, "unwrap", unwrap_and_keep)
