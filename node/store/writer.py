@@ -71,6 +71,8 @@ class Writer:
 
     def _commit(self, batch: list[_Job]) -> None:
         """Run a batch in one transaction, then tell each caller what became of its change."""
+        # Whoever gave up waiting before its turn wants nothing done; from here on it is done all the same.
+        batch = [job for job in batch if job[1].set_running_or_notify_cancel()]
         outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             with self._store.write() as connection:
@@ -84,8 +86,9 @@ class Writer:
                         outcomes.append((future, None, err))
                     except Exception as err:
                         outcomes.append((future, None, err))
-        except SQLAlchemyError:
-            # A full or failing disk: the transaction is gone, so nobody may be told that theirs happened.
+        except Exception:
+            # A full or failing disk, or another process that does not stop writing: the transaction is gone,
+            # so nobody may be told that theirs happened. This thread goes on: the next batch may fare better.
             failed = LogUnavailable("the store cannot be written; nothing was released")
             outcomes = [(future, None, failed) for _, future in batch]
         for future, result, error in outcomes:

@@ -1,0 +1,82 @@
+"""The one writer of a node outlives callers that give up and a store that is held by somebody else."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, func, select
+
+import node.store.engine
+from elsewhere.errors import LogUnavailable
+from node.store.engine import Store, open_store
+from node.store.exchange import log
+from node.store.writer import Writer
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    monkeypatch.setattr(node.store.engine, "BUSY_TIMEOUT_MS", 50)
+    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def writer(store: Store) -> Iterator[Writer]:
+    made = Writer(store)
+    yield made
+    made.close()
+
+
+def append(connection: Connection) -> int:
+    """Append an entry; gives how many there are."""
+    connection.execute(log.insert().values(time_ms=1, kind="asked", digest=bytes(32), body=b"{}"))
+    return connection.execute(select(func.count()).select_from(log)).scalar_one()
+
+
+def test_a_change_given_up_before_its_turn_is_not_made_and_the_next_one_is(writer: Writer) -> None:
+    entered, leave = threading.Event(), threading.Event()
+    first = writer.submit(lambda _: (entered.set(), leave.wait(30)))
+    assert entered.wait(30)
+    given_up = writer.submit(append)
+    assert given_up.cancel()
+    leave.set()
+
+    assert writer.submit(append).result(30) == 1
+    assert first.done()
+    with pytest.raises(CancelledError):
+        given_up.result(0)
+
+
+def test_a_change_under_way_cannot_be_given_up(writer: Writer) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> int:
+        entered.set()
+        leave.wait(30)
+        return append(connection)
+
+    change = writer.submit(slow)
+    assert entered.wait(30)
+
+    assert not change.cancel()
+    leave.set()
+    assert change.result(30) == 1
+
+
+def test_a_store_that_another_process_holds_fails_the_change_and_not_the_writer(
+    store: Store, writer: Writer
+) -> None:
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LogUnavailable):
+        writer.submit(append).result(30)
+    other.execute("ROLLBACK")
+    other.close()
+
+    assert writer.submit(append).result(30) == 1
