@@ -21,7 +21,7 @@ import structlog
 
 from elsewhere.asking import CustodianAnswer, DeskStatus
 from elsewhere.clock import Clock
-from elsewhere.errors import ElsewhereError
+from elsewhere.errors import ElsewhereError, NotActive
 from elsewhere.oprf.group import library
 from elsewhere.random import RandomBytes
 from elsewhere.wire.channel import client_credentials
@@ -130,6 +130,7 @@ class Node:
                     random=random,
                     deadline_ms=config.lookup.deadline_ms,
                 ),
+                check_welcome=self.check_welcome,
                 writer=self._writer,
                 history=history,
                 retrier=self.retrier,
@@ -190,6 +191,15 @@ class Node:
         """What was told so far about an earlier question, late answers included."""
         with self._store.read() as connection:
             return self._history.answers(connection, lookup_id)
+
+    def check_welcome(self) -> None:
+        """Return unless a gateway turns this node away for what its agency is; raises NotActive.
+
+        A gateway tells a member that was suspended so and no more, hence before the roster that says it can
+        come down the link. Its word is good enough to explain why nobody can be asked.
+        """
+        if self._attached() is None and any(link.refusal == NotActive.code for link in self.links):
+            raise NotActive(self.config.agency, "not active, as the gateway says")
 
     def _attached(self) -> Link | None:
         """The first link that is up."""

@@ -36,6 +36,7 @@ class SearcherParts:
     """What a searcher works with."""
 
     exchange: ExchangeParts
+    check_welcome: Callable[[], None]  # raises NotActive where this agency may not ask
     writer: Writer
     history: History
     retrier: Retrier
@@ -99,6 +100,7 @@ class Searcher:
         """Log the question and prepare it; the two take about as long and go side by side."""
         parts = self._parts.exchange
         now, trust = parts.clock(), parts.maker.trust
+        self._parts.check_welcome()
         trust.self_member(now)
         asked = {member.agency_id: member for member in choose(trust.others(now), ask.custodians)}
         began, lookup_id = asyncio.get_running_loop().time(), parts.random(16)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from secrets import token_bytes
 from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
 from elsewhere.asking import Coverage, CustodianAnswer, Started, State
+from elsewhere.lookup import Head
 from elsewhere.wire.v1 import link_pb2
 from gateway import enrolment
 from gateway.agreed import TEXT_FILE
 from gateway.links import Link as GatewayLink
 from gateway.lookups import Lookups
+from node.part import Part
 from node.program import Node
 from node.store.exchange import log, question
 from tests.federation import ZOE, Federation, Lookup, ask_about
@@ -83,9 +86,33 @@ class Relay:
         monkeypatch.setattr(GatewayLink, "_put", put_what_it_likes)
         monkeypatch.setattr(Lookups, "reply", take_what_it_likes)
 
+    async def hand(self, made: Federation, frame: link_pb2.AttachResponse) -> link_pb2.Reply:
+        """Hand a dispatch to the police, as a gateway could at any time, and take what comes back."""
+        assert made.gateway is not None
+        link = made.gateway.links.get("police")
+        assert link is not None
+        link.send(frame)
+
+        def said() -> list[link_pb2.Reply]:
+            return [reply for _, reply in self.replies if reply.route == frame.dispatch.route]
+
+        await until(lambda: bool(said()))
+        return said()[0]
+
     def of(self, what: str, agency: str = "") -> list[link_pb2.AttachResponse]:
         """Every message of a kind that it was to pass on, oldest first."""
         return [f for to, f in self.sent if what_is(f) == what and agency in ("", to)]
+
+
+async def made_part(node: Node, custodian: str, row: Mapping[str, str] = ZOE) -> Part:
+    """One custodian's part of a lookup, unsealed, as an altered searcher might change it."""
+    ask, maker = somebody(row=row), node.searcher._exchange._parts.maker
+    now = maker.clock()
+    member = maker.trust.member(custodian, now)
+    route = maker.route(member, maker.collection(ask, member, now), now)
+    assert route is not None
+    prepared = maker.prepare(ask, maker.new_secrets(ask), now)
+    return maker.part(ask, prepared, route, Head(0), token_bytes(16))
 
 
 def what_is(frame: link_pb2.AttachResponse) -> str:

@@ -46,20 +46,6 @@ def _route(number: int) -> bytes:
     return bytes([number]) * 16
 
 
-async def _hand(made: Federation, relay: Relay, frame: Frame) -> link_pb2.Reply:
-    """Hand a dispatch to the police as the gateway could at any time, and take what comes back."""
-    assert made.gateway is not None
-    link = made.gateway.links.get("police")
-    assert link is not None
-    link.send(frame)
-
-    def said() -> list[link_pb2.Reply]:
-        return [reply for _, reply in relay.replies if reply.route == frame.dispatch.route]
-
-    await until(lambda: bool(said()))
-    return said()[0]
-
-
 @pytest.mark.parametrize(
     ("what", "code", "counts", "logs"),
     [
@@ -130,22 +116,22 @@ async def test_a_message_kept_and_sent_again_gets_the_same_bytes_until_it_gets_n
     first = {what: relay.of(what, "police")[-1] for what in ("question", "redeem")}
     before = kept(police)
     for number, frame in enumerate(first.values()):
-        again = await _hand(made, relay, altered(frame, route=_route(number)))
+        again = await relay.hand(made, altered(frame, route=_route(number)))
         assert again.sealed in [reply.sealed for to, reply in relay.replies[:-1] if to == "police"]
     assert kept(police) == before
 
     # After ten minutes the replies are gone, whether or not they have been removed yet.
     made.clocks["police"].by = timedelta(minutes=10, seconds=5)
     for number, frame in enumerate(first.values()):
-        assert (await _hand(made, relay, altered(frame, route=_route(10 + number)))).refused
+        assert (await relay.hand(made, altered(frame, route=_route(10 + number)))).refused
     assert kept(police) == before
     # After days, when even the nonce is forgotten, the question's own time speaks against it.
     made.clocks["police"].by = timedelta(days=5)
     with police._store.write() as connection:
         police.custodian.forget(connection, made.clocks["police"]())
     emptied = kept(police)
-    assert not (await _hand(made, relay, altered(first["question"], route=_route(20)))).refused
-    assert (await _hand(made, relay, altered(first["redeem"], route=_route(21)))).refused is False
+    assert not (await relay.hand(made, altered(first["question"], route=_route(20)))).refused
+    assert (await relay.hand(made, altered(first["redeem"], route=_route(21)))).refused is False
     assert kept(police) == (emptied[0], emptied[1] + 1)
     made.clocks["police"].by = timedelta(0)
     await check_healed(made)
@@ -168,7 +154,7 @@ async def test_what_belongs_to_another_place_does_not_open(made: Federation, rel
         altered(redeem, lookup_id=theirs.dispatch.lookup_id),
     ]
     for number, frame in enumerate(wrong):
-        assert (await _hand(made, relay, altered(frame, route=_route(30 + number)))).refused
+        assert (await relay.hand(made, altered(frame, route=_route(30 + number)))).refused
     assert kept(police) == before
     await check_healed(made)
 
