@@ -1,0 +1,74 @@
+"""What a program says about itself on standard error: lines to read on a terminal, JSON lines anywhere else.
+
+Sees:     events as the modules of node and gateway state them.
+Refuses:  every field that is not on its program's list, and whatever a library has to say but its name: so
+          a careless call cannot put a record, a frame or a traceback into a log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import MutableMapping
+from typing import Any, Final, TextIO
+
+import structlog
+
+ALWAYS: Final = frozenset({"event", "level", "timestamp"})
+_QUIET: Final = ("debug", "info")
+
+
+class KeepAllowed:
+    """A step of structlog's chain that drops what is not on the list."""
+
+    def __init__(self, fields: frozenset[str]) -> None:
+        self._fields = fields | ALWAYS
+
+    def __call__(
+        self, _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Give the event with the fields allowed."""
+        return {name: value for name, value in event.items() if name in self._fields}
+
+
+def for_people(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Write an event for somebody who watches: time (UTC), what happened, details; warnings stand out."""
+    level, time = str(event.get("level", "info")), str(event.get("timestamp", ""))[11:19]
+    words = str(event.get("event", "")).replace(".", " ").replace("_", " ")
+    mark = "" if level in _QUIET else f"{level.upper()} "
+    details = [f"{name} {_shown(value)}" for name, value in event.items() if name not in ALWAYS]
+    return f"{time}Z {mark}{words}{': ' if details else ''}{', '.join(details)}"
+
+
+def configure(fields: frozenset[str], stream: TextIO) -> None:
+    """Send events of this process, and of the libraries in it, to a stream.
+
+    Args:
+        fields: the names of details that may be said.
+        stream: standard error; on a terminal, events are written for people.
+    """
+    logging.basicConfig(handlers=[_OfLibraries(logging.WARNING)], force=True)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            KeepAllowed(fields),
+            for_people if stream.isatty() else structlog.processors.JSONRenderer(sort_keys=True),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+
+
+class _OfLibraries(logging.Handler):
+    """Says that a library reported something, and which one: its text and traceback could quote a frame."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one event in place of the record."""
+        raised = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else record.name
+        structlog.get_logger("elsewhere").warning("library report", kind=raised, code=record.name)
+
+
+def _shown(value: object) -> str:
+    """A detail on one line, whoever chose its text; control characters could overwrite what was said."""
+    text = " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
