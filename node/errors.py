@@ -111,3 +111,9 @@ class StoreOutdated(ElsewhereError):
     """The records were tagged under another version of match keys. Load every source again, then start."""
 
     code = "store.outdated"
+
+
+class NodeRunning(ElsewhereError):
+    """Another process runs this folder's node. Stop that one first, or leave it be."""
+
+    code = "node.running"

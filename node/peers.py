@@ -23,7 +23,7 @@ import structlog
 
 from elsewhere.asking import MemberStatus
 from elsewhere.clock import Clock
-from elsewhere.errors import ElsewhereError, NotActive, RosterExpired
+from elsewhere.errors import ElsewhereError, NotActive, PieceMissing, RosterExpired
 from elsewhere.lookup import Head
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
@@ -264,7 +264,8 @@ class Peers:
             except Superseded:
                 continue
             except CallBroke as err:
-                _log.warning("catalogue.fetch_broke", custodian=name.custodian, code=err.code)
+                if err.code != PieceMissing.code:  # not published yet, as when somebody joins: no news
+                    _log.warning("catalogue.fetch_broke", custodian=name.custodian, code=err.code)
                 if intake.progress <= before:
                     raise CatalogueStale("expected the gateway to send what is newer; it did not") from None
             except ElsewhereError as err:
@@ -293,7 +294,11 @@ class Peers:
                 if not isinstance(message, catalogue_pb2.FetchResponse):
                     return  # gRPC's mark for the end of the stream
                 taken = await self._call(self._take, name, intake, message)
-                if taken is not None and self._intakes.get(name) is intake:
+                if taken is None or self._intakes.get(name) is not intake:
+                    continue
+                # A copy that was dropped is built up again from its snapshot, which may be older than what
+                # was held before; nothing is tested against it until it has caught up.
+                if taken.held.head.version >= self._floors.get(name, 0):
                     self._held[name] = taken.held
         finally:
             call.cancel()
@@ -360,7 +365,7 @@ class Peers:
         """Give the intake of a catalogue, with the custodian's key as it is now."""
         intake = self._intakes.get(name)
         if intake is None or intake.reader.public != reader.public:
-            intake = Intake(reader, self._held.get(name), floor=self._floors.get(name, 0))
+            intake = Intake(reader, self._held.get(name))
             self._intakes[name] = intake
         return intake
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import secrets
 import signal
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,13 +33,14 @@ from node.caseload.index import is_outdated
 from node.config import NodeConfig, load_config
 from node.custodian import Custodian
 from node.desk_service import DeskServer, DeskService
-from node.errors import StoreOutdated
+from node.errors import NodeRunning, StoreOutdated
 from node.exchange import ExchangeParts
 from node.guard import Guard
 from node.history import History
 from node.identity import own_statement
 from node.keys import KeyRing
 from node.link import Link, LinkParts
+from node.logs import configure
 from node.own_catalogue import OwnParts
 from node.peers import Peers, PeersParts
 from node.publisher import Publisher, PublisherParts
@@ -48,6 +51,7 @@ from node.store.engine import open_store
 from node.store.writer import Writer
 from node.trust import Trust
 from node.vault import Vault
+from node.watch import tell_readiness
 
 FORGET_EVERY_S = 60.0
 PUBLISH_TIMEOUT_S = 10.0
@@ -150,6 +154,7 @@ class Node:
             self.peers.run,
             self._forget,
             self._retry,
+            self._tell_readiness,
             *(link.run for link in self.links),
         ):
             task = asyncio.create_task(work())
@@ -280,6 +285,9 @@ class Node:
                 await self._writer.run(partial(self._history.forget, now=self._clock()))
             await asyncio.sleep(FORGET_EVERY_S)
 
+    async def _tell_readiness(self) -> None:
+        await tell_readiness(self.status)
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A part that ends by itself is a mistake of ours: say so, and stop rather than limp on."""
         self._tasks.discard(task)
@@ -300,9 +308,10 @@ def run(directory: Path, *, clock: Clock = utc_now, random: RandomBytes = secret
         0 after an orderly end.
 
     Raises:
-        ConfigInvalid, KeyFileExposed, KeyFileMissing, NotAdmitted, StoreVersionWrong, StoreExposed: it did
-        not start.
+        ConfigInvalid, KeyFileExposed, KeyFileMissing, NotAdmitted, NodeRunning, StoreVersionWrong,
+            StoreExposed: it did not start.
     """
+    configure()
 
     async def main() -> None:
         node = Node(load_config(directory), clock=clock, random=random)
@@ -311,7 +320,24 @@ def run(directory: Path, *, clock: Clock = utc_now, random: RandomBytes = secret
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         await node.start()
         await stopping.wait()
+        _log.info("node.stopping")
         await node.stop()
+        _log.info("node.stopped")
 
-    asyncio.run(main())
+    with _alone(directory):
+        asyncio.run(main())
     return 0
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep a second node out of a folder: it would take the desk's socket, and the first one's link."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NodeRunning("expected to be the only node in this folder; another one is running") from None
+        yield
+    finally:
+        os.close(handle)
