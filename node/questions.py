@@ -21,7 +21,7 @@ from elsewhere.agreement.outcome import Permit, QuestionFacts
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.asking import Ask, Note
 from elsewhere.clock import Clock, to_ms
-from elsewhere.errors import AskInvalid, UnknownWord
+from elsewhere.errors import AskInvalid
 from elsewhere.lookup import SLOTS, Documents, EvaluateRequest, Head, Terms
 from elsewhere.matchkeys import MatchKey, Strength, question_keys
 from elsewhere.matchkeys import version as match_key_version
@@ -77,23 +77,20 @@ class QuestionMaker:
         """The lawful basis stated: the asker's own choice, or what sector and purpose give.
 
         Raises:
-            AskInvalid: the purpose is not in the vocabulary.
+            AskInvalid: purpose, role or basis is not in the vocabulary.
         """
+        _check_words(ask)
         if ask.basis:
             return ask.basis
         agreement = self.trust.agreement
         party = agreement.party(self.trust.me) if agreement else None
-        try:
-            return default_basis(
-                self.trust.roster.active(self.trust.me).sector,
-                ask.purpose,
-                now,
-                public_authority=party.public_authority if party else None,
-                duty_from=agreement.duty_from if agreement else None,
-            )
-        except UnknownWord:
-            known = ", ".join(vocabulary().purposes)
-            raise AskInvalid(f"purpose: expected one of {known}") from None
+        return default_basis(
+            self.trust.roster.active(self.trust.me).sector,
+            ask.purpose,
+            now,
+            public_authority=party.public_authority if party else None,
+            duty_from=agreement.duty_from if agreement else None,
+        )
 
     def collection(self, ask: Ask, custodian: Member, now: datetime) -> str:
         """The one collection to ask a custodian in.
@@ -191,3 +188,16 @@ def choose(members: Sequence[Member], wanted: Sequence[str]) -> tuple[Member, ..
             f"custodians: expected other active members ({', '.join(by_id)}); got {len(unknown)} other"
         )
     return tuple(by_id[agency] for agency in dict.fromkeys(wanted))
+
+
+def _check_words(ask: Ask) -> None:
+    """Refuse a word that every custodian would: nobody is asked, and nothing is logged as denied."""
+    known = vocabulary()
+    about_a_child = [purpose.id for purpose in known.purposes.values() if purpose.about == "child"]
+    if ask.purpose not in known.purposes:
+        raise AskInvalid(f"purpose: expected one of {', '.join(about_a_child)}")
+    if ask.role not in known.roles:
+        raise AskInvalid(f"role: expected one of {', '.join(known.roles)}")
+    if ask.basis and ask.basis not in known.bases:
+        carrying = [basis.id for basis in known.bases.values() if basis.kind in ("A6", "LE")]
+        raise AskInvalid(f"basis: expected one of {', '.join(carrying)}")
