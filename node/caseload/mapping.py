@@ -19,6 +19,10 @@ from node.errors import MappingInvalid
 
 FLAG_CODES = ("CP_PLAN", "LAC", "UNBORN_PLAN")
 MAX_MAPPING_BYTES = 256 * 1024
+_REASONS = {
+    "extra_forbidden": "expected no such key; check its spelling",
+    "missing": "expected this key; it is missing",
+}
 
 
 class _Section(BaseModel):
@@ -204,9 +208,7 @@ def parse_mapping(document: Mapping[str, Any]) -> SourceMapping:
     except ValidationError as err:
         first = err.errors(include_input=False, include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "file"
-        reason = (
-            "expected no such key; check its spelling" if first["type"] == "extra_forbidden" else first["msg"]
-        )
+        reason = _REASONS.get(first["type"], first["msg"])
         raise MappingInvalid(key, reason.removeprefix("Value error, ")) from None
 
 

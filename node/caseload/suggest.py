@@ -61,7 +61,8 @@ _NAMES: tuple[tuple[str, str], ...] = (
     ("record.service", r"\b(service|team|unit|clinic|school|department)\b"),
     (
         "person.id",
-        r"\b(person|child|nominal|pupil|patient|client|case|admission|local)\b.*\b(id|ref|no|number)\b|^id$",
+        r"\b(person|child|nominal|pupil|patient|client|case|admission|local|tenant|occupant|resident|member|"
+        r"student|learner|customer)\b.*\b(id|ref|reference|no|number)\b|^id$",
     ),
 )
 _SEVERAL = ("person.given", "person.past_postcodes", "person.aliases")
@@ -248,7 +249,9 @@ class _Writer:
             return
         codes = _codes(found[0])
         values = ", ".join(f'{_quote(code)} = "CURRENT"' for code in codes) or '"?" = "CURRENT"'
-        yield "# Which of these mean that you work with the child now? Change the others to PAST:"
+        if not codes:
+            yield "# Its values are not shown here, as they hardly repeat or are no codes; list each of them."
+        yield "# Which values mean that you work with the child now? Change the others to PAST:"
         yield f"# status = {{ column = {_quote(found[0].name)}, values = {{ {values} }} }}"
 
     def _shield_lines(self) -> Iterable[str]:
