@@ -58,7 +58,9 @@ def init(directory: Path, founding: Founding, *, now: datetime, random: RandomBy
     os.chmod(directory, 0o700)
     with alone(directory):
         if (directory / FILE_NAME).exists() or (directory / "keys").exists():
-            raise ConfigInvalid("expected a folder without a gateway; this one has keys already")
+            raise ConfigInvalid(
+                "expected a folder without a gateway; this one has keys already: name another"
+            )
         settings = {
             "federation": founding.federation,
             "listen": founding.listen,
@@ -157,8 +159,11 @@ def set_state(directory: Path, agency: str, state: str, *, now: datetime) -> int
         keys = Keys.load(directory)
         roster = _read_roster(directory)
         member = roster.member(agency)
-        if member is None or state not in MEMBER_STATES:
-            raise EnrolmentRefused(f"expected a member and one of {', '.join(MEMBER_STATES)}")
+        if member is None:
+            known = ", ".join(other.agency_id for other in roster.members) or "none yet"
+            raise EnrolmentRefused(f"expected the id of a member ({known}); {agency!r} is none")
+        if state not in MEMBER_STATES:
+            raise EnrolmentRefused(f"expected one of {', '.join(MEMBER_STATES)}")
         if member.state == "revoked" and state != "revoked":
             raise EnrolmentRefused(f"{agency} was revoked; it joins again under a new id and with new keys")
         members = tuple(

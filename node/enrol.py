@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from elsewhere.agreement.document import open_agreement
+from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.enrolment import Admission, JoinRequest, sign_request
-from elsewhere.errors import ConfigInvalid, ElsewhereError, EnrolmentRefused
+from elsewhere.errors import ConfigInvalid, DocumentInvalid, ElsewhereError, EnrolmentRefused
 from elsewhere.keyfiles import replace_file
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Federation, Roster, check_successor, open_roster
@@ -65,12 +66,14 @@ def init(directory: Path, applicant: Applicant, *, random: RandomBytes) -> tuple
     """
     tls_pem = make_key()
     csr_pem = make_request(tls_pem, applicant.agency_id)
+    if applicant.sector not in vocabulary().sectors:
+        raise DocumentInvalid("sector", f"expected one of {', '.join(vocabulary().sectors)}")
     # Made once with a key that is thrown away, so that nothing is on disk if a field is impossible.
     _request(applicant, bytes(32), csr_pem)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chmod(directory, 0o700)
     if (directory / FILE_NAME).exists() or (directory / "keys").exists():
-        raise ConfigInvalid("expected a folder without a node; this one has keys already")
+        raise ConfigInvalid("expected a folder without a node; this one has keys already: name another")
     keys = KeyRing.create(directory, tls_pem=tls_pem, random=random)
     text = _SETTINGS.format(agency=json.dumps(applicant.agency_id), name=_quoted(applicant.name))
     replace_file(directory / FILE_NAME, text.encode("utf-8"))

@@ -76,7 +76,7 @@ def ask(**given: Any) -> None:
 
     \b
       elsewhere ask --node police --person - --purpose MASH_TRIAGE --urgency RED
-      {"given": "Ann", "family": "Lee", "dob": "2015-03-02", "postcode": "AB1 2CD"}
+      {"given": "Ann", "family": "Lee", "dob": "2015-03-02"}
 
     The fields are named as the options are, with _ for - (past_postcodes and aliases are lists); a MAIS
     Person is read too.

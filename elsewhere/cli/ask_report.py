@@ -6,7 +6,6 @@ Promises: colour repeats what words say; nothing of the person is printed.
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from elsewhere.asking import CustodianAnswer, Done, Event, Started
@@ -22,7 +21,7 @@ from elsewhere.cli.words import (
     printable,
 )
 
-_LABEL_WIDTH = 16
+_INDENT = 17  # of what stands behind a label
 
 
 def show_event(console: Console, event: Event) -> None:
@@ -75,10 +74,10 @@ def _kept(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _show_start(console: Console, event: Started) -> None:
-    console.print(Text(f"Asking {len(event.custodians)}: {', '.join(event.custodians)}"))
-    console.print(Text(f"Lookup {event.lookup_id}"))
+    _put(console, Text(f"Asking {len(event.custodians)}: {', '.join(event.custodians)}"))
+    _put(console, Text(f"Lookup {event.lookup_id}"))
     for note in event.notes:
-        console.print(Text(f"Not used - {describe_note(note)}"))
+        _put(console, Text(f"Not used - {describe_note(note)}"))
 
 
 def _show_answer(console: Console, answer: CustodianAnswer) -> None:
@@ -86,19 +85,23 @@ def _show_answer(console: Console, answer: CustodianAnswer) -> None:
     style = "bold" if answer.state.is_answer else "bold yellow"
     line = Text.assemble((f"{heading}: ", style), (printable(answer.custodian_name), "bold"), f" {meaning}")
     console.print()
-    console.print(line)
-    table = Table.grid(padding=(0, 1))
-    table.add_column(width=_LABEL_WIDTH)
-    table.add_column(overflow="fold")
+    _put(console, line)
     for label, text in describe_answer(answer):
-        table.add_row(Text(f"  {label}"), Text(text))
-    console.print(table)
+        _put(console, Text(text), label=f"  {label}")
 
 
 def _show_end(console: Console, event: Done) -> None:
     console.print()
-    console.print(Text(f"{event.coverage.value}: {printable(event.summary)}", style="bold"))
-    console.print(Text(NOT_KNOWN_SENTENCE))
+    _put(console, Text(f"{event.coverage.value}: {printable(event.summary)}", style="bold"))
+    _put(console, Text(NOT_KNOWN_SENTENCE))
+
+
+def _put(console: Console, text: Text, *, label: str = "") -> None:
+    """Print a text in as many lines as it needs, behind a label if there is one; no blanks at the ends."""
+    indent = _INDENT if label else 0
+    for number, line in enumerate(text.wrap(console, max(console.width - indent, 20))):
+        line.rstrip()
+        console.print(Text(f"{'' if number else label:<{indent}}") + line, soft_wrap=True)
 
 
 def make_console() -> Console:

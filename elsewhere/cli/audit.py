@@ -35,7 +35,7 @@ def audit() -> None:
     """Read the log and check receipts."""
 
 
-@audit.command("show")
+@audit.command("show", short_help="Show what this agency holds under a call reference.")
 @click.argument("call_reference")
 @_FOLDER
 @_JSON
@@ -64,7 +64,7 @@ def show(call_reference: str, directory: Path, as_json: bool) -> None:
     sys.exit(0 if entries else 1)
 
 
-@audit.command("verify")
+@audit.command("verify", short_help="Check who signed a receipt.")
 @click.argument("receipt", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @_FOLDER
 @_JSON

@@ -17,7 +17,13 @@ from elsewhere.sdk.target import ClientCertificate
 Command = TypeVar("Command", bound=Callable[..., Any])
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _OPTIONS = (
-    click.option("--node", envvar="ELSEWHERE_NODE", metavar="DIR", help="Folder of your agency's node."),
+    click.option(
+        "--node",
+        envvar="ELSEWHERE_NODE",
+        metavar="DIR",
+        type=click.Path(exists=True),
+        help="Folder of your agency's node; ELSEWHERE_NODE in the environment serves too.",
+    ),
     click.option("--target", metavar="HOST:PORT", help="Instead of --node: the node on another machine."),
     click.option("--ca", type=_FILE, help="With --target: the CA of that node's certificate."),
     click.option("--cert", type=_FILE, help="With --target: your certificate."),

@@ -6,17 +6,15 @@ Sees:     join requests and the gateway's folder; the work is done in `gateway`.
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 import click
 
-_FOLDER = click.option(
-    "--dir",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="The gateway's folder.",
-)
+from elsewhere.cli.paths import FILE, FOLDER, NEW_FOLDER, OutFile
+
+_ABOUT_FOLDER = "The gateway's folder."
+_FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help=_ABOUT_FOLDER)
 
 
 @click.group()
@@ -24,8 +22,8 @@ def gateway() -> None:
     """Set up and run a partnership's gateway; admit agencies."""
 
 
-@gateway.command("init")
-@_FOLDER
+@gateway.command("init", short_help="Found a federation: keys, an empty roster, an agreement.")
+@click.option("--dir", "directory", type=NEW_FOLDER, required=True, help=f"{_ABOUT_FOLDER} Made if need be.")
 @click.option("--federation", required=True, help="The partnership's name; its id is made from it.")
 @click.option("--listen", required=True, metavar="HOST:PORT", help="Where the gateway listens.")
 @click.option(
@@ -40,7 +38,9 @@ def init(directory: Path, federation: str, listen: str, addresses: tuple[str, ..
     from gateway.enrolment import init as found
     from gateway.folder import read_anchor
 
-    name = re.sub(r"[^a-z0-9]+", "-", federation.lower()).strip("-")
+    name = _federation_id(federation)
+    for option, place in (("--listen", listen), *(("--address", address) for address in addresses)):
+        _check_place(option, place)
     found(directory, Founding(name, listen, addresses), now=utc_now(), random=secrets.token_bytes)
     anchor = read_anchor(directory)
     click.echo(f"federation {anchor.federation_id}, key {anchor.fingerprint}")
@@ -49,12 +49,12 @@ def init(directory: Path, federation: str, listen: str, addresses: tuple[str, ..
     )
 
 
-@gateway.command("admit")
-@click.argument("request", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@gateway.command("admit", short_help="Let an agency in, or renew its certificate.")
+@click.argument("request", type=FILE)
 @_FOLDER
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The admission.")
+@click.option("--out", type=OutFile(), required=True, help="Where to write the admission.")
 @click.option(
-    "--days", type=click.IntRange(1, 397), default=30, show_default=True, help="Of its certificate."
+    "--days", type=click.IntRange(1, 397), default=30, show_default=True, help="Life of its certificate."
 )
 def admit(request: Path, directory: Path, out: Path, days: int) -> None:
     """Let an agency in, or renew its certificate. Compare the key shown with the agency by telephone."""
@@ -75,7 +75,7 @@ def admit(request: Path, directory: Path, out: Path, days: int) -> None:
     click.echo(f"next: hand {out} to the agency for 'elsewhere node accept'")
 
 
-@gateway.command("resign")
+@gateway.command("resign", short_help="Sign agreement.toml as edited, and the roster anew.")
 @_FOLDER
 def resign(directory: Path) -> None:
     """Sign agreement.toml as edited, and the roster anew; both go out at once if the gateway runs."""
@@ -87,7 +87,7 @@ def resign(directory: Path) -> None:
     click.echo(f"roster {roster}, agreement {shown}")
 
 
-@gateway.command("state")
+@gateway.command("state", short_help="Suspend, revoke or restore a member.")
 @click.argument("agency")
 @click.argument("state", type=click.Choice(["active", "suspended", "revoked"]))
 @_FOLDER
@@ -100,10 +100,28 @@ def state(agency: str, state: str, directory: Path) -> None:
     click.echo(f"{agency} is {state}; roster {version}")
 
 
-@gateway.command("run")
+@gateway.command("run", short_help="Run the gateway until it is stopped.")
 @_FOLDER
 def run(directory: Path) -> None:
     """Relay until stopped by SIGTERM or Ctrl-C. Says `ready HOST:PORT` on standard error once it listens."""
     from gateway.__main__ import serve
 
     serve(directory)
+
+
+def _federation_id(name: str) -> str:
+    """An id out of the partnership's name."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    found = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+    if not re.fullmatch(r"[a-z][a-z0-9-]{1,31}", found):
+        raise click.BadParameter(
+            "expected 2 to 32 letters and digits, a letter first", param_hint="--federation"
+        )
+    return found
+
+
+def _check_place(option: str, place: str) -> None:
+    """Refuse what is no host:port before keys are made."""
+    found = re.fullmatch(r"[A-Za-z0-9.-]{1,253}:(\d{1,5})", place)
+    if found is None or int(found[1]) > 65535:
+        raise click.BadParameter("expected HOST:PORT, such as 127.0.0.1:7443", param_hint=option)

@@ -1,11 +1,13 @@
 """The `elsewhere` command: a group that imports a noun's module only when that noun is typed.
 
 Sees:     the arguments; each noun's module does the work.
-Refuses:  nothing itself; an error raised on purpose is shown as one line, `error [code]: message`, exit 1.
+Refuses:  nothing itself; an error raised on purpose is shown as one line, `error [code]: message`, exit 1;
+          so is one of the operating system, which has no code.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -35,8 +37,15 @@ def commands() -> None:
 
 def main() -> None:
     """Run what was typed. Ends the process: 0 done, 1 refused or failed, 2 typed wrongly."""
+    # gRPC's own lines pass every filter of ours and may name addresses; our errors tell what matters.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         commands(prog_name="elsewhere")
     except ElsewhereError as err:
         click.echo(f"error [{err.code}]: {err}", err=True)
+        sys.exit(1)
+    except OSError as err:
+        # A file that this account may not write, a full disk: for the operator to mend, not a fault of ours.
+        named = f": {os.fsdecode(err.filename)}" if isinstance(err.filename, (str, bytes)) else ""
+        click.echo(f"error: {err.strerror or type(err).__name__}{named}", err=True)
         sys.exit(1)

@@ -29,7 +29,7 @@ def matchkeys() -> None:
     """Show which match keys a person yields."""
 
 
-@matchkeys.command("explain")
+@matchkeys.command("explain", short_help="Show each key, and what is not used and why.")
 @click.option("--person", "person_file", metavar="FILE", help="The child as JSON; '-' is standard input.")
 @click.option("--given", help="First names, in order.")
 @click.option("--family", help="Family name.")
@@ -54,7 +54,8 @@ def explain(**given: Any) -> None:
 
     \b
     Example:
-      elsewhere matchkeys explain --given Ann --family Lee --dob 2015-03-02 --record
+      elsewhere matchkeys explain --record --given Ann --family Lee \\
+        --dob 2015-03-02
     """
     from elsewhere import matchkeys as keys
     from elsewhere.person.checks import check
@@ -118,7 +119,8 @@ def _show(rows: tuple[Explained, ...], notes: tuple[Note, ...], title: str) -> N
         made = "\n".join(escape(" · ".join(row.values)) for row in of_rule)
         table.add_row(rule, of_rule[0].strength.name, str(count), of_rule[0].why, made)
     console = Console()
-    console.print(table)
+    if rows:
+        console.print(table)
     for note in notes:
         console.print(f"{escape(note.field)}: {escape(note.message)} [dim]({note.code})[/dim]")
     if not rows:

@@ -9,25 +9,36 @@ from pathlib import Path
 
 import click
 
-_FOLDER = click.option(
-    "--dir",
-    "directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="The node's folder.",
-)
+from elsewhere.cli.paths import FILE, FOLDER, NEW_FOLDER, OutFile
+from elsewhere.errors import DocumentInvalid
+
+# Option -> field of the request that it fills.
+_FIELDS = {
+    "--agency": "agency_id",
+    "--name": "name",
+    "--sector": "sector",
+    "--in-hours": "contact_in_hours",
+    "--out-of-hours": "contact_out_of_hours",
+}
 
 
 @click.command("init")
-@_FOLDER
+@click.option(
+    "--dir", "directory", type=NEW_FOLDER, required=True, help="The node's folder. Made if need be."
+)
 @click.option(
     "--agency", required=True, help="Short id: lower-case letters, digits and hyphens, like 'police'."
 )
 @click.option("--name", required=True, help="The agency's name as people know it.")
-@click.option("--sector", required=True, help="Such as SOCIAL_CARE, POLICE, NHS_TRUST, GP or SCHOOL.")
+@click.option(
+    "--sector",
+    required=True,
+    help="SOCIAL_CARE, POLICE, NHS_TRUST, GP, SCHOOL, EARLY_YEARS, HOUSING, PROBATION, YOUTH_JUSTICE, "
+    "VOLUNTARY or RESEARCH.",
+)
 @click.option("--in-hours", required=True, help="Duty contact in office hours, as answers will show it.")
 @click.option("--out-of-hours", required=True, help="Duty contact at all other times.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The request.")
+@click.option("--out", type=OutFile(), required=True, help="Where to write the request to join.")
 def init(directory: Path, out: Path, **who: str) -> None:
     """Make all keys of a new node, and a request to join for the gateway's operator."""
     import secrets
@@ -43,15 +54,19 @@ def init(directory: Path, out: Path, **who: str) -> None:
         contact_in_hours=who["in_hours"],
         contact_out_of_hours=who["out_of_hours"],
     )
-    request, fingerprint = make(directory, applicant, random=secrets.token_bytes)
+    try:
+        request, fingerprint = make(directory, applicant, random=secrets.token_bytes)
+    except DocumentInvalid as err:
+        option = next((option for option, field in _FIELDS.items() if field == err.key), None)
+        raise click.BadParameter(err.reason, param_hint=option) if option else err from None
     replace_file(out, request)
     click.echo(f"made keys in {directory / 'keys'}; this agency's key is {fingerprint}")
     click.echo(f"next: hand {out} to the gateway's operator and compare the key by telephone")
 
 
 @click.command("accept")
-@click.argument("admission", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@_FOLDER
+@click.argument("admission", type=FILE)
+@click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
 def accept(admission: Path, directory: Path) -> None:
     """Check an admission against this node's keys and join. Compare the federation's key by telephone."""
     from datetime import UTC, datetime
@@ -63,4 +78,4 @@ def accept(admission: Path, directory: Path) -> None:
     click.echo(
         f"joined {anchor.federation_id}, key {anchor.fingerprint}; gateways {', '.join(found.gateways)}"
     )
-    click.echo("next: 'elsewhere node load' the agency's records, then 'elsewhere node run'")
+    click.echo("next: describe an export with 'elsewhere node mapping suggest', load it, run the node")

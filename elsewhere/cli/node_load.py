@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from elsewhere.cli.paths import FILE, FOLDER, OutFile
 from node.errors import LoadRefused
 
 if TYPE_CHECKING:
@@ -30,21 +31,19 @@ _PHASES = {
     "tag": ("tagging records", "records"),
     "store": ("storing tags", "parts"),
 }
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command("load")
-@click.argument("file", type=_FILE)
-@click.option("--mapping", "mapping_path", type=_FILE, required=True, help="Which column holds what.")
-@click.option(
-    "--dir", "directory", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True
-)
+@click.argument("file", type=FILE)
+@click.option("--mapping", "mapping_path", type=FILE, required=True, help="Which column holds what.")
+@click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything; change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
 @click.option(
     "--exported",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-    help="When the export was made (UTC).",
+    metavar="DATE",
+    help="When the export was made (UTC), if not when FILE was written: 2026-03-01, or 2026-03-01T06:00:00.",
 )
 @click.option("--allow-fewer", is_flag=True, help="Load though over half of the records held would be gone.")
 def load(file: Path, mapping_path: Path, directory: Path, **options: object) -> None:
@@ -67,11 +66,9 @@ def mapping() -> None:
     """Describe an export in a mapping file."""
 
 
-@mapping.command("suggest")
-@click.argument("file", type=_FILE)
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it here, not to the terminal."
-)
+@mapping.command("suggest", short_help="Print a mapping for an export, with comments.")
+@click.argument("file", type=FILE)
+@click.option("--out", type=OutFile(), help="Write it to a new file, not to the terminal.")
 def suggest(file: Path, out: Path | None) -> None:
     """Read FILE and print a mapping for it, with a comment wherever a person must decide."""
     from node.caseload.suggest import suggest_mapping
@@ -84,7 +81,11 @@ def suggest(file: Path, out: Path | None) -> None:
         with out.open("x", encoding="utf-8") as target:
             target.write(text)
     except FileExistsError:
-        raise click.BadParameter("expected a file that does not exist yet", param_hint="--out") from None
+        raise click.BadParameter(
+            f"{out} is there already; move it away or choose another name", param_hint="--out"
+        ) from None
+    click.echo(f"wrote {out}; next: open it, decide what its comments ask, then")
+    click.echo(f"  elsewhere node load {file} --mapping {out} --dir DIR --dry-run")
 
 
 def _run(
@@ -185,6 +186,8 @@ def _print_rows(report: LoadReport) -> None:
         click.echo(f"    row {number}: {code}")
     if report.refused > _LISTED:
         click.echo(f"    and {report.refused - _LISTED} more; --json lists them")
+    if report.refused or report.notes:
+        click.echo("  docs/caseload.md says what each code means and what to do")
 
 
 def _print_counts(title: str, counts: dict[str, int]) -> None:

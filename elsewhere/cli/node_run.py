@@ -14,24 +14,22 @@ from pathlib import Path
 import click
 
 from elsewhere.asking import DeskStatus
+from elsewhere.cli.paths import FOLDER
 from elsewhere.cli.words import printable
 from elsewhere.errors import DeskUnreachable
 from elsewhere.sdk.desk import Desk
 
 POLL_S = 0.2
-_FOLDER = click.option(
-    "--dir",
-    "directory",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    help="The node's folder.",
-)
+_FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
 
 
 @click.command("run")
 @_FOLDER
 def run(directory: Path) -> None:
-    """Run the node until it is stopped (Ctrl-C or SIGTERM); questions at hand are finished first."""
+    """Run the node until it is stopped (Ctrl-C or SIGTERM); questions at hand are finished first.
+
+    It says on standard error what it does: in words on a terminal, in JSON lines anywhere else.
+    """
     from node.program import run as run_node
 
     sys.exit(run_node(directory))
@@ -40,7 +38,12 @@ def run(directory: Path) -> None:
 @click.command("status")
 @_FOLDER
 @click.option(
-    "--wait", "wait_s", type=click.FloatRange(0, 3600), default=0, help="Wait up to so many seconds for it."
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(0, 3600),
+    default=0,
+    metavar="SECONDS",
+    help="Wait up to so long for it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(directory: Path, wait_s: float, as_json: bool) -> None:

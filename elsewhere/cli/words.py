@@ -32,7 +32,7 @@ STATES: dict[State, tuple[str, str]] = {
 }
 STRENGTHS = {
     "IDENTIFIER": "identifier: the same NHS number or UPN",
-    "STRONG": "strong: names, birth date or place agree as those of one child do",
+    "STRONG": "strong: names, birth date or place agree as for one child",
     "WEAK": "weak: something agrees; it may be another child, a twin or a sibling",
 }
 BANDS = {

@@ -26,7 +26,7 @@ def demo() -> None:
     """A gateway and four made-up agencies on this machine."""
 
 
-@demo.command()
+@demo.command(short_help="Write four agencies' exports and mapping files.")
 @_SEED
 @_SIZE
 @click.option(
@@ -42,7 +42,7 @@ def population(seed: int, size: int, out: Path) -> None:
         )
 
 
-@demo.command()
+@demo.command(short_help="Run a gateway and four agencies, and ask three questions.")
 @_SEED
 @_SIZE
 @click.option("--once", is_flag=True, help="End after the answers instead of waiting for Ctrl-C.")
