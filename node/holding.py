@@ -136,10 +136,9 @@ class Intake:
     Calls block; one thread at a time.
     """
 
-    def __init__(self, reader: Reader, held: Held | None, *, floor: int = 0) -> None:
-        """Begin from what is held; no version below `floor` is taken even where nothing is held."""
+    def __init__(self, reader: Reader, held: Held | None) -> None:
+        """Begin from what is held."""
         self.reader, self.held = reader, held
-        self._floor = floor
         self._snapshot: _Snapshot | None = None
         self._delta: tuple[CatalogueStatement, bytes] | None = None
         self._is_expecting = False  # a piece came, and its chunks are still to come
@@ -188,7 +187,7 @@ class Intake:
             raise CatalogueBroken("expected a piece labelled as its statement says; it is labelled otherwise")
         if piece.chunks != told.chunks:
             raise CatalogueBroken(f"expected {told.chunks} chunks, as signed; {piece.chunks} are announced")
-        if told.version <= (self.held.statement.version if self.held else 0) or told.version < self._floor:
+        if told.version <= (self.held.statement.version if self.held else 0):
             raise CatalogueBroken("expected a version above the one held; an older one came")
         if not told.is_snapshot:
             self._delta = (told, piece.statement)

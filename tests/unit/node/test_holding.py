@@ -216,11 +216,6 @@ def test_an_old_version_never_replaces_a_newer_one(
         assert intake.held is held
 
 
-def test_a_version_below_one_dropped_before_is_refused(reader: Reader, snapshot: list[Message]) -> None:
-    with pytest.raises(CatalogueBroken, match="older"):
-        take_all(Intake(reader, None, floor=2), snapshot)
-
-
 def test_a_custodian_that_promises_more_than_is_allowed_takes_no_memory(
     reader: Reader, agencies: dict[str, Agency], state: OwnState
 ) -> None:
