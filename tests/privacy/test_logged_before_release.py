@@ -38,7 +38,7 @@ class Shared:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shared]:
     async with tapped(tmp_path_factory.mktemp("federation")) as (made, tap):
-        rare = {"catalogue": {"tick_s": 60}}
+        rare = {"catalogue": {"tick_s": 60}, "lookup": {"retry_s": 900}}
         made.join("social", [], **rare)
         policy = {"denied_purposes": ["EARLY_HELP"]}
         made.join("police", [QUILLA], policy=policy, **rare)
