@@ -1,0 +1,134 @@
+"""Limits hold exactly: under many questions at once, over a restart, and for the same thing asked twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from elsewhere.agreement.local import LocalPolicy
+from elsewhere.asking import Ask
+from elsewhere.lookup import Decision
+from node.part import Part
+from tests.fault.direct import Pair, pair, with_request
+from tests.fault.rig import counted, leaves, somebody
+from tests.federation import KAI, ZOE, ask_about
+
+AMBER: dict[str, Any] = {"urgency": "AMBER"}
+
+
+def _ask(asker: str, **changes: Any) -> Ask:
+    return replace(ask_about(ZOE, **changes), asker=asker)
+
+
+def _many(two: Pair, count: int, asker: str = "worker", **changes: Any) -> list[Part]:
+    """That many lookups by one person."""
+    ask, maker = _ask(asker, **changes), two.social.searcher._exchange._parts.maker
+    return two.parts(ask, maker.prepare(ask, maker.new_secrets(ask), maker.clock()), count)
+
+
+async def _codes(two: Pair, parts: list[Part]) -> Counter[str]:
+    """What became of questions asked all at once: PERMIT, or the code of what was decided."""
+    replies = await asyncio.gather(*(two.evaluate(part) for part in parts))
+    assert all(reply is not None for reply in replies)
+    return Counter(reply.ruling.code or reply.ruling.decision.name for reply in replies if reply is not None)
+
+
+async def test_a_burst_of_fifty_at_once_is_cut_at_exactly_the_limit_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with pair(tmp_path) as two:
+        assert await _codes(two, _many(two, 50)) == {"PERMIT": 20, "limits.burst": 30}
+        assert counted(two.police) == 20
+        two.restart_police()
+        assert await _codes(two, _many(two, 5)) == {"limits.burst": 5}
+        # Another person of the agency is not held up, and a minute later this one is not either.
+        assert await _codes(two, _many(two, 1, "colleague")) == {"PERMIT": 1}
+        two.clock.by = timedelta(seconds=61)
+        assert await _codes(two, _many(two, 25)) == {"PERMIT": 20, "limits.burst": 5}
+        assert counted(two.police) == 41
+
+
+async def test_a_persons_day_has_its_limit_and_a_reserve_for_red(tmp_path: Path) -> None:
+    edits = (("per_person_per_day = 60", "per_person_per_day = 4"), ("red_reserve = 20", "red_reserve = 2"))
+    async with pair(tmp_path, *edits) as two:
+        assert await _codes(two, _many(two, 7, **AMBER)) == {"PERMIT": 4, "limits.person_day": 3}
+        assert await _codes(two, _many(two, 4)) == {"PERMIT": 2, "limits.person_day": 2}
+        assert await _codes(two, _many(two, 1, "colleague", **AMBER)) == {"PERMIT": 1}
+        two.clock.by = timedelta(hours=23, minutes=59)
+        two.restart_police()
+        assert await _codes(two, _many(two, 1)) == {"limits.person_day": 1}
+        two.clock.by = timedelta(hours=24, minutes=1)
+        assert await _codes(two, _many(two, 1)) == {"PERMIT": 1}
+
+
+async def test_an_agencys_day_has_its_limit_whoever_asks_there(tmp_path: Path) -> None:
+    edits = (("per_agency_per_day = 2000", "per_agency_per_day = 6"), ("red_reserve = 20", "red_reserve = 0"))
+    async with pair(tmp_path, *edits) as two:
+        parts = [part for n in range(10) for part in _many(two, 1, f"worker-{n}")]
+        assert await _codes(two, parts) == {"PERMIT": 6, "limits.agency_day": 4}
+        two.restart_police()
+        assert await _codes(two, _many(two, 1, "somebody else")) == {"limits.agency_day": 1}
+
+
+async def test_what_is_refused_fills_no_limit_and_what_a_person_decides_does(tmp_path: Path) -> None:
+    async with pair(tmp_path, ("per_person_per_day = 60", "per_person_per_day = 3")) as two:
+        for change in ({"match_key_version": "0"}, {"epoch": 9}, {"issued_ms": 1}):
+            parts = [with_request(part, **change) for part in _many(two, 2, **AMBER)]
+            assert "PERMIT" not in await _codes(two, parts)
+        denied = [
+            with_request(part, terms=replace(part.request.terms, purpose="EMPLOYMENT_CHECK"))
+            for part in _many(two, 5, **AMBER)
+        ]
+        assert await _codes(two, denied) == {"question.vocabulary": 5}
+        assert counted(two.police) == 0
+        review = LocalPolicy(review_everything=True)
+        object.__setattr__(two.police.custodian.guard, "policy", review)
+        assert await _codes(two, _many(two, 4, **AMBER)) == {"agreement.review": 3, "limits.person_day": 1}
+        assert counted(two.police) == 3
+
+
+async def test_the_same_question_again_counts_once_and_another_child_under_its_id_counts_too(
+    tmp_path: Path,
+) -> None:
+    async with pair(tmp_path, ("per_person_per_day = 60", "per_person_per_day = 2")) as two:
+        first = _many(two, 1, **AMBER)[0]
+        ask, maker = _ask("worker", **AMBER), two.social.searcher._exchange._parts.maker
+
+        def again(lookup_id: bytes, prepared: Any) -> Part:
+            return with_request(two.parts(ask, prepared, 1)[0], lookup_id=lookup_id)
+
+        prepared = maker.prepare(ask, maker.new_secrets(ask), maker.clock())
+        same = [again(first.request.lookup_id, prepared) for _ in range(2)]
+        assert await _codes(two, [first]) == {"PERMIT": 1}
+        # Under one id, but blinded anew: for all the custodian can see it is about another child.
+        assert await _codes(two, same[:1]) == {"PERMIT": 1}
+        assert counted(two.police) == 2
+        assert await _codes(two, same[1:]) == {"PERMIT": 1}
+        assert counted(two.police) == 2
+        kai = replace(ask, person=ask_about(KAI).person)
+        other = maker.prepare(kai, maker.new_secrets(kai), maker.clock())
+        assert await _codes(two, [again(first.request.lookup_id, other)]) == {"limits.person_day": 1}
+
+
+async def test_a_refusal_by_a_limit_looks_like_an_answer_and_says_what_to_do(tmp_path: Path) -> None:
+    async with pair(tmp_path, ("burst = 20", "burst = 1")) as two:
+        one, other = _many(two, 2)
+        permitted = await two.evaluate(one)
+        limited = await two.evaluate(other)
+        assert permitted is not None
+        assert limited is not None
+        assert limited.ruling.decision is Decision.RATE_LIMITED
+        assert limited.ruling.clause == "limits: 1 questions a minute to one person"
+        assert limited.ruling.remedy
+        assert len(limited.elements) == len(permitted.elements) == 40
+        # Tags of the permitted one do not help: this one was never evaluated under the real key.
+        before = leaves(two.police)
+        said = await two.redeem(other, two.every_hit(one, permitted)[:4])
+        assert said is not None
+        assert said.answer.tier == ""
+        assert leaves(two.police) == before + 1
+        assert await _codes(two, [two.part(somebody())]) == {"PERMIT": 1}
