@@ -113,7 +113,7 @@ class Custodian:
                 _check_in_time(asked, now)
                 return Prepared(asked.reply)
             verdict = self.guard.judge(request, now, connection)
-        if limited is not None and verdict.permits:
+        if limited is not None and _counts(verdict):
             verdict = Verdict(limited)
         reply = self._reply(request, opened.digest, verdict)
         sealed_reply, _ = wrap(
@@ -224,9 +224,9 @@ class Custodian:
 
         def change(connection: Connection) -> None:
             is_repeat = is_asked_again(connection, request)
-            # Counted after every decision, as all of them take the same steps; it binds permissions alone.
+            # Counted after every decision, as all of them take the same steps; it binds only those that count.
             limit = self.guard.find_limit(request, now, connection)
-            if limit is not None and verdict.permits and not is_repeat:
+            if limit is not None and _counts(verdict) and not is_repeat:
                 raise LimitReached(limit)
             try:
                 connection.execute(
@@ -238,7 +238,7 @@ class Custodian:
                         pseudonym=request.terms.pseudonym,
                         received_ms=to_ms(now),
                         core=core_of(request),
-                        counted=verdict.ruling.decision in _COUNTED and not is_repeat,
+                        counted=_counts(verdict) and not is_repeat,
                         ruling=canonical_json(_ruling_facts(verdict)).decode(),
                         request=opened.payload,
                         reply=sealed_reply,
@@ -279,6 +279,11 @@ def _redeeming(digest: bytes, redeem_digest: bytes, sealed_reply: bytes, entry: 
         logbook.append(connection, entry)
 
     return change
+
+
+def _counts(verdict: Verdict) -> bool:
+    """Whether a question so decided fills the limits, and so is held to them."""
+    return verdict.ruling.decision in _COUNTED
 
 
 def _ruling_facts(verdict: Verdict) -> dict[str, Json]:
