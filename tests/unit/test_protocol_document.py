@@ -27,6 +27,8 @@ from elsewhere.catalogue import tags
 from elsewhere.matchkeys import MatchKey, question_keys
 from elsewhere.oprf import dleq, voprf
 from elsewhere.person.identity import Person
+from elsewhere.person.names import family_words, first_names
+from elsewhere.person.places import read_postcode
 from elsewhere.wire import channel, kinds
 from elsewhere.wire.convert import link
 from elsewhere.wire.convert.lookup import signed_to_wire
@@ -62,6 +64,9 @@ def _vectors() -> dict[str, dict[str, str]]:
         "payload types": _payload_types(),
         "signature": _signature(),
         "person": {"canonical": PERSON.canonical().decode()},
+        "first names": {name: "".join(first_names((name,))[:1]) for name in _FIRST_NAMES},
+        "family names": {name: "".join(family_words(name)) for name in _FAMILY_NAMES},
+        "postcodes": {written: _postcode(written) for written in _POSTCODES},
         "match keys": {name: _key(*parts).data.hex() for name, parts in _SHOWN_KEYS.items()},
         "question keys": {f"{place:02}": _in_words(key) for place, key in enumerate(KEYS)},
         "question": _question(),
@@ -73,6 +78,20 @@ def _vectors() -> dict[str, dict[str, str]]:
     }
 
 
+_FIRST_NAMES = ["Amara", "Zoë", "Anne-Marie", "Mary Jane", "Mr Tim", "Baby of Jane", "Baby Jane", "Θεόδωρος"]
+_FIRST_NAMES += ["Дмитрий"]
+_FAMILY_NAMES = [
+    "O'Neill",
+    "Mac Neil",
+    "Mackey",
+    "Macey",
+    "Saint-Pierre",
+    "van der Berg",
+    "Łukaszewska",
+    "De",
+]
+_FAMILY_NAMES += ["Not known"]
+_POSTCODES = ["nx1 2ab", "SW1A OAA", "AB1 2CD", "ZZ99 3VZ", "NFA"]
 _SHOWN_KEYS = {
     "nhs": ("nhs", ("9990000026",)),
     "fl-dq": ("fl-dq", ("amara|okafor", "2015-03-12")),
@@ -240,6 +259,11 @@ def _parts(key: MatchKey) -> list[str]:
 def _in_words(key: MatchKey) -> str:
     _, rule, *values = _parts(key)
     return f"{key.strength.name} {rule}: {', '.join(values)}"
+
+
+def _postcode(written: str) -> str:
+    code = read_postcode(written)
+    return f"{code.text}, {code.sector}, {code.outward}" if code and code.is_usable else ""
 
 
 def _key(rule: str, values: tuple[str, ...]) -> MatchKey:
