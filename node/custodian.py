@@ -224,7 +224,7 @@ class Custodian:
 
         def change(connection: Connection) -> None:
             is_repeat = is_asked_again(connection, request)
-            # Counted after every decision, as all of them take the same steps; it binds only those that count.
+            # Counted after every decision, as all take the same steps; it binds those that count.
             limit = self.guard.find_limit(request, now, connection)
             if limit is not None and _counts(verdict) and not is_repeat:
                 raise LimitReached(limit)
