@@ -149,12 +149,12 @@ def raise_limit(connection: Connection) -> None:
     connection.exec_driver_sql("PRAGMA max_page_count = 1073741823")
 
 
-@pytest.fixture
-def soon(shared: Shared) -> Iterator[None]:
+@contextmanager
+def deadline(shared: Shared, milliseconds: int) -> Iterator[None]:
     """A short deadline: silence is what is expected, and it lasts until then."""
     parts = shared.made.nodes["social"].searcher._exchange._parts
     before = parts.deadline_ms
-    object.__setattr__(parts, "deadline_ms", 1500)
+    object.__setattr__(parts, "deadline_ms", milliseconds)
     yield
     object.__setattr__(parts, "deadline_ms", before)
 
@@ -166,11 +166,10 @@ def assert_nothing_released(shared: Shared, answer: CustodianAnswer, rounds: int
     assert shared.seen == [(1, True), (2, True)][:rounds]
 
 
-@pytest.mark.usefixtures("soon")
 async def test_nothing_is_released_while_the_log_cannot_be_written_and_then_all_is_well(
     shared: Shared,
 ) -> None:
-    with full_disk(shared):
+    with full_disk(shared), deadline(shared, 1000):
         (answer,) = await ask_police(shared, QUILLA)
         assert_nothing_released(shared, answer, 0)
         (again,) = await ask_police(shared, YSOLDE)
@@ -196,11 +195,10 @@ def full_in_round_two(shared: Shared, patch: pytest.MonkeyPatch) -> Iterator[Non
     full.__exit__(None, None, None)
 
 
-@pytest.mark.usefixtures("soon")
 async def test_a_disk_that_fills_up_between_the_rounds_holds_the_answer_back(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with full_in_round_two(shared, monkeypatch):
+    with full_in_round_two(shared, monkeypatch), deadline(shared, 3000):
         (answer,) = await ask_police(shared, QUILLA)
     assert_nothing_released(shared, answer, 1)
 
@@ -208,7 +206,6 @@ async def test_a_disk_that_fills_up_between_the_rounds_holds_the_answer_back(
     assert answer.state is State.KNOWN_CURRENT
 
 
-@pytest.mark.usefixtures("soon")
 async def test_twin_an_answer_that_leaves_though_it_could_not_be_logged_is_caught(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,7 +217,7 @@ async def test_twin_an_answer_that_leaves_though_it_could_not_be_logged_is_caugh
         return prepared.sealed
 
     monkeypatch.setattr(Answering, "_settle", settle)
-    with full_in_round_two(shared, monkeypatch):
+    with full_in_round_two(shared, monkeypatch), deadline(shared, 3000):
         (answer,) = await ask_police(shared, QUILLA)
 
     with pytest.raises(AssertionError):

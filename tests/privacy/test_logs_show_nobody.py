@@ -37,7 +37,7 @@ class Shared:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shared]:
     async with tapped(tmp_path_factory.mktemp("federation")) as (made, tap):
-        rare = {"catalogue": {"tick_s": 60}, "lookup": {"deadline_ms": 2000, "retry_s": 900}}
+        rare = {"catalogue": {"tick_s": 60}, "lookup": {"deadline_ms": 4000, "retry_s": 900}}
         policy = {"denied_purposes": ["EARLY_HELP"], "review_purposes": ["CIN_ASSESSMENT"]}
         made.join("social", [], **rare)
         made.join("police", [{**QUILLA, "nhs": QUILLA_NHS}], policy=policy, **rare)
