@@ -1,18 +1,29 @@
-"""For whoever looks at a node's log: says when lookups could succeed, and when they no longer could.
+"""For whoever looks at a node's log: when lookups could succeed, when not, and what is about to run out.
 
-Promises: one line a change, none while nothing changes.
+Promises: one line a change, none while nothing changes; a line a day for what ends within three weeks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
 import structlog
 
 from elsewhere.asking import DeskStatus
+from elsewhere.clock import Clock
+from elsewhere.fields import format_instant
 
 LOOK_EVERY_S = 1.0
+WARNED_BEFORE = timedelta(days=21)
+_DAY_S = 86_400.0
+_REMEDIES = {
+    "roster": "ask the gateway's operator for 'elsewhere gateway resign'",
+    "agreement": "ask the stewards to renew the agreement",
+    "certificate": "ask the gateway's operator to admit your request again, accept it, start the node again",
+    "statement": "start the node again: it then states its keys anew",
+}
 _log = structlog.get_logger(__name__)
 
 
@@ -41,5 +52,19 @@ def tell_change(found: DeskStatus, said: bool | None) -> bool:
         # An agency that cannot be reached keeps nobody from being ready.
         _log.info("node.ready", members=len(found.members), **({"missing": missing} if missing else {}))
     else:
-        _log.warning("node.not_ready", remedy="see the lines above; 'elsewhere node status' says more")
+        _log.warning("node.not_ready")  # what came before it says why
     return found.is_ready
+
+
+async def tell_ends(ends: Callable[[], Mapping[str, datetime]], clock: Clock) -> None:
+    """Look once a day, for ever, and log what ends soon."""
+    while True:
+        for name, end in soon(ends(), clock()).items():
+            _log.warning("node.ends_soon", what=name, end=format_instant(end), remedy=_REMEDIES[name])
+        await asyncio.sleep(_DAY_S)
+
+
+def soon(ends: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:
+    """Give what ends within three weeks, or has ended, the nearest first."""
+    near = ((name, end) for name, end in ends.items() if end - now <= WARNED_BEFORE)
+    return dict(sorted(near, key=lambda item: item[1]))

@@ -120,4 +120,7 @@ def _describe(found: DeskStatus) -> str:
         version = member.catalogue_version
         held = f"catalogue version {version}" if version else "no catalogue yet"
         lines.append(f"  {member.custodian} ({printable(member.name)}): {keys}, {held}")
+    if not found.is_ready:
+        lines.append("It becomes ready once it is linked to a gateway, an agreement is in force, and the")
+        lines.append("catalogue of every agency that can be reached is held; its own log says what fails.")
     return "\n".join(lines)
