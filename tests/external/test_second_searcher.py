@@ -16,7 +16,7 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from elsewhere.cli.matchkeys import matchkeys
+from elsewhere.cli.main import commands
 from tests.architecture.sources import PACKAGES, ROOT, imported_modules, sources
 from tests.federation import federation
 
@@ -47,32 +47,34 @@ WRITTEN = [
 ]  # fmt: skip
 
 
-async def program(*arguments: object, cwd: Path = ROOT, given: object = None) -> str:
-    """Run a Python module as a process of its own; give what it printed."""
+async def searcher(*arguments: object, given: object = None) -> list[Any]:
+    """Run the second searcher as a process of its own; give each line it printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
+        "searcher",
         *(str(a) for a in arguments),
-        cwd=cwd,
+        cwd=HERE,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             out, err = await process.communicate(json.dumps(given).encode())
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     assert process.returncode == 0, err.decode()
-    return out.decode()
+    return [json.loads(line) for line in out.splitlines()]
 
 
-async def searcher(*arguments: object, given: object = None) -> list[Any]:
-    """Run the second searcher; give each line it printed."""
-    printed = await program("searcher", *arguments, cwd=HERE, given=given)
-    return [json.loads(line) for line in printed.splitlines()]
+def elsewhere(*arguments: object) -> str:
+    """Give what a command of ours prints."""
+    result = CliRunner().invoke(commands, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
 
 
 async def test_an_agency_with_other_software_is_admitted_asks_and_is_answered(tmp_path: Path) -> None:
@@ -91,7 +93,7 @@ async def test_an_agency_with_other_software_is_admitted_asks_and_is_answered(tm
         made.join("hospital")
         await made.start(*both)
         await searcher("join", *folder, "--agency", "council", "--request", request)
-        await program("elsewhere", "gateway", "admit", request, "--dir", tmp_path / "gw", "--out", admission)
+        elsewhere("gateway", "admit", request, "--dir", tmp_path / "gw", "--out", admission)
 
         listening = ["--gateway", f"127.0.0.1:{made._port}"]
         asking = ["ask", *folder, "--admission", admission, *listening, *DATA]
@@ -110,7 +112,7 @@ async def test_an_agency_with_other_software_is_admitted_asks_and_is_answered(tm
         assert (kai["collection"], triage["collection"]) == ("protected", "involvement")
         assert denied["code"] == "purpose.sector"
         # A call reference comes with the second reply only: Redeem was sent, whatever was decided.
-        logged = [await _logged(tmp_path / "police", one) for one in (zofia, nobody, kai, triage, denied)]
+        logged = [_logged(tmp_path / "police", one) for one in (zofia, nobody, kai, triage, denied)]
         assert [(entry["decision"], entry["state"]) for entry in logged] == [
             ("PERMIT", "KNOWN_CURRENT"),
             ("PERMIT", "NOTHING_RETURNED"),
@@ -120,17 +122,15 @@ async def test_an_agency_with_other_software_is_admitted_asks_and_is_answered(tm
         ]
         receipt = tmp_path / "receipt"
         receipt.write_text(zofia["receipt"], "utf-8")
-        await program("elsewhere", "audit", "verify", receipt, "--dir", tmp_path / "hospital")
+        elsewhere("audit", "verify", receipt, "--dir", tmp_path / "hospital")
 
     assert "searcher" in loaded["modules"]
     assert not set(loaded["modules"]) & {*PACKAGES, "tests"}
 
 
-async def _logged(custodian: Path, answer: dict[str, Any]) -> dict[str, Any]:
+def _logged(custodian: Path, answer: dict[str, Any]) -> dict[str, Any]:
     """The one entry that a custodian's log has under the reference of an answer, about that receipt."""
-    shown = await program(
-        "elsewhere", "audit", "show", answer["call_reference"], "--dir", custodian, "--json"
-    )
+    shown = elsewhere("audit", "show", answer["call_reference"], "--dir", custodian, "--json")
     (entry,) = json.loads(shown)["entries"]
     receipt = json.loads(base64.b64decode(json.loads(answer["receipt"])["payload"]))
     assert (entry["kind"], entry["counterparty"]) == ("answered", "council")
@@ -148,17 +148,16 @@ async def test_it_asks_the_keys_that_ours_asks() -> None:
     theirs = await searcher("keys", *DATA, given=people)
 
     for person, asked in zip(people, theirs, strict=True):
-        assert asked == await _explained(person)
+        assert asked == _explained(person)
 
 
-async def _explained(person: dict[str, Any]) -> list[str]:
+def _explained(person: dict[str, Any]) -> list[str]:
     """What the command `matchkeys explain` says of the same person."""
     options = {"given": "given", "family": "family", "birth_date": "dob", "postcode": "postcode"}
     options |= {"nhs_number": "nhs-number"}
     typed = [text for name, option in options.items() for text in (f"--{option}", person[name])]
     typed += [text for code in person["past_postcodes"] for text in ("--past-postcode", code)]
-    result = CliRunner().invoke(matchkeys, ["explain", "--json", *typed], catch_exceptions=False)
-    keys = json.loads(result.stdout)["keys"]
+    keys = json.loads(elsewhere("matchkeys", "explain", "--json", *typed))["keys"]
     return [f"{key['strength']} {key['rule']}: {', '.join(key['values'])}" for key in keys]
 
 
