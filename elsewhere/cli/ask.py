@@ -10,42 +10,24 @@ import json
 import os
 import pwd
 import sys
-from typing import Any, cast
+from typing import Any
 
 import click
 
 from elsewhere.asking import URGENCIES, Ask, Coverage, CustodianAnswer, Event, Started
 from elsewhere.cli.ask_report import make_console, show_event
 from elsewhere.cli.desk_options import desk_options, open_desk
-from elsewhere.cli.person_file import read_person_file
-from elsewhere.person.identity import Person, Written
+from elsewhere.cli.person_options import person_from, person_options
 from elsewhere.sdk.desk import Desk
 from elsewhere.sdk.errors import DeskInterrupted
 from elsewhere.sdk.lookup import Gathering, Lookup
 
 EXIT_CODES = {Coverage.COMPLETE: 0, Coverage.PARTIAL: 3, Coverage.NONE: 4}
-_PERSON_OPTIONS = (
-    *("given", "family", "dob", "postcode", "past_postcodes", "nhs_number", "upn", "aliases"),
-    *("mother_given", "mother_family", "mother_dob", "mother_nhs_number", "due_date"),
-)
 
 
 @click.command("ask")
 @desk_options
-@click.option("--person", "person_file", metavar="FILE", help="The child as JSON; '-' is standard input.")
-@click.option("--given", help="First names, in order.")
-@click.option("--family", help="Family name.")
-@click.option("--dob", help="Birth date: 2015-03-02, 02/03/2015, 2015-03 or 2015.")
-@click.option("--postcode", help="Postcode where the child lives.")
-@click.option("--past-postcode", "past_postcodes", multiple=True, help="An earlier one. Repeatable.")
-@click.option("--nhs-number", help="NHS number.")
-@click.option("--upn", help="Unique pupil number.")
-@click.option("--alias", "aliases", multiple=True, help="Another name: 'Billy Jones' or 'Billy'. Repeatable.")
-@click.option("--mother-given", help="Unborn child: first names of the mother.")
-@click.option("--mother-family", help="Unborn child: family name of the mother.")
-@click.option("--mother-dob", help="Unborn child: birth date of the mother.")
-@click.option("--mother-nhs-number", help="Unborn child: NHS number of the mother.")
-@click.option("--due-date", help="Unborn child: when it is due.")
+@person_options
 @click.option("--purpose", required=True, help="Why you ask: S47_ENQUIRY, MASH_TRIAGE, MISSING_CHILD ...")
 @click.option(
     "--urgency",
@@ -90,7 +72,7 @@ def ask(**given: Any) -> None:
     Nothing returned does not mean not known.
     """
     question = Ask(
-        person=_person(given),
+        person=person_from(given),
         purpose=given["purpose"],
         urgency=given["urgency"],
         case_reference=given["case"],
@@ -110,18 +92,6 @@ def account_name() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid-{os.getuid()}"
-
-
-def _person(given: dict[str, Any]) -> Person:
-    """The person from the options, or from the file; one or the other."""
-    written = {name: given[name] for name in _PERSON_OPTIONS if given[name]}
-    if given["person_file"] is None:
-        if not written:
-            raise click.UsageError("say something of the child: --given, --family, --dob ... or --person")
-        return Person.of(**cast(Written, written))
-    if written:
-        raise click.UsageError("give the child by --person or by the other options, not by both")
-    return read_person_file(given["person_file"])
 
 
 def _show_words(desk: Desk, question: Ask) -> Lookup:

@@ -9,19 +9,15 @@ from __future__ import annotations
 import datetime
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from elsewhere.cli.person_options import person_from, person_options
 
 if TYPE_CHECKING:
     from elsewhere.matchkeys import Explained
     from elsewhere.person.checks import Note
-    from elsewhere.person.identity import Person
-
-_PERSON_OPTIONS = (
-    *("given", "family", "dob", "postcode", "past_postcodes", "nhs_number", "upn", "aliases"),
-    *("mother_given", "mother_family", "mother_dob", "mother_nhs_number", "due_date"),
-)
 
 
 @click.group("matchkeys")
@@ -30,20 +26,7 @@ def matchkeys() -> None:
 
 
 @matchkeys.command("explain", short_help="Show each key, and what is not used and why.")
-@click.option("--person", "person_file", metavar="FILE", help="The child as JSON; '-' is standard input.")
-@click.option("--given", help="First names, in order.")
-@click.option("--family", help="Family name.")
-@click.option("--dob", help="Birth date: 2015-03-02, 02/03/2015, 2015-03 or 2015.")
-@click.option("--postcode", help="Postcode where the child lives.")
-@click.option("--past-postcode", "past_postcodes", multiple=True, help="An earlier one. Repeatable.")
-@click.option("--nhs-number", help="NHS number.")
-@click.option("--upn", help="Unique pupil number.")
-@click.option("--alias", "aliases", multiple=True, help="Another name: 'Billy Jones' or 'Billy'. Repeatable.")
-@click.option("--mother-given", help="Unborn child: first names of the mother.")
-@click.option("--mother-family", help="Unborn child: family name of the mother.")
-@click.option("--mother-dob", help="Unborn child: birth date of the mother.")
-@click.option("--mother-nhs-number", help="Unborn child: NHS number of the mother.")
-@click.option("--due-date", help="Unborn child: when it is due.")
+@person_options
 @click.option("--question/--record", "is_question", default=True, help="As asked (default), or as held.")
 @click.option("--shielded", is_flag=True, help="With --record: as held under a location shield.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -60,7 +43,7 @@ def explain(**given: Any) -> None:
     from elsewhere import matchkeys as keys
     from elsewhere.person.checks import check
 
-    person = _person(given)
+    person = person_from(given)
     if given["is_question"]:
         found = keys.question_keys(person)
     else:
@@ -71,21 +54,6 @@ def explain(**given: Any) -> None:
         click.echo(_as_json(rows, notes, keys.version(), is_question=given["is_question"]))
     else:
         _show(rows, notes, f"{len(rows)} keys, version {keys.version()}")
-
-
-def _person(given: dict[str, Any]) -> Person:
-    """The person from the options, or from the file; one or the other."""
-    from elsewhere.cli.person_file import read_person_file
-    from elsewhere.person.identity import Person, Written
-
-    written = {name: given[name] for name in _PERSON_OPTIONS if given[name]}
-    if given["person_file"] is None:
-        if not written:
-            raise click.UsageError("say something of the child: --given, --family, --dob ... or --person")
-        return Person.of(**cast(Written, written))
-    if written:
-        raise click.UsageError("give the child by --person or by the other options, not by both")
-    return read_person_file(given["person_file"])
 
 
 def _as_json(rows: tuple[Explained, ...], notes: tuple[Note, ...], version: str, *, is_question: bool) -> str:
