@@ -1,11 +1,17 @@
-"""The one name for a clock; programs hand `utc_now` in, tests a clock of their own."""
+"""The one name for a clock, and how far two may differ; programs hand `utc_now` in, tests their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 Clock = Callable[[], datetime]
+
+# As much as two clocks may differ in the protocol: the oldest or newest question that is accepted. What is
+# signed to be in force at once counts from this much earlier, or everybody whose clock is behind would take
+# it for not in force yet.
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 
 
 def to_ms(moment: datetime) -> int:

@@ -15,7 +15,7 @@ from enum import Enum
 from elsewhere.errors import LookupMalformed
 
 PROTOCOL_VERSION = 1
-SLOTS = 40
+SLOTS = 40  # of every question, whatever is asked
 MAX_REVEALS = 4
 MAX_FLAGS = 8
 DIGEST_BYTES = 32

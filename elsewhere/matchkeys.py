@@ -18,12 +18,12 @@ from importlib import resources
 from typing import Any
 
 from elsewhere.keyparts import Cell, codes_of, components, framed, holds_postcode
+from elsewhere.lookup import SLOTS
 from elsewhere.person.identifiers import is_nhs_number, is_upn, plain_identifier
 from elsewhere.person.identity import Person
 from elsewhere.person.places import Postcode, read_postcode
 from elsewhere.person.readings import Reading, read_names
 
-SLOTS = 40
 _DOMAIN = b"elsewhere/matchkey/"
 _WHEN = ("always", "unnamed", "initial", "undated")
 _OTHER_SLOTS = 10

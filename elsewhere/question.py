@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from elsewhere.errors import OpeningInvalid, TooManyKeys
+from elsewhere.lookup import SLOTS
 from elsewhere.oprf import group, voprf
 
-SLOTS = 40
 SECRET_SIZE = 32  # of salt and of seed, each
 COMMITMENT_SIZE = 32
 DOMAIN = b"elsewhere/question/v1"

@@ -17,6 +17,7 @@ from typing import Final
 
 import tomli_w
 
+from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.enrolment import Admission, JoinRequest, open_request
 from elsewhere.errors import ConfigInvalid, DocumentInvalid, EnrolmentRefused
 from elsewhere.keyfiles import replace_file
@@ -28,9 +29,6 @@ from gateway.config import FILE_NAME, GatewayConfig, config_from, load_config
 from gateway.folder import AGREEMENT_FILE, ROSTER_FILE, Keys, alone, certificate, read_anchor, read_document
 
 ROSTER_DAYS: Final = 90
-# As much as two clocks may differ in the protocol. A roster in force only from the signer's own now would
-# stop every member whose clock is behind, all at once, whenever anybody is admitted.
-CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)

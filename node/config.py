@@ -12,10 +12,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from elsewhere.agreement.local import LocalPolicy
+from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.errors import ConfigInvalid
 from elsewhere.fields import Fields
 
 FILE_NAME = "node.toml"
+_CLOCK_TOLERANCE_S = int(CLOCK_TOLERANCE.total_seconds())
 
 
 class _Section(BaseModel):
@@ -45,7 +47,10 @@ class LookupConfig(_Section):
         default=25, ge=0, le=1000, description="second-round replies leave on this tick"
     )
     clock_tolerance_s: int = Field(
-        default=300, ge=1, le=300, description="oldest or newest question accepted"
+        default=_CLOCK_TOLERANCE_S,
+        ge=1,
+        le=_CLOCK_TOLERANCE_S,
+        description="oldest or newest question accepted",
     )
     in_flight: int = Field(default=4, ge=1, le=64, description="own lookups at once; more wait their turn")
     retry_s: float = Field(

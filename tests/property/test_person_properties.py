@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elsewhere.keyparts import deletions, is_one_edit, skeleton
-from elsewhere.matchkeys import SLOTS, Strength, explain, question_keys, record_keys
+from elsewhere.lookup import SLOTS
+from elsewhere.matchkeys import Strength, explain, question_keys, record_keys
 from elsewhere.person.checks import check
 from elsewhere.person.dates import PartialDate
 from elsewhere.person.identity import NAME_USES, Name, Person

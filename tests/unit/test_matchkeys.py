@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from elsewhere.lookup import SLOTS
 from elsewhere.matchkeys import (
-    SLOTS,
     MatchKey,
     Strength,
     explain,

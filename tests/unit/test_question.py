@@ -9,10 +9,10 @@ import pytest
 
 from elsewhere import question as module
 from elsewhere.errors import OpeningInvalid, TooManyKeys
+from elsewhere.lookup import SLOTS
 from elsewhere.oprf import group, voprf
 from elsewhere.question import (
     FILLER_PREFIX,
-    SLOTS,
     Question,
     QuestionSecrets,
     build_question,
