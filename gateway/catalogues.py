@@ -19,7 +19,7 @@ from elsewhere.errors import ElsewhereError, PieceMissing, PieceRefused
 from elsewhere.roster import AGENCY_ID, MAX_VERSION
 from elsewhere.sealing import CATALOGUE_KEY, sealed_size
 from elsewhere.statement import COLLECTION
-from elsewhere.wire.channel import agency_of
+from elsewhere.wire.channel import MAX_GRANTS, MAX_STATEMENT_BYTES, agency_of
 from elsewhere.wire.status import to_status
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc
 from gateway.config import CatalogueConfig
@@ -30,8 +30,6 @@ from gateway.store import CachedPiece, CatalogueName, Store
 if TYPE_CHECKING:
     from elsewhere.wire.v1.catalogue_pb2_grpc import _ServicerContext
 
-MAX_STATEMENT_BYTES = 64 * 1024
-MAX_GRANTS = 100
 GRANT_BYTES = sealed_size(CATALOGUE_KEY)
 LIVE_EPOCHS = 2  # while members change over from one key to the next
 

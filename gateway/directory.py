@@ -18,12 +18,11 @@ from elsewhere.agreement.document import open_agreement
 from elsewhere.errors import ElsewhereError, NotActive, SignatureInvalid
 from elsewhere.roster import Roster, check_successor, open_roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
+from elsewhere.wire.channel import MAX_STATEMENT_BYTES
 from elsewhere.wire.v1 import directory_pb2, link_pb2
 from gateway.folder import AGREEMENT_FILE, ROSTER_FILE, read_anchor, read_document
 from gateway.store import CatalogueName, Store
 from gateway.timing import Alarm, Timing
-
-MAX_STATEMENT_BYTES = 64 * 1024
 
 _log = structlog.get_logger("elsewhere.gateway.directory")
 _Stamp = tuple[int, int, int]

@@ -18,8 +18,9 @@ from elsewhere.oprf.voprf import OprfKey, generate_key
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
+from node.caseload.shields import INVOLVEMENT, PROTECTED
 
-COLLECTIONS = ("involvement", "protected")
+COLLECTIONS = (INVOLVEMENT, PROTECTED)
 FIRST_EPOCH = 1
 _OPRF_FILE = re.compile(r"oprf-([a-z]+)-(\d+)\.key")
 
@@ -84,10 +85,6 @@ class KeyRing:
             )
         except MalformedKey as err:
             raise KeyFileMissing(f"a file in keys/ is damaged: {err}") from None
-
-    def newest_epoch(self, collection: str) -> int:
-        """The epoch that new questions to this node are to use."""
-        return max(epoch for name, epoch in self.oprf if name == collection)
 
 
 def _newest_first(keys: Path) -> list[Path]:

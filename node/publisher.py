@@ -26,13 +26,13 @@ from elsewhere.catalogue.sealed import seal_snapshot
 from elsewhere.errors import ElsewhereError, PieceRefused
 from elsewhere.lookup import Head
 from elsewhere.statement import SealingKeyEntry
+from elsewhere.wire.channel import MAX_GRANTS
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
 from node.calls import CallBroke, breaking
 from node.grants import recipients, seal_grant
 from node.own_catalogue import OwnCatalogue, OwnParts, OwnPiece, OwnState, drop_others
 from node.trust import Trust
 
-MAX_GRANTS = 100  # in one message
 CALL_TIMEOUT_S = 30.0
 CHUNK_TIMEOUT_S = 5.0  # more for each chunk of a snapshot
 MISSES_BEFORE_RENEWAL = 2

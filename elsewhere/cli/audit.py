@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from elsewhere.asking import MAX_RECEIPT_BYTES
 from elsewhere.canonical import parse_canonical
 from elsewhere.cli.words import describe_time, printable
 from elsewhere.clock import from_ms
@@ -19,7 +20,6 @@ from elsewhere.errors import NotAdmitted
 from elsewhere.receipt import is_call_reference, open_member_receipt
 from elsewhere.roster import Federation, Roster, open_roster
 
-MAX_RECEIPT_BYTES = 64 * 1024
 _FOLDER = click.option(
     "--dir",
     "directory",

@@ -16,6 +16,8 @@ from elsewhere.wire.tls import common_name
 
 PING_MS = 20_000
 PING_TIMEOUT_MS = 10_000
+MAX_STATEMENT_BYTES = 64 * 1024  # of the signed envelope of a key or catalogue statement
+MAX_GRANTS = 100  # in one message
 # To the gateway: an Ask of 100 questions is 0.6 MB, a catalogue chunk 1 MiB, a Piece 0.2 MB.
 MAX_TO_GATEWAY_BYTES = 2 * 1024 * 1024
 # To a node: a Directory holds roster and agreement, at most 4 MiB each, and 100 statements of 64 KiB.

@@ -14,6 +14,7 @@ from elsewhere.agreement.vocabulary import (
     vocabulary,
     vocabulary_from_toml,
 )
+from elsewhere.asking import URGENCIES
 from elsewhere.errors import DocumentInvalid, UnknownWord
 
 DUTY = datetime(2026, 9, 30, tzinfo=UTC)
@@ -139,3 +140,7 @@ def test_a_vocabulary_that_contradicts_itself_is_refused(old: str, new: str) -> 
 
     with pytest.raises(DocumentInvalid):
         vocabulary_from_toml(TEXT.replace(old, new, 1))
+
+
+def test_the_urgencies_a_person_may_type_are_those_of_the_vocabulary() -> None:
+    assert tuple(vocabulary().urgencies) == URGENCIES
