@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from elsewhere.keyparts import codes_of, is_one_edit
-from elsewhere.matchkeys import MatchKey, Strength
 from elsewhere.person.identifiers import is_nhs_number, is_upn, plain_identifier
 from elsewhere.person.identity import Person
 from elsewhere.person.readings import read_names
@@ -51,11 +50,6 @@ class _Group(Generic[Ref]):
     identifiers: dict[str, set[str]]
     firsts: set[str]
     dates: set[datetime.date]
-
-
-def strong_keys(keys: Iterable[MatchKey]) -> tuple[Hashable, ...]:
-    """The keys of a record that grouping compares, for callers that have its match keys at hand."""
-    return tuple(key.data for key in keys if key.strength is Strength.STRONG)
 
 
 def group_records(items: Iterable[Groupable[Ref]]) -> tuple[tuple[Ref, ...], ...]:

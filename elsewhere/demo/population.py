@@ -16,7 +16,6 @@ from elsewhere.demo.exports import SHAPES, write_export
 from elsewhere.demo.questions import placed_records
 from elsewhere.demo.records import AGENCIES, NHS_TRUST, Habits, Record, know_some, with_shields
 
-DEFAULT_SIZE = 900
 _EXPECTED_CHILDREN = 3
 
 

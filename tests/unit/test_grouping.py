@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from elsewhere.grouping import Groupable, group_records, strong_keys
-from elsewhere.matchkeys import record_keys
+from elsewhere.grouping import Groupable, group_records
+from elsewhere.matchkeys import Strength, record_keys
 from elsewhere.person.identity import Person
 
 AMELIA = Person.of(given="Amelia", family="Hughes", dob="2014-03-07", postcode="LS6 2AB")
@@ -11,7 +11,8 @@ AMELIA = Person.of(given="Amelia", family="Hughes", dob="2014-03-07", postcode="
 
 def item(ref: int, person: Person, *, source: str = "", apart: bool = False) -> Groupable[int]:
     """One record with the keys it yields."""
-    return Groupable(ref, source or f"id-{ref}", person, strong_keys(record_keys(person)), apart)
+    strong = tuple(key.data for key in record_keys(person) if key.strength is Strength.STRONG)
+    return Groupable(ref, source or f"id-{ref}", person, strong, apart)
 
 
 def twin(given: str, *, nhs_number: str | None = None) -> Person:
