@@ -39,7 +39,7 @@ class Receipt:
     clause: str  # that decided; at most 200 characters
     tier: str  # "", R1, R2, R3
     released: str  # `answer_digest` of what was answered
-    leaf: str  # SHA-256 of the body of the custodian's log entry
+    leaf: str  # leaf hash of the custodian's log entry, RFC 9162 §2.1.1
     call_reference: str
     time_utc: datetime  # aware, whole seconds
 

@@ -150,12 +150,13 @@ class Custodian:
             rounds = Both(request, asked, str(ruling["tier"]))
             found = redeem(connection, rounds, now=now, random=self.random)
         reference = logbook.new_call_reference(self.random)
+        subject = logbook.make_subject(found.subjects, self.random)
         entry = logbook.make_entry(
             "answered",
             {
                 **_envelope_facts(request, row.digest),
                 **ruling,
-                "subjects": [list(subject) for subject in found.subjects],
+                "subject": subject.commitment.hex(),
                 "reason": found.reason,
                 "state": found.answer.state.name,
                 "released": answer_digest(found.answer),
@@ -184,7 +185,7 @@ class Custodian:
             receiver=SealingPublic.from_bytes(request.reply_key),
             context=kinds.reply_context(searcher, self.guard.trust.me, lookup_id, 2),
         )
-        return Prepared(sealed_reply, _redeeming(row.digest, opened.digest, sealed_reply, entry))
+        return Prepared(sealed_reply, _redeeming(row.digest, opened.digest, sealed_reply, (entry, subject)))
 
     def forget(self, connection: Connection, now: datetime) -> None:
         """Drop requests and replies that can no longer be redeemed; their nonces and counts stay."""
@@ -265,7 +266,9 @@ def _check_in_time(asked: Row[Any], now: datetime) -> None:
         raise ReplayRefused("expected a question of the last ten minutes; this one is older")
 
 
-def _redeeming(digest: bytes, redeem_digest: bytes, sealed_reply: bytes, entry: logbook.Entry) -> Change:
+def _redeeming(
+    digest: bytes, redeem_digest: bytes, sealed_reply: bytes, logged: tuple[logbook.Entry, logbook.Subject]
+) -> Change:
     """The change that uses a question up and logs its answer, in one."""
 
     def change(connection: Connection) -> None:
@@ -276,7 +279,7 @@ def _redeeming(digest: bytes, redeem_digest: bytes, sealed_reply: bytes, entry: 
         )
         if used.rowcount != 1:
             raise ReplayRefused("expected one redeem for each question; this one was redeemed already")
-        logbook.append(connection, entry)
+        logbook.append(connection, *logged)
 
     return change
 

@@ -35,6 +35,7 @@ from node.questions import Prepared, QuestionMaker
 T = TypeVar("T")
 # The gateway stops a little before the asker does, so that its word on who was late still arrives.
 GATEWAY_HEAD_START_MS: Final = 50
+DEADLINE_STEP_MS: Final = 100
 
 _ABSENT: Final[Mapping[int, tuple[State, str]]] = {
     common_pb2.NON_ANSWER_UNREACHABLE: (State.UNREACHABLE, "custodian.unreachable"),
@@ -101,8 +102,7 @@ class Exchange:
             state = State.UNREACHABLE if isinstance(err, GatewayUnreachable) else State.ERROR
             self._settle_rest(lookup, state, err.code)
         except Exception as err:
-            _log.error("lookup.failed", error=type(err).__name__)
-            self._settle_rest(lookup, State.ERROR, "internal")
+            self._settle_rest(lookup, State.ERROR, "internal", remedy=self._note_accident(err))
 
     async def _exchange(self, lookup: Lookup, loop: asyncio.AbstractEventLoop) -> None:
         """Both rounds with everybody."""
@@ -116,7 +116,9 @@ class Exchange:
         working: set[asyncio.Task[None]] = set()
         try:
             spent_ms = int((loop.time() - lookup.began) * 1000)
-            left_ms = max(100, self._parts.deadline_ms - spent_ms - GATEWAY_HEAD_START_MS)
+            left_ms = self._parts.deadline_ms - spent_ms - GATEWAY_HEAD_START_MS
+            # In steps, or the gateway would read off to the millisecond how long this question took to make.
+            left_ms = max(DEADLINE_STEP_MS, left_ms // DEADLINE_STEP_MS * DEADLINE_STEP_MS)
             await link.ask(session, sealed, left_ms)
             receiving = loop.create_task(self._receive(lookup, link, session, working))
             finished = loop.create_task(_wait(lookup.finished))
@@ -179,8 +181,8 @@ class Exchange:
         except ElsewhereError as err:
             self._settle(lookup, results.absent(member, State.ERROR, err.code))
         except Exception as err:
-            _log.error("lookup.failed", error=type(err).__name__, custodian=outcome.custodian)
-            self._settle(lookup, results.absent(member, State.ERROR, "internal"))
+            absent = results.absent(member, State.ERROR, "internal")
+            self._settle(lookup, replace(absent, remedy=self._note_accident(err)))
 
     async def _first_reply(
         self, lookup: Lookup, link: Link, session: Session, outcome: link_pb2.Outcome
@@ -190,16 +192,7 @@ class Exchange:
         if outcome.custodian in lookup.replied:
             return  # a second reply to one question: the first one counts
         lookup.replied.add(outcome.custodian)
-        reveals: tuple[Reveal, ...] = ()
-        try:
-            reply = await self._work(lambda: part.open_reply(outcome.sealed))
-        except ElsewhereError as err:
-            ruling = Ruling(Decision.ERROR, err.code)
-        else:
-            held, stale = await self._bring_up_to_date(lookup, part, reply)
-            reveals, ruling = await self._work(lambda: part.find_reveals(reply, held))
-            if stale is not None and ruling.decision is Decision.PERMIT:
-                ruling = stale
+        reveals, ruling = await self._weigh(lookup, part, outcome.sealed)
         lookup.rulings[outcome.custodian] = ruling
         sealed = await self._work(
             lambda: part.seal_redeem(
@@ -207,6 +200,27 @@ class Exchange:
             )
         )
         await link.redeem(session, outcome.custodian, sealed)
+
+    async def _weigh(self, lookup: Lookup, part: Part, sealed: bytes) -> tuple[tuple[Reveal, ...], Ruling]:
+        """What to reveal after round one, and what was decided; whatever goes wrong is a ruling too."""
+        try:
+            reply = await self._work(lambda: part.open_reply(sealed))
+            held, stale = await self._bring_up_to_date(lookup, part, reply)
+            reveals, ruling = await self._work(lambda: part.find_reveals(reply, held))
+        except ElsewhereError as err:
+            return (), Ruling(Decision.ERROR, err.code)
+        except Exception as err:
+            # Round two must leave all the same: a gateway would see that it is missing.
+            return (), Ruling(Decision.ERROR, "internal", remedy=self._note_accident(err))
+        if stale is not None and ruling.decision is Decision.PERMIT:
+            return reveals, stale
+        return reveals, ruling
+
+    def _note_accident(self, err: Exception) -> str:
+        """Log a mistake of ours by type and number, and say which number to quote; its text stays here."""
+        incident = self._parts.random(4).hex()
+        _log.error("lookup.failed", incident=incident, error=type(err).__name__)
+        return f"call the duty desk; quote incident {incident} to your administrator"
 
     async def _bring_up_to_date(
         self, lookup: Lookup, part: Part, reply: EvaluateReply
@@ -265,10 +279,11 @@ class Exchange:
             # Only the receipt is missing: what was decided is known.
             self._settle(lookup, results.ruled(member, ruling, None))
 
-    def _settle_rest(self, lookup: Lookup, state: State, code: str) -> None:
+    def _settle_rest(self, lookup: Lookup, state: State, code: str, *, remedy: str = "") -> None:
         """Settle everybody who has no state yet, for one reason; nobody is left out."""
         for agency in lookup.waiting:
-            self._settle_without(lookup, results.absent(lookup.asked[agency], state, code))
+            absent = results.absent(lookup.asked[agency], state, code)
+            self._settle_without(lookup, replace(absent, remedy=remedy or absent.remedy))
 
     async def _work(self, step: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._parts.pool, step)

@@ -8,7 +8,7 @@ Promises: a question is in the log, and can be opened, before it leaves.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from elsewhere.wire.convert.desk import event_from_wire, event_to_wire
 from elsewhere.wire.v1 import desk_pb2
 from node import logbook
 from node.store.engine import Store
-from node.store.exchange import asked, log, opening
+from node.store.exchange import asked, log, opening, subject
 from node.vault import Vault
 
 OPENABLE_FOR = timedelta(days=30)
@@ -62,9 +62,15 @@ class History:
         return _opening_from_json(self.vault.open(row.sealed, lookup_id)) if row is not None else None
 
     def keep(
-        self, connection: Connection, lookup_id: str, answers: Iterable[CustodianAnswer], now: datetime
+        self,
+        connection: Connection,
+        lookup_id: str,
+        answers: Sequence[CustodianAnswer],
+        *,
+        now: datetime,
+        kind: str = "told",
     ) -> None:
-        """Keep what was told, receipts included."""
+        """Keep what was told, receipts included, and log what came of it; `kind` is "told" or "late"."""
         rows = [
             {
                 "lookup_id": lookup_id,
@@ -77,6 +83,10 @@ class History:
         ]
         if rows:
             connection.execute(insert(asked), rows)
+            # Denials and limits belong into the asker's log as well as into the custodian's.
+            states: dict[str, Json] = {a.custodian: a.code or a.state.value for a in answers}
+            facts: dict[str, Json] = {"lookup_id": lookup_id, "states": states}
+            logbook.append(connection, logbook.make_entry(kind, facts, now))
 
     def answers(self, connection: Connection, lookup_id: str) -> list[CustodianAnswer]:
         """Give the newest answer of each custodian to a question, in the order they first came."""
@@ -99,8 +109,16 @@ def find_call(store: Store, reference: str) -> list[dict[str, Any]]:
     """
     wanted = reference.strip().upper()
     with store.read() as connection:
-        entries = connection.execute(log.select().where(log.c.call_reference == wanted).order_by(log.c.seq))
-        found: list[dict[str, Any]] = [{"log": row.seq, **json.loads(row.body)} for row in entries]
+        entries = connection.execute(
+            select(log.c.seq, log.c.body, subject.c.records)
+            .outerjoin(subject, subject.c.digest == log.c.digest)
+            .where(log.c.call_reference == wanted)
+            .order_by(log.c.seq)
+        )
+        found: list[dict[str, Any]] = [
+            {"log": row.seq, **json.loads(row.body), "records": json.loads(row.records or "[]")}
+            for row in entries
+        ]
         told = connection.execute(asked.select().where(asked.c.call_reference == wanted).order_by(asked.c.id))
         for row in told:
             answer = answer_of(row.answer)

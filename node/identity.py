@@ -5,10 +5,11 @@ Refuses:  to state anything below the version it stated before; equal keys give 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.keyfiles import replace_file
 from elsewhere.lookup import PROTOCOL_VERSION
 from elsewhere.matchkeys import version as match_key_version
@@ -20,13 +21,26 @@ from node.keys import KeyRing
 FILE_NAME = "own-statement.json"
 # Until epochs rotate by themselves a key must outlive a deployment's first year.
 KEY_LIFETIME = timedelta(days=365)
-# As much as two clocks may differ in the protocol: with a new key in force only from this node's own now,
-# everybody whose clock is behind would take this node for one without keys.
-CLOCK_TOLERANCE = timedelta(minutes=5)
+RESTATED_BEFORE = KEY_LIFETIME / 4  # the end, at the next start
 
 
-def own_statement(directory: Path, agency: str, keys: KeyRing, now: datetime) -> tuple[KeyStatement, bytes]:
-    """Give the statement for the keys at hand, a new version only when they changed.
+@dataclass(frozen=True, slots=True)
+class OwnStatement:
+    """The statement in force, as it is published, and which ones others may still name."""
+
+    statement: KeyStatement
+    envelope: bytes
+    accepted: frozenset[bytes]  # digests: others learn of a new statement a moment after it is made
+
+    @property
+    def ends_utc(self) -> datetime:
+        """When the first of its keys runs out."""
+        sealing = [entry.not_after_utc for entry in self.statement.sealing_keys]
+        return min(*sealing, *(entry.valid_until_utc for entry in self.statement.oprf_keys))
+
+
+def own_statement(directory: Path, agency: str, keys: KeyRing, now: datetime) -> OwnStatement:
+    """Give the statement for the keys at hand: a new version when they changed or have little time left.
 
     Args:
         directory: the node's folder; the statement is kept in `trust/`.
@@ -35,21 +49,24 @@ def own_statement(directory: Path, agency: str, keys: KeyRing, now: datetime) ->
         now: aware UTC time; new keys are valid from then on.
 
     Returns:
-        The statement and its signed envelope.
+        The statement, signed; it may have been made and written just now.
     """
     path = directory / "trust" / FILE_NAME
-    held: KeyStatement | None = None
-    if path.exists():
-        envelope = path.read_bytes()
-        held = KeyStatement.from_json(open_document(envelope, STATEMENT_TYPE, [keys.signing.public]))
-        if _same_keys(held, keys):
-            return held, envelope
-    stated = _state(agency, keys, now)
-    if held is not None:
-        stated = replace(stated, version=held.version + 1)
+    if not path.exists():
+        return _write(path, _state(agency, keys, now), keys, frozenset())
+    envelope = path.read_bytes()
+    held = KeyStatement.from_json(open_document(envelope, STATEMENT_TYPE, [keys.signing.public]))
+    found = OwnStatement(held, envelope, frozenset({held.digest}))
+    if _same_keys(held, keys) and found.ends_utc - now > RESTATED_BEFORE:
+        return found
+    return _write(path, replace(_state(agency, keys, now), version=held.version + 1), keys, found.accepted)
+
+
+def _write(path: Path, stated: KeyStatement, keys: KeyRing, earlier: frozenset[bytes]) -> OwnStatement:
+    """Sign a statement and put it in place of the one before."""
     envelope = sign_statement(keys.signing, stated)
     replace_file(path, envelope)
-    return stated, envelope
+    return OwnStatement(stated, envelope, earlier | {stated.digest})
 
 
 def _state(agency: str, keys: KeyRing, now: datetime) -> KeyStatement:

@@ -1,22 +1,23 @@
 """The log: one entry for each answer given and each question asked, appended before anything is released.
 
-Sees:     pseudonyms, purposes, digests; of the child only which of this agency's own groups it was.
+Sees:     pseudonyms, purposes, digests; of the child only a salted commitment to its own records' ids.
 Promises: append only. An entry's digest stands in the receipt that left, so neither can be altered alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import hmac
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 
 from elsewhere.canonical import Json, canonical_json
 from elsewhere.clock import to_ms
 from elsewhere.random import RandomBytes
-from node.store.exchange import log
+from node.store.exchange import log, subject
 
 # Crockford's base 32: no I, L, O or U, so that a reference survives being read out over a bad line.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -24,7 +25,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry that is not in the log yet. `digest` is SHA-256 of the canonical body."""
+    """An entry that is not in the log yet. `digest` is the leaf hash of its canonical body."""
 
     kind: str
     time: datetime
@@ -33,7 +34,15 @@ class Entry:
     digest: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", hashlib.sha256(self.body).digest())
+        object.__setattr__(self, "digest", leaf_hash(self.body))
+
+
+def leaf_hash(body: bytes) -> bytes:
+    """Hash a body as the leaf of a Merkle tree, 32 bytes, so that receipts given now fit the tree to come.
+
+    Source: RFC 9162 §2.1.1, MTH({d}) = HASH(0x00 || d).
+    """
+    return hashlib.sha256(b"\0" + body).digest()
 
 
 def make_entry(
@@ -44,8 +53,27 @@ def make_entry(
     return Entry(kind, time, body, call_reference)
 
 
-def append(connection: Connection, entry: Entry) -> None:
-    """Append inside the caller's transaction: the entry and what it is about become durable together."""
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Which of this agency's own records an entry is about, and the commitment that stands for them in it."""
+
+    salt: bytes = field(repr=False)
+    records: str = field(repr=False)  # canonical JSON list of [source, person id there]
+    commitment: bytes
+
+
+def make_subject(records: Iterable[tuple[str, str]], random: RandomBytes) -> Subject:
+    """Commit to records under a fresh salt; to none of them after a miss, with the same work."""
+    text = canonical_json([list(record) for record in records])
+    salt = random(32)
+    return Subject(salt, text.decode(), hmac.digest(salt, text, hashlib.sha256))
+
+
+def append(connection: Connection, entry: Entry, about: Subject | None = None) -> None:
+    """Append inside the caller's transaction: the entry and whom it is about become durable together."""
+    if about is not None:
+        row = {"digest": entry.digest, "salt": about.salt, "records": about.records}
+        connection.execute(insert(subject).values(row))
     connection.execute(
         log.insert().values(
             time_ms=to_ms(entry.time),

@@ -15,6 +15,7 @@ ALLOWED: Final = frozenset(
         *("agency", "custodian", "searcher", "gateway", "members", "missing"),
         *("code", "codes", "error", "incident", "kind", "remedy", "seconds"),
         *("collection", "epoch", "version", "round", "attempts", "libsodium"),
+        *("what", "end"),
     }
 )
 

@@ -17,22 +17,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
-
 from elsewhere.catalogue.files import read_catalogue, write_catalogue
 from elsewhere.catalogue.sealed import KEY_SIZE, CatalogueId
 from elsewhere.catalogue.tags import Catalogue
-from elsewhere.errors import CatalogueBroken
+from elsewhere.errors import CatalogueBroken, SealBroken
+from elsewhere.keyfiles import replacing
 from elsewhere.random import RandomBytes
 from elsewhere.roster import AGENCY_ID
 from elsewhere.statement import COLLECTION
 from node.holding import CatalogueName, Held
+from node.vault import Vault
 
 _LENGTHS = struct.Struct(">II")
-_NONCE_SIZE = 12
 _LOG_NAME = re.compile(rf"peer\.({AGENCY_ID})\.({COLLECTION})\.(\d{{1,10}})\.log")
 
 
@@ -50,7 +46,7 @@ class PeerFiles:
 
     def __init__(self, folder: Path, local: bytes, random: RandomBytes) -> None:
         self._folder, self._local, self._random = folder, local, random
-        self._cipher = AESGCM(HKDFExpand(SHA256(), KEY_SIZE, b"elsewhere/peer-log/v1").derive(local))
+        self._vault = Vault(local)
 
     def names(self) -> list[CatalogueName]:
         """The catalogues that there are files of."""
@@ -62,16 +58,10 @@ class PeerFiles:
         which = held.statement.which
         path = self._snapshot_path(which)
         write_catalogue(path, held.catalogue, key=self._local, which=which, random=self._random)
-        nonce = self._random(_NONCE_SIZE)
-        sealed = nonce + self._cipher.encrypt(nonce, held.key + envelope, _bind(name))
-        log = self._log_path(name)
-        part = log.with_suffix(".part")
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(_LENGTHS.pack(len(sealed), 0) + sealed)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(log)
-        for old in self._folder.glob(f"peer.{name.custodian}.{name.collection}.{name.epoch}.*.cat"):
+        sealed = self._vault.seal(held.key + envelope, _label(name), self._random)
+        with replacing(self._log_path(name)) as log:
+            log.write(_LENGTHS.pack(len(sealed), 0) + sealed)
+        for old in self._folder.glob(f"peer.{name.custodian}.{name.collection}.{name.epoch}.*.cat*"):
             if old != path:
                 old.unlink(missing_ok=True)
 
@@ -91,8 +81,8 @@ class PeerFiles:
         records = _records(self._log_path(name).read_bytes())
         sealed, _ = next(records, (b"", b""))
         try:
-            opened = self._cipher.decrypt(sealed[:_NONCE_SIZE], sealed[_NONCE_SIZE:], _bind(name))
-        except (InvalidTag, ValueError):
+            opened = self._vault.open(sealed, _label(name))
+        except SealBroken:
             raise CatalogueBroken("expected a catalogue kept by this node; its file does not open") from None
         return Kept(opened[:KEY_SIZE], opened[KEY_SIZE:], tuple(records))
 
@@ -123,9 +113,9 @@ class PeerFiles:
         return self._folder / f"peer.{which.custodian}.{which.collection}.{which.epoch}.{which.version}.cat"
 
 
-def _bind(name: CatalogueName) -> bytes:
+def _label(name: CatalogueName) -> str:
     """Name the catalogue inside the seal, so that no file can stand in for another."""
-    return CatalogueId(*name, 0).bind(b"peer-log", 0, 1)
+    return f"peer-log/{name.custodian}/{name.collection}/{name.epoch}"
 
 
 def _records(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import grpc
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.asking import CustodianAnswer, DeskStatus
 from elsewhere.clock import Clock
@@ -27,6 +28,7 @@ from elsewhere.errors import ElsewhereError, NotActive
 from elsewhere.oprf.group import library
 from elsewhere.random import RandomBytes
 from elsewhere.wire.channel import client_credentials
+from elsewhere.wire.tls import certificate_end
 from elsewhere.wire.v1 import directory_pb2, directory_pb2_grpc
 from node.answering import Answering
 from node.caseload.index import is_outdated
@@ -51,7 +53,7 @@ from node.store.engine import open_store
 from node.store.writer import Writer
 from node.trust import Trust
 from node.vault import Vault
-from node.watch import tell_readiness
+from node.watch import tell_ends, tell_readiness
 
 FORGET_EVERY_S = 60.0
 PUBLISH_TIMEOUT_S = 10.0
@@ -65,7 +67,7 @@ class Node:
         self.config, self._clock = config, clock
         self.keys = KeyRing.load(config.dir)
         self.trust = Trust.load(config.dir, config.agency)
-        statement, self._statement_envelope = own_statement(config.dir, config.agency, self.keys, clock())
+        self.own = own_statement(config.dir, config.agency, self.keys, clock())
         self._store = open_store(config.store_url)
         with self._store.read() as connection:
             # Ordinals of another version's keys would open nothing: every child would seem not known.
@@ -82,7 +84,7 @@ class Node:
             guard=Guard(
                 trust=self.trust,
                 policy=config.local_policy(),
-                statement_digests=frozenset({statement.digest}),
+                statement_digests=self.own.accepted,
                 epochs=frozenset(self.keys.oprf),
                 clock_tolerance=timedelta(seconds=config.lookup.clock_tolerance_s),
             ),
@@ -154,6 +156,7 @@ class Node:
             self.peers.run,
             self._forget,
             self._retry,
+            self._tell_ends,
             self._tell_readiness,
             *(link.run for link in self.links),
         ):
@@ -258,7 +261,7 @@ class Node:
         if refused:
             # A gateway that sends what does not verify is broken or hostile; what was held stays in force.
             _log.warning("directory.refused", codes=sorted(set(refused)))
-        if self._statement_envelope not in directory.statements:
+        if self.own.envelope not in directory.statements:
             await self._publish_statement(place)
         self.publisher.take_notices(place, directory.catalogues)
         self.peers.take_notices(directory.catalogues)
@@ -268,7 +271,7 @@ class Node:
         if channel is None:
             return
         stub = directory_pb2_grpc.DirectoryServiceStub(channel)
-        request = directory_pb2.PublishStatementRequest(statement=self._statement_envelope)
+        request = directory_pb2.PublishStatementRequest(statement=self.own.envelope)
         try:
             await stub.PublishStatement(request, timeout=PUBLISH_TIMEOUT_S)
         except grpc.aio.AioRpcError as err:
@@ -280,13 +283,26 @@ class Node:
     async def _forget(self) -> None:
         """Drop what can no longer be redeemed, once a minute."""
         while True:
-            with contextlib.suppress(ElsewhereError):
+            try:
                 await self._writer.run(partial(self.custodian.forget, now=self._clock()))
                 await self._writer.run(partial(self._history.forget, now=self._clock()))
+            except (ElsewhereError, SQLAlchemyError) as err:
+                _log.warning("forget.failed", code=getattr(err, "code", "store.unavailable"))
             await asyncio.sleep(FORGET_EVERY_S)
 
     async def _tell_readiness(self) -> None:
         await tell_readiness(self.status)
+
+    async def _tell_ends(self) -> None:
+        await tell_ends(self._ends, self._clock)
+
+    def _ends(self) -> dict[str, datetime]:
+        """What this node cannot work without, and when it runs out."""
+        ends = {"roster": self.trust.roster.valid_until_utc, "statement": self.own.ends_utc}
+        ends["certificate"] = certificate_end((self.config.dir / "trust" / "tls.pem").read_bytes())
+        if self.trust.agreement is not None:
+            ends["agreement"] = self.trust.agreement.validity.valid_until
+        return ends
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A part that ends by itself is a mistake of ours: say so, and stop rather than limp on."""

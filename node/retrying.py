@@ -16,13 +16,13 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.asking import CustodianAnswer, State
 from elsewhere.clock import Clock, to_ms
 from elsewhere.errors import ElsewhereError
 from elsewhere.roster import Member
-from node import logbook
 from node.exchange import Lookup
 from node.history import History, Opening
 from node.store.engine import Store
@@ -84,7 +84,11 @@ class Retrier:
         pause = min(self._parts.first_pause, LONGEST_LOOK)
         while True:
             await asyncio.sleep(pause.total_seconds())
-            await self.work_off(again)
+            try:
+                await self.work_off(again)
+            except (ElsewhereError, SQLAlchemyError) as err:
+                # A store that is away comes back; those who wait are still on the list then.
+                _log.warning("retry.failed", code=getattr(err, "code", "store.unavailable"))
 
     async def work_off(self, again: Again) -> int:
         """Ask everyone who is due, one after another; give how many that were."""
@@ -139,11 +143,7 @@ class Retrier:
         self, connection: Connection, row: Row[Any], answer: CustodianAnswer, now: datetime
     ) -> None:
         """A late answer into the history, and the custodian off the list, in one."""
-        self._parts.history.keep(connection, row.lookup_id, [answer], now)
-        facts = {"lookup_id": row.lookup_id, "custodian": row.custodian, "state": answer.state.value}
-        logbook.append(
-            connection, logbook.make_entry("late", dict(facts), now, answer.call_reference or None)
-        )
+        self._parts.history.keep(connection, row.lookup_id, [answer], now=now, kind="late")
         _drop(connection, row)
 
 

@@ -23,12 +23,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.errors import CertificateInvalid
 
 CA_DAYS = 3650
 GATEWAY_DAYS = 365
 NODE_DAYS = 30
-BACKDATE = timedelta(minutes=5)  # a verifier's clock may be as far behind as a question's is allowed to be
 MAX_PEM_BYTES = 16 * 1024
 
 
@@ -184,6 +184,11 @@ def common_name(cert_pem: bytes) -> str:
     return names[0]
 
 
+def certificate_end(cert_pem: bytes) -> datetime:
+    """When a certificate runs out, aware UTC."""
+    return _read_certificate(cert_pem).not_valid_after_utc
+
+
 def is_past_half(cert_pem: bytes, now: datetime) -> bool:
     """Tell whether half of the certificate's life is over, when it should be renewed."""
     certificate = _read_certificate(cert_pem)
@@ -228,7 +233,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATE)
+        .not_valid_before(now - CLOCK_TOLERANCE)
         .not_valid_after(now + timedelta(days=days))
     )
 

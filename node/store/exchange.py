@@ -1,7 +1,7 @@
 """Tables of what passes between this agency and others: questions answered, lookups asked, log, catalogues.
 
-Sees:     pseudonyms, purposes, commitments and blinded elements; who was asked about only where one of this
-          agency's own records was redeemed, and then as that record's group.
+Sees:     pseudonyms, purposes, commitments and blinded elements; who was asked about only in `subject`, as
+          ids of this agency's own records; whom this agency asked about only encrypted, in `opening`.
 """
 
 from __future__ import annotations
@@ -50,10 +50,20 @@ log = Table(
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("time_ms", BigInteger, nullable=False),
-    Column("kind", String(16), nullable=False),  # "answered", "asked", "refused", "catalogue"
+    Column("kind", String(16), nullable=False),  # "answered", "asked", "told", "late", "catalogue"
     Column("call_reference", String(8), index=True),
-    Column("digest", LargeBinary(32), nullable=False),  # SHA-256 of body
+    Column("digest", LargeBinary(32), nullable=False),  # leaf hash of body
     Column("body", LargeBinary, nullable=False),  # canonical JSON
+)
+
+# Whom an "answered" entry was about. Its body holds only HMAC(salt, records), so that destroying this row
+# erases the person from the log and breaks nothing in it.
+subject = Table(
+    "subject",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),  # of the log entry
+    Column("salt", LargeBinary(32), nullable=False),
+    Column("records", Text, nullable=False),  # JSON list of [source, person id there]; empty after a miss
 )
 
 # What this agency was told: the asker's history. The child is not in it. A late answer is a further row.

@@ -46,7 +46,7 @@ async def test_a_late_answer_arrives_in_the_history_and_the_custodian_is_asked_n
         with made.nodes["social"]._store.read() as connection:
             assert connection.execute(select(func.count()).select_from(waiting)).scalar_one() == 0
             kinds = connection.execute(select(log.c.kind).order_by(log.c.seq)).scalars().all()
-        assert [kind for kind in kinds if kind != "catalogue"] == ["asked", "late"]
+        assert [kind for kind in kinds if kind != "catalogue"] == ["asked", "told", "late"]
 
 
 async def test_a_question_asked_again_is_counted_once(tmp_path: Path) -> None:

@@ -15,16 +15,16 @@ from sqlalchemy import select
 
 import node.questions
 from elsewhere.asking import Ask, State
-from elsewhere.lookup import EvaluateRequest, Head, RedeemRequest, Reveal
+from elsewhere.lookup import SLOTS, EvaluateRequest, Head, RedeemRequest, Reveal
 from elsewhere.matchkeys import question_keys, record_keys
 from elsewhere.oprf import group, voprf
 from elsewhere.person.identity import Person
-from elsewhere.question import SLOTS, Question
+from elsewhere.question import Question
 from gateway.lookups import Lookups
 from node.caseload.index import find_tag
 from node.part import Part
 from node.questions import QuestionMaker
-from node.store.exchange import log
+from node.store.exchange import log, subject
 from tests.federation import Federation, person
 from tests.privacy.people import ASKER, DORRAN, POPULATION, QUILLA, QUILLA_NHS, YSOLDE, ask
 from tests.privacy.transcript import Transcript, tapped
@@ -238,10 +238,15 @@ async def test_a_custodian_that_knows_the_child_learns_who_asked_why_and_about_w
     assert lookup.state("police") is State.KNOWN_CURRENT
     assert_own_records_only(shared, "police")
     with shared.made.nodes["police"]._store.read() as connection:
-        newest = select(log.c.body).order_by(log.c.seq.desc()).limit(1)
-        entry = json.loads(connection.execute(newest).scalar_one())
+        newest = select(log.c.body, log.c.digest).order_by(log.c.seq.desc()).limit(1)
+        row = connection.execute(newest).one()
+        about = select(subject.c.records).where(subject.c.digest == row.digest)
+        records = json.loads(connection.execute(about).scalar_one())
+    entry = json.loads(row.body)
     assert (entry["counterparty"], entry["purpose"]) == ("social", "MASH_TRIAGE")
-    assert entry["subjects"] == [["cases", "police-0"]]
+    assert records == [["cases", "police-0"]]
+    # The body itself names nobody: destroying the salted row beside it erases the person from the log.
+    assert b"police-0" not in row.body
 
 
 def assert_nothing_of_others(shared: Shared, custodian: str, others: Sequence[str]) -> None:

@@ -126,10 +126,10 @@ def fail_at_searcher(patch: pytest.MonkeyPatch) -> State:
 def fail_in_store(patch: pytest.MonkeyPatch) -> State:
     append = node.logbook.append
 
-    def fail(connection: Connection, entry: node.logbook.Entry) -> None:
+    def fail(connection: Connection, entry: node.logbook.Entry, *about: Any) -> None:
         if entry.kind == "answered":
             connection.execute(text("INSERT INTO nowhere VALUES (:name)"), {"name": QUILLA["family"]})
-        append(connection, entry)
+        append(connection, entry, *about)
 
     patch.setattr(node.logbook, "append", fail)
     return State.TIMED_OUT

@@ -24,7 +24,7 @@ from elsewhere.oprf import voprf
 from elsewhere.receipt import RECEIPT_TYPE
 from elsewhere.signing import open_document
 from node.part import Part
-from node.store.exchange import log
+from node.store.exchange import log, subject
 from tests.federation import Federation, person
 from tests.privacy.people import DORRAN, QUILLA, YSOLDE, ask
 from tests.privacy.transcript import Transcript, tapped
@@ -230,16 +230,17 @@ async def redeem_elsewhere(shared: Shared, patch: pytest.MonkeyPatch) -> list[tu
         ):
             asked = ask(child, "police", purpose=purpose)
             lookup = await shared.tap.ask(shared.made, asked, searcher=searcher)
-            found.append((lookup.state("police"), newest_entry(shared)["subjects"]))
+            found.append((lookup.state("police"), newest_subjects(shared)))
     return found
 
 
-def newest_entry(shared: Shared) -> dict[str, Any]:
-    """The newest entry of the police's log."""
+def newest_subjects(shared: Shared) -> list[Any]:
+    """Whom the newest entry of the police's log is about."""
     with shared.made.nodes["police"]._store.read() as connection:
-        newest = select(log.c.body).where(log.c.kind == "answered").order_by(log.c.seq.desc()).limit(1)
-        entry: dict[str, Any] = json.loads(connection.execute(newest).scalar_one())
-    return entry
+        newest = select(subject.c.records).join(log, log.c.digest == subject.c.digest)
+        query = newest.where(log.c.kind == "answered").order_by(log.c.seq.desc()).limit(1)
+        records: list[Any] = json.loads(connection.execute(query).scalar_one())
+    return records
 
 
 def assert_kept_is_useless(found: Sequence[tuple[State, Any]]) -> None:

@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             contact=Contact("\x1b[2Jward"),
             call_reference="A1B2C3D4",
         )
-        History(Vault(bytes(32)), secrets.token_bytes).keep(connection, "0" * 32, [told], NOW)
+        History(Vault(bytes(32)), secrets.token_bytes).keep(connection, "0" * 32, [told], now=NOW)
     store.close()
     return directory
 
