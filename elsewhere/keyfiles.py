@@ -1,4 +1,4 @@
-"""Files of a node or gateway: secrets only their owner can read, documents that are never half there.
+"""Files of a node or gateway: secrets only their owner can read, others that are never half there.
 
 Holds:    nothing; secrets pass through.
 Refuses:  to overwrite a secret, and to read one that anybody else could read too.
@@ -6,9 +6,12 @@ Refuses:  to overwrite a secret, and to read one that anybody else could read to
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from elsewhere.errors import KeyFileExposed, KeyFileMissing
 
@@ -20,7 +23,10 @@ def write_secret(path: Path, data: bytes) -> None:
         FileExistsError: there is one already; replacing a key is a rotation, not a write.
     """
     # O_EXCL with the mode in the same call: there is no moment at which the file is readable to others.
-    _write(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), data)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        _sync(file)
+    _sync_folder(path.parent)
 
 
 def read_secret(path: Path) -> bytes:
@@ -51,24 +57,64 @@ def check_secrets(folder: Path) -> None:
         _check_private(path.name, path.lstat())
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Put a document in place of an older one: a reader, or a power cut, meets the old or the new, whole."""
-    part = path.with_name(f".{path.name}.part")
-    _write(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), data)
-    os.replace(part, path)
-    folder = os.open(path.parent, os.O_RDONLY)
+class Replacement:
+    """A file for its owner alone, written beside the one it is to replace.
+
+    A reader, or a power cut, meets the old file or the new one, whole. End with `finish` or `abandon`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._beside = path, path.with_name(path.name + ".part")
+        self._beside.unlink(missing_ok=True)  # what a crash may have left
+        handle = os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        self.file: BinaryIO = os.fdopen(handle, "wb")
+
+    def finish(self) -> None:
+        """Wait until everything is on the disk, and put it in its place."""
+        with self.file:
+            _sync(self.file)
+        os.replace(self._beside, self._path)
+        _sync_folder(self._path.parent)
+
+    def abandon(self) -> None:
+        """Leave nothing of an unfinished file; harmless after `finish`."""
+        with contextlib.suppress(OSError):  # a full disk refuses what was not written yet
+            self.file.close()
+        with contextlib.suppress(OSError):
+            self._beside.unlink()
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write in: it takes the other's place when the block ends, and goes when it raises."""
+    new = Replacement(path)
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        yield new.file
+        new.finish()
+    except BaseException:
+        new.abandon()
+        raise
 
 
-def _write(handle: int, data: bytes) -> None:
-    """Write everything and wait until it is on the disk."""
-    with os.fdopen(handle, "wb") as file:
+def replace_file(path: Path, data: bytes) -> None:
+    """Put a document in place of an older one, as `replacing` does."""
+    with replacing(path) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+
+
+def _sync(file: BinaryIO) -> None:
+    """Wait until everything written is on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _check_private(name: str, about: os.stat_result) -> None:

@@ -10,24 +10,22 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from elsewhere.errors import PieceMissing, PieceRefused
+from elsewhere.keyfiles import Replacement
 from gateway.store import CachedPiece, CatalogueName
 
 MAX_CHUNK_BYTES = 1_048_592  # 1 MiB and the AES-GCM tag
 _LENGTH = struct.Struct(">I")
-_PART = ".part"
 
 
 class PieceWriter:
     """Takes the chunks of one piece in order, beside its final place, and then puts the whole there."""
 
     def __init__(self, path: Path, chunks: int) -> None:
-        self._path, self._chunks, self._next = path, chunks, 0
+        self._chunks, self._next = chunks, 0
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._part = path.with_suffix(_PART)
-        self._file: BinaryIO = open(self._part, "wb")  # noqa: SIM115 - closed by `finish` or `abandon`
+        self._new = Replacement(path)
 
     def add(self, index: int, ciphertext: bytes) -> None:
         """Append one chunk.
@@ -39,8 +37,8 @@ class PieceWriter:
             raise PieceRefused(f"expected chunk {self._next} of {self._chunks}, got {index}")
         if not 1 <= len(ciphertext) <= MAX_CHUNK_BYTES:
             raise PieceRefused(f"expected a chunk of 1..{MAX_CHUNK_BYTES} bytes, got {len(ciphertext)}")
-        self._file.write(_LENGTH.pack(len(ciphertext)))
-        self._file.write(ciphertext)
+        self._new.file.write(_LENGTH.pack(len(ciphertext)))
+        self._new.file.write(ciphertext)
         self._next += 1
 
     def finish(self) -> None:
@@ -51,20 +49,11 @@ class PieceWriter:
         """
         if self._next != self._chunks:
             raise PieceRefused(f"expected {self._chunks} chunks, got {self._next}")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self._part, self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        self._new.finish()
 
     def abandon(self) -> None:
         """Leave nothing of an unfinished piece; harmless after `finish`."""
-        self._file.close()
-        self._part.unlink(missing_ok=True)
+        self._new.abandon()
 
 
 def piece_path(root: Path, name: CatalogueName, version: int) -> Path:

@@ -9,7 +9,6 @@ salt gives each file a key of its own, since chunk numbers serve as nonces.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from elsewhere.catalogue.sealed import (
 )
 from elsewhere.catalogue.tags import SHORT_TAG_SIZE, Catalogue
 from elsewhere.errors import CatalogueBroken
+from elsewhere.keyfiles import replacing
 from elsewhere.random import RandomBytes
 
 MAGIC = b"ELSWCAT1"
@@ -50,22 +50,10 @@ def write_catalogue(
         random: gives the file's salt.
     """
     tags, salt = catalogue.merge(), random(_SALT_SIZE)
-    beside = path.with_name(path.name + ".new")
-    beside.unlink(missing_ok=True)  # what a crash may have left
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(MAGIC + salt + len(tags).to_bytes(_COUNT_SIZE))
-            for chunk in seal_snapshot(tags, _file_key(key, salt), which, kind=_KIND):
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-        raise
-    _sync_folder(path.parent)
+    with replacing(path) as file:
+        file.write(MAGIC + salt + len(tags).to_bytes(_COUNT_SIZE))
+        for chunk in seal_snapshot(tags, _file_key(key, salt), which, kind=_KIND):
+            file.write(chunk)
 
 
 def read_catalogue(path: Path, *, key: bytes, which: CatalogueId) -> Catalogue:
@@ -98,12 +86,3 @@ def _file_key(key: bytes, salt: bytes) -> bytes:
     if len(key) != KEY_SIZE:
         raise ValueError(f"a catalogue key has {KEY_SIZE} bytes")
     return HKDF(SHA256(), KEY_SIZE, salt, b"elsewhere/catalogue/file/v1").derive(key)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a renaming durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

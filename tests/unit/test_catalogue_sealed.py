@@ -225,7 +225,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 def test_what_a_crash_left_beside_the_file_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "police.cat"
-    (tmp_path / "police.cat.new").write_bytes(b"half")
+    (tmp_path / "police.cat.part").write_bytes(b"half")
 
     write(path)
 

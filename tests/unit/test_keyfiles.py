@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from elsewhere.errors import KeyFileExposed, KeyFileMissing
-from elsewhere.keyfiles import read_secret, replace_file, write_secret
+from elsewhere.keyfiles import read_secret, replace_file, replacing, write_secret
 
 
 def test_a_secret_is_written_for_its_owner_alone_and_read_back(tmp_path: Path) -> None:
@@ -53,3 +55,41 @@ def test_a_document_is_replaced_whole_and_leaves_nothing_beside_it(tmp_path: Pat
 
     assert (tmp_path / "a.json").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_document_that_cannot_be_written_leaves_the_old_one_and_nothing_beside_it(tmp_path: Path) -> None:
+    def write_half() -> None:
+        with replacing(tmp_path / "a.json") as file:
+            file.write(b"half of the n")
+            raise OSError("no space left")
+
+    replace_file(tmp_path / "a.json", b"old")
+    with pytest.raises(OSError, match="no space"):
+        write_half()
+
+    assert (tmp_path / "a.json").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_what_a_crash_left_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "a.json.part").write_bytes(b"half of a longer document")
+
+    replace_file(tmp_path / "a.json", b"new")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert (tmp_path / "a.json").read_bytes() == b"new"
+
+
+def test_a_new_name_is_made_durable_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: list[bool] = []
+    sync = os.fsync
+
+    def watched(handle: int) -> None:
+        kinds.append(stat.S_ISDIR(os.fstat(handle).st_mode))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    replace_file(tmp_path / "a.json", b"new")
+    write_secret(tmp_path / "a.key", b"secret")
+
+    assert kinds == [False, True] * 2  # the file first, or the name could outlive what it names
