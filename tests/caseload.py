@@ -93,15 +93,22 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
 
 
 def job(store: Store, **changes: Any) -> LoadJob:
-    """A load into a store with the keys above."""
-    return LoadJob(**{"store": store, "keys": KEYS, "now": NOW, "workers": 1, **changes})
+    """A load into a store with the keys above, working in the store's folder."""
+    given = {"store": store, "keys": KEYS, "now": NOW, "work": path_of(store).parent, "workers": 1}
+    return LoadJob(**{**given, **changes})
+
+
+def path_of(store: Store) -> Path:
+    """The file of a SQLite store."""
+    with store.read() as conn:
+        return Path(str(conn.engine.url.database))
 
 
 def load_rows(
     store: Store, rows: Sequence[Mapping[str, str]], *, source: str = "cases", **changes: Any
 ) -> LoadReport:
     """Load rows as one source of their own."""
-    path = write_csv(store.path.parent / f"{source}.csv", rows)
+    path = write_csv(path_of(store).parent / f"{source}.csv", rows)
     return load_file(path, mapping(name=source), job(store, **changes))
 
 

@@ -168,6 +168,7 @@ class Federation:
                 store=store,
                 keys=KeyRing.load(directory).oprf,
                 now=datetime.now(UTC),
+                work=directory,
                 workers=1,
                 allow_fewer=True,
             )

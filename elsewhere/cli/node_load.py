@@ -110,6 +110,7 @@ def _run(
             store=store,
             keys=KeyRing.load(directory).oprf,
             now=now,
+            work=directory,
             exported=exported.replace(tzinfo=UTC) if isinstance(exported, datetime) else None,
             allow_fewer=bool(options["allow_fewer"]),
         )

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy.exc import DBAPIError
-
 from elsewhere.errors import StoreBusy, StoreUnavailable
 from elsewhere.grouping import Groupable, group_records
 from elsewhere.matchkeys import version
@@ -25,10 +23,11 @@ from node.caseload.mapping import SourceMapping
 from node.caseload.reading import Reading, read_rows
 from node.caseload.report import LoadReport, Progress, Tally, no_progress
 from node.caseload.shields import INVOLVEMENT, NONE, PROTECTED, SHIELD_IDENTITY, strictest
-from node.caseload.spill import BUCKETS, Spill, open_spill, remove_leftovers
+from node.caseload.spill import BUCKETS, Spill
 from node.caseload.staging import BATCH, SourceFacts, Staging, batches
 from node.caseload.sweep import sweep
 from node.caseload.workers import CHUNK_RECORDS, TagSet, Untagged, Workers, strong_hashes, tag_rows
+from node.caseload.workplace import hold_right_to_load, open_spill
 from node.errors import LoadRefused
 from node.store.engine import Store
 
@@ -40,6 +39,7 @@ class LoadJob:
     store: Store
     keys: Mapping[tuple[str, int], OprfKey] = field(repr=False)  # by collection and epoch, all in use
     now: datetime.datetime  # aware
+    work: Path  # an existing folder of the node's own, for the right to load and for spilled tags
     exported: datetime.datetime | None = None  # when the export was made; None: when its file was written
     allow_fewer: bool = False  # load though more than half of the records held would be gone
     workers: int = 0  # processes; 0: one a core
@@ -87,20 +87,17 @@ def load_file(
     """
     reading = Reading(Tally(mapping.source.name, is_dry_run=False))
     try:
-        with job.store.loading():
-            remove_leftovers(job.store)
+        with hold_right_to_load(job.work):
             sweep(job.store)
             try:
                 _Load(path, mapping, job, reading, progress).run()
             finally:
                 # What cannot be cleared away now is invisible, and the next load tries again.
-                with contextlib.suppress(DBAPIError, StoreBusy):
+                with contextlib.suppress(StoreUnavailable, StoreBusy):
                     sweep(job.store)
     except LoadRefused as refusal:
         refusal.report = reading.tally.report()
         raise
-    except DBAPIError as err:
-        raise StoreUnavailable(f"expected to write to the store; the database says: {err.orig}") from None
     return reading.tally.report()
 
 
@@ -123,7 +120,7 @@ class _Load:
             name for name in sorted(self._job.keys) if name[0] in (INVOLVEMENT, PROTECTED)
         )
         sets = [TagSet(number, name[0], self._job.keys[name]) for name, number in ids.items()]
-        with Workers(sets, self._job.workers) as workers, open_spill(self._job.store) as spill:
+        with Workers(sets, self._job.workers) as workers, open_spill(self._job.work) as spill:
             self._group(workers, shields)
             # A record keeps its tags for as long as they were made by these rules and keys.
             tagged_for = f"{version()}/{','.join(map(str, sorted(ids.values())))}"

@@ -7,10 +7,7 @@ Promises: memory holds one bucket at a time, whatever the caseload's size; inser
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +20,6 @@ from node.store.engine import Store
 
 BUCKETS = 64  # each takes tags of equal first 6 bits
 INSERT_ROWS = 20_000
-FOLDER_PREFIX = "loading-"
 _SHORT = 8
 
 
@@ -70,23 +66,6 @@ class Spill:
         """Close all files; the folder's owner removes them."""
         for file in self._files:
             file.close()
-
-
-@contextlib.contextmanager
-def open_spill(store: Store) -> Iterator[Spill]:
-    """Make a spill beside the store, on its disk and for its owner alone, and remove it afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=store.path.parent))  # mode 0700
-    try:
-        with contextlib.closing(Spill(folder)) as spill:
-            yield spill
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def remove_leftovers(store: Store) -> None:
-    """Remove spills of loads that were killed; the caller holds the right to load, so none is in use."""
-    for folder in store.path.parent.glob(FOLDER_PREFIX + "*"):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _insert_range(store: Store, load_id: int, buckets: tuple[int, int], rows: list[bytes]) -> int:

@@ -1,14 +1,14 @@
 """Opens a node's store and hands out transactions: many readers, one writer at a time.
 
 Holds:    one connection pool. SQL parameters never reach an exception's text.
-Refuses:  a store of another schema version; a SQLite file that others can read; a second load at once.
+Refuses:  a store of another schema version; a SQLite file that others can read.
+Promises: a database that fails is `StoreUnavailable` or `StoreBusy` to every caller of `read` and `write`.
 Source:   SQLite: WAL with synchronous=FULL survives power loss; BEGIN IMMEDIATE takes the write lock at once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
 from elsewhere.errors import StoreBusy, StoreUnavailable
-from node.errors import LoadRunning, StoreExposed, StoreVersionWrong
+from node.errors import StoreExposed, StoreVersionWrong
 from node.store.schema import SCHEMA_VERSION, VERSION_KEY, meta, metadata
 
 BUSY_TIMEOUT_MS = 10_000
@@ -30,14 +30,17 @@ _WRITES = "elsewhere_writes"
 class Store:
     """An open store. Threads may share it; processes open their own."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.path = path
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection that sees one state of the store throughout, whatever others write meanwhile."""
-        with self._engine.connect() as conn, conn.begin():
+        """Yield a connection that sees one state of the store throughout, whatever others write meanwhile.
+
+        Raises:
+            StoreUnavailable: the store is gone or damaged.
+        """
+        with _translated(), self._engine.connect() as conn, conn.begin():
             yield conn
 
     @contextlib.contextmanager
@@ -46,35 +49,14 @@ class Store:
 
         Raises:
             StoreBusy: another writer held the store for the whole of BUSY_TIMEOUT_MS. Try again.
+            StoreUnavailable: the disk is full, or the store is gone or damaged.
         """
-        with self._engine.connect().execution_options(**{_WRITES: True}) as conn:
-            try:
-                transaction = conn.begin()
-            except DBAPIError as err:
-                if "locked" in str(err.orig):
-                    raise StoreBusy("expected to write within 10 s; another process is writing") from None
-                raise
-            with transaction:
-                yield conn
-
-    @contextlib.contextmanager
-    def loading(self) -> Iterator[None]:
-        """Hold the right to load, which the kernel takes back from a process that dies.
-
-        Raises:
-            LoadRunning: another process is loading into this store.
-        """
-        handle = os.open(f"{self.path}.loading", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise LoadRunning(
-                    "expected to be the only load into this store; another one is running"
-                ) from None
-            yield
-        finally:
-            os.close(handle)
+        with (
+            _translated(),
+            self._engine.connect().execution_options(**{_WRITES: True}) as conn,
+            conn.begin(),
+        ):
+            yield conn
 
     def close(self) -> None:
         """Give up all connections."""
@@ -96,24 +78,31 @@ def open_store(url: str) -> Store:
     from node.store import caseload, exchange  # noqa: F401
 
     parsed = _parse_url(url)
-    path = Path(str(parsed.database)).absolute()
-    _check_file(path)
+    _check_file(Path(str(parsed.database)).absolute())
     # hide_parameters: the parameters are people's names.
     engine = create_engine(parsed, hide_parameters=True, pool_size=16, max_overflow=16)
     event.listen(engine, "connect", _prepare_connection)
     event.listen(engine, "begin", _begin)
-    store = Store(engine, path)
+    store = Store(engine)
     try:
         _check_version(store)
-    except DBAPIError:
-        store.close()
-        raise StoreUnavailable(
-            "expected a SQLite database at store.url; the file is damaged or something else"
-        ) from None
     except BaseException:
         store.close()
         raise
     return store
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn a failure of the database into an error of ours; a broken rule of the tables is its caller's."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as err:
+        if "locked" in str(err.orig):
+            raise StoreBusy("expected the store to be free within 10 s; another process is writing") from None
+        raise StoreUnavailable(f"expected a store that works; the database says: {err.orig}") from None
 
 
 def _parse_url(url: str) -> URL:

@@ -18,7 +18,7 @@ from tests.caseload import job, mapping
 
 def main() -> None:
     """Load, and at step STEP of PHASE say so and die as if the power had gone."""
-    url, file, phase, step, workers = sys.argv[1:]
+    at, file, phase, step, workers = sys.argv[1:]
     left = int(step)
 
     def told(now: str, _done: int, _total: int) -> None:
@@ -36,7 +36,7 @@ def main() -> None:
             switch(*args)  # type: ignore[arg-type]
 
         Staging.switch = die_before  # type: ignore[method-assign,assignment]
-    store = open_store(url)
+    store = open_store(f"sqlite:///{at}")
     loading.load_file(Path(file), mapping(), job(store, workers=int(workers)), told)
     print("LOADED")  # noqa: T201 - the test reads it
 

@@ -17,7 +17,7 @@ from elsewhere.errors import StoreUnavailable
 from node.caseload import index
 from node.store.caseload import entry, member, record, tag
 from node.store.engine import Store, open_store
-from tests.caseload import ANN, BOB, EVA, found, load_rows, person, write_csv
+from tests.caseload import ANN, BOB, EVA, found, load_rows, path_of, person, write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,8 +58,8 @@ def _state(store: Store) -> dict[str, Any]:
 
 def _run(store: Store, *steps: str) -> subprocess.Popen[str]:
     """Start a load of ROWS in a process of its own."""
-    path = write_csv(store.path.parent / "new.csv", ROWS)
-    command = [sys.executable, "-m", "tests.fault.load_until", f"sqlite:///{store.path}", str(path), *steps]
+    path = write_csv(path_of(store).parent / "new.csv", ROWS)
+    command = [sys.executable, "-m", "tests.fault.load_until", str(path_of(store)), str(path), *steps]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -92,7 +92,7 @@ def test_a_killed_load_changes_nothing_and_the_next_one_succeeds(
     assert after["count"] == before["count"]
     assert after["shorts"] == before["shorts"]
     assert _rows_of_dead_loads(store) == 0
-    assert [p.name for p in store.path.parent.iterdir() if p.name.startswith("loading-")] == []
+    assert [p.name for p in path_of(store).parent.iterdir() if p.name.startswith("loading-")] == []
 
 
 def _rows_of_dead_loads(store: Store) -> int:

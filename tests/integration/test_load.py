@@ -19,7 +19,21 @@ from node.caseload.load import dry_run, load_file
 from node.errors import LoadRefused
 from node.store.caseload import record, tag
 from node.store.engine import Store, open_store
-from tests.caseload import ANN, BOB, EVA, KEYS, NOW, TODAY, found, job, load_rows, mapping, person, write_csv
+from tests.caseload import (
+    ANN,
+    BOB,
+    EVA,
+    KEYS,
+    NOW,
+    TODAY,
+    found,
+    job,
+    load_rows,
+    mapping,
+    path_of,
+    person,
+    write_csv,
+)
 
 
 @pytest.fixture
@@ -160,7 +174,7 @@ def test_rows_of_one_person_id_are_one_child_whatever_they_say(store: Store) -> 
 
 
 def test_repeated_ids_are_refused_where_the_mapping_says_so(store: Store) -> None:
-    path = write_csv(store.path.parent / "a.csv", [ANN, BOB, EVA, BOB | {"id": "1"}])
+    path = write_csv(path_of(store).parent / "a.csv", [ANN, BOB, EVA, BOB | {"id": "1"}])
 
     report = load_file(path, mapping(repeated_ids="refuse"), job(store))
 
@@ -273,7 +287,7 @@ def test_a_refused_row_with_a_shield_takes_its_siblings_with_it(store: Store) ->
 
 def test_a_dry_run_reports_like_a_load_and_changes_nothing(store: Store) -> None:
     rows = [ANN, BOB | {"nhs": "9990000000"}, EVA | {"status": "?"}]
-    path = write_csv(store.path.parent / "a.csv", rows)
+    path = write_csv(path_of(store).parent / "a.csv", rows)
 
     dry = dry_run(path, mapping(), TODAY)
 
@@ -318,7 +332,7 @@ def test_a_load_that_fails_leaves_no_row_of_its_own(store: Store) -> None:
 
     with store.read() as conn:
         assert conn.execute(select(func.count()).select_from(record)).scalar_one() == 1
-    assert [path.name for path in store.path.parent.iterdir() if path.name.startswith("loading-")] == []
+    assert [path.name for path in path_of(store).parent.iterdir() if path.name.startswith("loading-")] == []
 
 
 # --- Keys and scale ---------------------------------------------------------------------------------

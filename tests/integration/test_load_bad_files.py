@@ -12,7 +12,20 @@ from node.caseload import index
 from node.caseload.load import dry_run, load_file
 from node.errors import ColumnMissing, LoadRefused, SourceEmpty, SourceUnreadable
 from node.store.engine import Store, open_store
-from tests.caseload import ANN, BOB, COLUMNS, EVA, TODAY, found, job, load_rows, mapping, person, write_csv
+from tests.caseload import (
+    ANN,
+    BOB,
+    COLUMNS,
+    EVA,
+    TODAY,
+    found,
+    job,
+    load_rows,
+    mapping,
+    path_of,
+    person,
+    write_csv,
+)
 
 HEADER = ",".join(COLUMNS)
 WIDTH = len(COLUMNS)
@@ -63,7 +76,7 @@ BAD: list[tuple[str, bytes, type[ElsewhereError], str]] = [
 def test_a_bad_file_is_refused_with_its_place_and_nothing_is_loaded(
     store: Store, content: bytes, error: type[ElsewhereError], said: str
 ) -> None:
-    path = store.path.parent / "bad.csv"
+    path = path_of(store).parent / "bad.csv"
     path.write_bytes(content)
 
     with pytest.raises(error, match=said) as refusal:
@@ -79,11 +92,11 @@ def test_a_bad_file_is_refused_with_its_place_and_nothing_is_loaded(
 
 def test_a_file_that_cannot_be_opened_is_refused(store: Store) -> None:
     with pytest.raises(SourceUnreadable):
-        load_file(store.path.parent / "none.csv", mapping(), job(store))
+        load_file(path_of(store).parent / "none.csv", mapping(), job(store))
 
 
 def test_ragged_rows_are_refused_by_number_and_the_rest_is_loaded(store: Store) -> None:
-    path = store.path.parent / "ragged.csv"
+    path = path_of(store).parent / "ragged.csv"
     lines = [HEADER, _line(), "2,Bob", "", _line() + ",more", _line("Zed").replace("1", "4", 1), _line("Una")]
     path.write_text("\n".join(lines) + "\n", "utf-8")
 

@@ -21,6 +21,7 @@ from elsewhere.signing import open_document
 from elsewhere.wire.v1 import link_pb2
 from node.answering import Answering
 from node.custodian import Custodian, Prepared
+from tests.caseload import path_of
 from tests.federation import Federation
 from tests.privacy.people import QUILLA, YSOLDE, ask
 from tests.privacy.transcript import Transcript, tapped
@@ -130,7 +131,7 @@ async def test_twin_an_entry_appended_after_release_is_caught(
 def full_disk(shared: Shared) -> Iterator[None]:
     """Let the police's store grow by not one page more, on whatever connection it is written."""
     store = shared.made.nodes["police"]._store
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as connection:
+    with closing(sqlite3.connect(path_of(store), isolation_level=None)) as connection:
         connection.execute("VACUUM")  # room that deleted rows left would be used up first
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
 

@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from elsewhere.errors import StoreBusy, StoreUnavailable
+from node.caseload.workplace import hold_right_to_load
 from node.errors import LoadRunning, StoreExposed, StoreVersionWrong
 from node.store import engine
 from node.store.engine import Store, open_store
-from node.store.schema import meta
+from node.store.schema import meta, metadata
+from tests.caseload import path_of
 
 
 @pytest.fixture
@@ -34,12 +36,12 @@ def test_a_new_store_belongs_to_its_owner_alone(store: Store) -> None:
     with store.write() as conn:
         conn.execute(meta.insert().values(name="a", value="b"))
 
-    for path in store.path.parent.iterdir():
+    for path in path_of(store).parent.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
 
 
 def test_a_store_that_others_can_read_is_refused(store: Store, url: str) -> None:
-    store.path.chmod(0o640)
+    path_of(store).chmod(0o640)
 
     with pytest.raises(StoreExposed):
         open_store(url)
@@ -120,14 +122,37 @@ def test_a_writer_kept_waiting_too_long_is_told_so(
     impatient.close()
 
 
-def test_only_one_load_runs_at_a_time(url: str, store: Store) -> None:
-    other = open_store(url)
+def test_only_one_load_works_in_a_folder_at_a_time(tmp_path: Path) -> None:
+    with hold_right_to_load(tmp_path), pytest.raises(LoadRunning), hold_right_to_load(tmp_path):
+        pass
+    with hold_right_to_load(tmp_path):
+        pass
 
-    with store.loading(), pytest.raises(LoadRunning), other.loading():
-        pass
-    with other.loading():
-        pass
-    other.close()
+
+def test_a_store_damaged_while_in_use_is_unavailable_to_readers_and_writers(store: Store) -> None:
+    store.close()  # nothing of it stays in memory
+    path_of(store).write_bytes(b"no database " * 400)
+    for side in ("-wal", "-shm"):
+        path_of(store).with_name(f"store.sqlite{side}").unlink(missing_ok=True)
+    with pytest.raises(StoreUnavailable), store.read() as conn:
+        conn.execute(select(meta.c.name))
+    with pytest.raises(StoreUnavailable), store.write() as conn:
+        conn.execute(meta.insert().values(name="a", value="b"))
+
+
+def test_every_constraint_and_index_has_a_name(store: Store) -> None:
+    named = [
+        rule.name
+        for table in metadata.sorted_tables
+        for rule in (*table.constraints, *table.indexes)
+        if list(rule.columns)
+    ]
+
+    assert len(named) > 20
+    assert all(named)
+    with store.read() as conn:
+        keys = inspect(conn).get_foreign_keys("source")
+    assert [key["name"] for key in keys] == ["fk_source_load_id"]
 
 
 def test_durability_and_foreign_keys_are_on(store: Store) -> None:

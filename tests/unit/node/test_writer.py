@@ -16,6 +16,7 @@ from elsewhere.errors import LogUnavailable
 from node.store.engine import Store, open_store
 from node.store.exchange import log
 from node.store.writer import Writer
+from tests.caseload import path_of
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_a_change_under_way_cannot_be_given_up(writer: Writer) -> None:
 def test_a_store_that_another_process_holds_fails_the_change_and_not_the_writer(
     store: Store, writer: Writer
 ) -> None:
-    other = sqlite3.connect(store.path, isolation_level=None)
+    other = sqlite3.connect(path_of(store), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(LogUnavailable):
         writer.submit(append).result(30)
