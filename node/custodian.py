@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from elsewhere.canonical import Json, canonical_json, parse_canonical
 from elsewhere.clock import Clock, from_ms, to_ms
 from elsewhere.errors import MalformedElement, SealBroken
-from elsewhere.lookup import Decision, EvaluateReply, EvaluateRequest, Head, RedeemReply, Ruling
+from elsewhere.lookup import SLOTS, Decision, EvaluateReply, EvaluateRequest, Head, RedeemReply, Ruling
 from elsewhere.oprf import voprf
 from elsewhere.random import RandomBytes
 from elsewhere.receipt import Receipt, answer_digest, sign_receipt
@@ -325,5 +325,5 @@ def _envelope_facts(request: EvaluateRequest, digest: bytes) -> dict[str, Json]:
 def _stand_in_elements() -> tuple[bytes, ...]:
     """Forty fixed elements to work on where those that came cannot be."""
     one = voprf.scalar_from_uniform(b"\x01" + bytes(63))
-    inputs = [_STAND_IN_DOMAIN + bytes([slot]) for slot in range(40)]
-    return tuple(voprf.blind(inputs, [one] * 40))
+    inputs = [_STAND_IN_DOMAIN + bytes([slot]) for slot in range(SLOTS)]
+    return tuple(voprf.blind(inputs, [one] * SLOTS))

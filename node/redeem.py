@@ -10,7 +10,6 @@ Source:   docs/protocol.md, "Round two at the custodian".
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,9 +22,8 @@ from elsewhere.oprf import voprf
 from elsewhere.person.identity import Person
 from elsewhere.random import RandomBytes
 from node.answer import compose
-from node.caseload.index import CaseRecord, find_tag, records_of_group, source_states
-
-_NO_GROUP = -1
+from node.caseload.child import Holders, child_of, holders_of
+from node.caseload.index import source_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +59,17 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
     found: dict[int, list[tuple[str, Strength]]] = defaultdict(list)
     subjects: dict[tuple[str, str], None] = {}
     for reveal in (*real, *decoys)[:MAX_REVEALS]:
-        holders = find_tag(connection, request.collection, request.epoch, reveal.tag)
+        holders = holders_of(connection, request.collection, request.epoch, reveal.tag)
         key = _key_of(holders)
         # The tag alone proves nothing: it may be kept from another question. The slot's element, made with a
         # blind that only this question's maker knows, proves that this key was asked here and now.
         if voprf.opens(key.data, reveal.blind, request.elements[reveal.slot]):
-            for record, _ in holders:
-                found[record.group_id].append((key.rule, key.strength))
-                subjects[record.source, record.person_ref] = None
+            for group in holders.groups:
+                found[group].append((key.rule, key.strength))
+            subjects |= dict.fromkeys(holders.records)
     verdict = judge(found, names_asked=asked.names_asked)
-    is_match = verdict.kind is VerdictKind.MATCH
-    group = next(iter(verdict.groups), _NO_GROUP) if is_match else _NO_GROUP
-    records = records_of_group(connection, group)
-    answer = compose(verdict, records, source_states(connection), tier, now)
+    match = verdict.groups[0] if verdict.kind is VerdictKind.MATCH else None
+    answer = compose(verdict, child_of(connection, match), source_states(connection), tier, now)
     return Redeemed(answer, tuple(sorted(subjects)), verdict.reason)
 
 
@@ -82,15 +78,14 @@ def _decoy(slot: int, random: RandomBytes) -> Reveal:
     return Reveal(slot, random(32), voprf.scalar_from_uniform(random(64)))
 
 
-def _key_of(holders: Sequence[tuple[CaseRecord, int]]) -> MatchKey:
+def _key_of(holders: Holders) -> MatchKey:
     """The match key behind a tag; a stand-in child's where nobody holds it, derived at the same cost.
 
     Records that share a tag share the key: the tag is a function of it that nobody can steer.
     """
-    if holders:
-        record, ordinal = holders[0]
-        return record_keys(record.person, with_postcode=record.with_postcode)[ordinal]
-    return record_keys(_stand_in())[0]
+    if holders.person is None:
+        return record_keys(_stand_in())[0]
+    return record_keys(holders.person, with_postcode=holders.with_postcode)[holders.ordinal]
 
 
 def _stand_in() -> Person:

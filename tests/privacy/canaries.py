@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 # Shorter ones occur in random bytes by chance.
 SHORTEST = 6
+SHORTEST_BASE64 = 10
 _LEFT_OUT = (
     *(types.ModuleType, type, types.FrameType, types.GeneratorType, types.CoroutineType),
     *(AbstractEventLoop, Future, logging.Logger, logging.Manager, weakref.ref),
@@ -32,7 +33,9 @@ def needles(value: bytes | str) -> set[bytes]:
         # The first and last characters of Base64 depend on what stands beside the value.
         encoded = base64.b64encode(bytes(offset) + raw)
         inner = encoded[-(-offset * 4 // 3) : len(raw) * 4 // 3 - 1]
-        forms |= {inner, inner.translate(bytes.maketrans(b"+/", b"-_"))}
+        # A shorter one turns up by chance: documents hold Base64 of hex, which has few different characters.
+        if len(inner) >= SHORTEST_BASE64:
+            forms |= {inner, inner.translate(bytes.maketrans(b"+/", b"-_"))}
     if isinstance(value, str):
         forms |= {value.encode("utf-16-le"), value.encode("utf-16-be"), urllib.parse.quote(value).encode()}
     return {form.lower() for form in forms}

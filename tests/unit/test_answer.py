@@ -10,10 +10,9 @@ import pytest
 from elsewhere.lookup import Answer, AnswerState, Contact, Flag
 from elsewhere.matching import Verdict, VerdictKind
 from elsewhere.matchkeys import Strength
-from elsewhere.person.identity import Person
 from node.answer import compose
-from node.caseload.index import CaseRecord, SourceState
-from node.caseload.shields import SHIELD_LOCATION
+from node.caseload.child import Child
+from node.caseload.index import SourceState
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 MATCH = Verdict(VerdictKind.MATCH, (7,), Strength.STRONG, "strong")
@@ -21,24 +20,6 @@ NONE: Verdict[int] = Verdict(VerdictKind.NONE, (), None, "none")
 POSSIBLE = Verdict(VerdictKind.POSSIBLE, (7,), Strength.WEAK, "weak")
 PLAN = Flag("CP_PLAN", "2026-01-05")
 OLD_PLAN = Flag("CIN_PLAN", "2024-01-05", "2024-06-05")
-
-
-def _record(**changes: Any) -> CaseRecord:
-    given: dict[str, Any] = {
-        "id": 1,
-        "group_id": 7,
-        "source": "cases",
-        "person_ref": "p-1",
-        "person": Person.of(given="Ann", family="Leeworth"),
-        "service": "Front door",
-        "is_current": True,
-        "last_contact": date(2026, 8, 30),
-        "flags": (OLD_PLAN, PLAN),
-        "shield": "NONE",
-        "in_hours": "0000 000 001",
-        "out_of_hours": "0000 000 002",
-    }
-    return CaseRecord(**given | changes)
 
 
 def _sources(**age_days: int) -> dict[str, SourceState]:
@@ -49,10 +30,22 @@ def _sources(**age_days: int) -> dict[str, SourceState]:
     return {name: state(name, days) for name, days in age_days.items()}
 
 
-def _answer(
-    tier: str = "R3", verdict: Verdict[int] = MATCH, records: list[CaseRecord] | None = None
-) -> Answer:
-    return compose(verdict, [_record()] if records is None else records, _sources(cases=2), tier, NOW)
+def _child(**changes: Any) -> Child:
+    given: dict[str, Any] = {
+        "is_current": True,
+        "is_shielded": False,
+        "service": "Front door",
+        "in_hours": "0000 000 001",
+        "out_of_hours": "0000 000 002",
+        "last_contact": date(2026, 8, 30),
+        "flags": (OLD_PLAN, PLAN),
+        "sources": _sources(cases=2),
+    }
+    return Child(**given | changes)
+
+
+def _answer(tier: str = "R3", verdict: Verdict[int] = MATCH, child: Child | None = None) -> Answer:
+    return compose(verdict, child or _child(), _sources(cases=2), tier, NOW)
 
 
 def test_r3_gives_contact_band_and_flags_those_still_running_first() -> None:
@@ -85,19 +78,14 @@ def test_a_possible_match_says_call_and_nothing_of_the_record() -> None:
     assert _answer(verdict=POSSIBLE) == expected
 
 
-def test_a_location_shield_on_any_record_of_the_group_says_call_back_alone() -> None:
-    records = [_record(), _record(id=2, shield=SHIELD_LOCATION)]
-
+def test_a_location_shield_says_call_back_alone() -> None:
     expected = Answer(AnswerState.CALL_BACK, tier="R3", source_age_days=2)
-    assert _answer(records=records) == expected
+
+    assert _answer(child=_child(is_shielded=True)) == expected
 
 
-def test_a_past_record_with_a_current_one_is_current_and_the_current_service_is_named() -> None:
-    past = _record(id=2, is_current=False, service="Closed team", last_contact=date(2026, 8, 31))
-
-    answer = _answer(records=[_record(), past])
-    assert (answer.state, answer.contact.service) == (AnswerState.KNOWN_CURRENT, "Front door")
-    assert _answer(records=[past]).state is AnswerState.KNOWN_PAST
+def test_a_child_no_longer_worked_with_is_known_in_the_past() -> None:
+    assert _answer(child=_child(is_current=False)).state is AnswerState.KNOWN_PAST
 
 
 @pytest.mark.parametrize(
@@ -114,30 +102,30 @@ def test_a_past_record_with_a_current_one_is_current_and_the_current_service_is_
     ],
 )
 def test_the_last_contact_is_told_in_bands(days: int, band: str) -> None:
-    record = _record(last_contact=NOW.date() - timedelta(days=days))
+    child = _child(last_contact=NOW.date() - timedelta(days=days))
 
-    assert _answer(records=[record]).last_contact_band == band
+    assert _answer(child=child).last_contact_band == band
 
 
 def test_no_recorded_contact_has_no_band() -> None:
-    assert _answer(records=[_record(last_contact=None)]).last_contact_band == ""
+    assert _answer(child=_child(last_contact=None)).last_contact_band == ""
 
 
 @pytest.mark.parametrize("verdict", [NONE, POSSIBLE])
 def test_every_answer_shows_the_oldest_source_also_one_with_nothing(verdict: Verdict[int]) -> None:
-    answer = compose(verdict, [], _sources(cases=2, visits=9), "R3", NOW)
+    answer = compose(verdict, None, _sources(cases=2, visits=9), "R3", NOW)
 
     assert (answer.source_age_days, answer.source_stale) == (9, True)
 
 
 def test_an_answer_about_a_child_shows_the_sources_it_rests_on() -> None:
-    answer = compose(MATCH, [_record()], _sources(cases=2, visits=9), "R3", NOW)
+    answer = compose(MATCH, _child(), _sources(cases=2, visits=9), "R3", NOW)
 
     assert (answer.source_age_days, answer.source_stale) == (2, False)
 
 
 def test_long_contacts_are_cut_to_what_a_reply_has_room_for() -> None:
-    answer = _answer(records=[_record(service="é" * 200, in_hours="é" * 200, out_of_hours="é" * 200)])
+    answer = _answer(child=_child(service="é" * 200, in_hours="é" * 200, out_of_hours="é" * 200))
 
     contact = answer.contact
     assert [len(x.encode()) for x in (contact.service, contact.in_hours)] <= [200, 100]
