@@ -5,28 +5,23 @@ Refuses:  unknown keys and values out of range, naming the key; secrets are neve
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from elsewhere.errors import ConfigInvalid
+from elsewhere.settings import Section, read_settings, settings_from
 
 FILE_NAME = "gateway.toml"
 _ADDRESS = r"^[A-Za-z0-9.-]{1,253}:\d{1,5}$"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class StoreConfig(_Section):
+class StoreConfig(Section):
     """Where key statements, the index of cached catalogues and times of last contact are kept."""
 
     url: str = Field(default="", description="SQLAlchemy URL; empty: store.sqlite in the gateway's folder")
 
 
-class LinkConfig(_Section):
+class LinkConfig(Section):
     """How nodes are held on to."""
 
     beat_ms: int = Field(default=5000, ge=500, le=60_000, description="heartbeat; three missed end a link")
@@ -34,21 +29,21 @@ class LinkConfig(_Section):
     queue_frames: int = Field(default=1024, ge=16, le=65_536, description="frames waiting for one node")
 
 
-class LookupConfig(_Section):
+class LookupConfig(Section):
     """How many lookups may be under way at once."""
 
     of_agency: int = Field(default=64, ge=1, le=4096, description="of one searching agency")
     of_all: int = Field(default=2048, ge=1, le=65_536, description="of all agencies together")
 
 
-class CatalogueConfig(_Section):
+class CatalogueConfig(Section):
     """How much ciphertext is cached."""
 
     max_chunks: int = Field(default=1024, ge=1, le=65_536, description="of one snapshot, 1 MiB each")
     max_deltas: int = Field(default=4096, ge=1, le=65_536, description="on one snapshot; then it is renewed")
 
 
-class GatewayConfig(_Section):
+class GatewayConfig(Section):
     """The whole of `gateway.toml`."""
 
     federation: str = Field(pattern="^[a-z][a-z0-9-]{1,31}$", description="the partnership's id")
@@ -93,22 +88,9 @@ def load_config(directory: Path) -> GatewayConfig:
     Raises:
         ConfigInvalid: no such file, not TOML, an unknown key or a value out of range; the message names it.
     """
-    try:
-        found = tomllib.loads((directory / FILE_NAME).read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigInvalid(
-            f"expected {FILE_NAME} in the gateway's folder; run 'elsewhere gateway init' first"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ConfigInvalid(f"{FILE_NAME} is not TOML: {err}") from None
-    return config_from({**found, "dir": directory.absolute()})
+    return read_settings(GatewayConfig, directory / FILE_NAME, whose="gateway")
 
 
 def config_from(found: dict[str, object]) -> GatewayConfig:
     """Check settings from any source; raises ConfigInvalid naming the key."""
-    try:
-        return GatewayConfig.model_validate(found)
-    except ValidationError as err:
-        first = err.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigInvalid(f"{FILE_NAME}: {where}: {first['msg']}") from None
+    return settings_from(GatewayConfig, found, FILE_NAME)

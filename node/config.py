@@ -5,32 +5,28 @@ Refuses:  unknown keys and values out of range, naming the key; secrets are neve
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from elsewhere.agreement.local import LocalPolicy
 from elsewhere.clock import CLOCK_TOLERANCE
-from elsewhere.errors import ConfigInvalid
+from elsewhere.errors import ConfigInvalid, DocumentInvalid
 from elsewhere.fields import Fields
+from elsewhere.settings import Section, read_settings
 
 FILE_NAME = "node.toml"
 _CLOCK_TOLERANCE_S = int(CLOCK_TOLERANCE.total_seconds())
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class StoreConfig(_Section):
+class StoreConfig(Section):
     """Where records, tags and the log are kept."""
 
     url: str = Field(default="", description="SQLAlchemy URL; empty: store.sqlite in the node's folder")
 
 
-class CatalogueConfig(_Section):
+class CatalogueConfig(Section):
     """How this node publishes its catalogue."""
 
     tick_s: float = Field(default=60, ge=0.05, le=3600, description="seconds between published deltas")
@@ -39,7 +35,7 @@ class CatalogueConfig(_Section):
     )
 
 
-class LookupConfig(_Section):
+class LookupConfig(Section):
     """How this node asks and answers."""
 
     deadline_ms: int = Field(default=3000, ge=100, le=30_000, description="for a whole lookup")
@@ -59,7 +55,7 @@ class LookupConfig(_Section):
     workers: int = Field(default=0, ge=0, le=256, description="crypto threads; 0: one a core")
 
 
-class DeskConfig(_Section):
+class DeskConfig(Section):
     """Where the agency's own systems may ask, besides the Unix socket. Never without a client certificate."""
 
     listen: str = Field(default="", description="host:port; empty: the Unix socket only")
@@ -70,7 +66,7 @@ class DeskConfig(_Section):
     )
 
 
-class NodeConfig(_Section):
+class NodeConfig(Section):
     """The whole of `node.toml`."""
 
     agency: str = Field(pattern="^[a-z][a-z0-9-]{1,31}$", description="this agency's id")
@@ -111,18 +107,9 @@ def load_config(directory: Path) -> NodeConfig:
     Raises:
         ConfigInvalid: no such file, not TOML, an unknown key or a value out of range; the message names it.
     """
-    path = directory / FILE_NAME
+    config = read_settings(NodeConfig, directory / FILE_NAME, whose="node")
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigInvalid(
-            f"expected {FILE_NAME} in the node's folder; run 'elsewhere node init' first"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ConfigInvalid(f"{FILE_NAME} is not TOML: {err}") from None
-    try:
-        return NodeConfig.model_validate({**found, "dir": directory.absolute()})
-    except ValidationError as err:
-        first = err.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigInvalid(f"{FILE_NAME}: {where}: {first['msg']}") from None
+        config.local_policy()
+    except DocumentInvalid as err:
+        raise ConfigInvalid(f"{FILE_NAME}: {err}") from None
+    return config
