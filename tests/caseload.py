@@ -17,7 +17,7 @@ from elsewhere.oprf.voprf import OprfKey, generate_key, tag_each
 from elsewhere.person.identity import Person, Written
 from node.caseload.index import CaseRecord, find_tag
 from node.caseload.load import LoadJob, load_file
-from node.caseload.mapping import SourceMapping, parse_mapping
+from node.caseload.mapping import CsvForm, SourceMapping, parse_mapping
 from node.caseload.report import LoadReport
 from node.store.engine import Store
 
@@ -35,6 +35,10 @@ name = "cases"
 max_age_days = 7
 date_formats = ["%d/%m/%Y"]
 empty = ["NULL"]
+
+[source.csv]
+encoding = "utf-8"
+delimiter = ","
 
 [person]
 id = "id"
@@ -77,9 +81,11 @@ EVA = {"id": "3", "given": "Evangeline", "family": "Marchbanks", "dob": "21/07/2
 
 
 def mapping(**source: object) -> SourceMapping:
-    """The mapping above, with keys of its source changed."""
+    """The mapping above, with keys of its source, or of that one's form, changed."""
     document: dict[str, Any] = tomllib.loads(MAPPING)
-    document["source"].update(source)
+    for name, value in source.items():
+        table = document["source"]["csv"] if name in CsvForm.model_fields else document["source"]
+        table[name] = value
     return parse_mapping(document)
 
 

@@ -23,6 +23,7 @@ from node.caseload.mapping import SourceMapping
 from node.caseload.reading import Reading, read_rows
 from node.caseload.report import LoadReport, Progress, Tally, no_progress
 from node.caseload.shields import INVOLVEMENT, NONE, PROTECTED, SHIELD_IDENTITY, strictest
+from node.caseload.sources import Source, open_source
 from node.caseload.spill import BUCKETS, Spill
 from node.caseload.staging import BATCH, SourceFacts, Staging, batches
 from node.caseload.sweep import sweep
@@ -57,8 +58,9 @@ def dry_run(
     """
     reading = Reading(Tally(mapping.source.name, is_dry_run=True))
     try:
-        for _ in read_rows(path, mapping, reading, today, progress):
-            pass
+        with open_source(path, mapping.source) as source:
+            for _ in read_rows(source, mapping, reading, today, progress):
+                pass
     except LoadRefused as refusal:
         refusal.report = reading.tally.report()
         raise
@@ -68,18 +70,29 @@ def dry_run(
 def load_file(
     path: Path, mapping: SourceMapping, job: LoadJob, progress: Progress = no_progress
 ) -> LoadReport:
-    """Replace all records of the mapping's source by those of a file.
+    """Replace all records of the mapping's source by those of a file, opened as the mapping says.
+
+    Raises: as `load_source`, and SourceUnreadable for a file that cannot be opened.
+    """
+    with open_source(path, mapping.source) as source:
+        return load_source(source, mapping, job, progress)
+
+
+def load_source(
+    source: Source, mapping: SourceMapping, job: LoadJob, progress: Progress = no_progress
+) -> LoadReport:
+    """Replace all records of the mapping's source by those of an export.
 
     Args:
-        path: the export.
-        mapping: how to read it.
+        source: the export, from its first row.
+        mapping: what its columns mean.
         job: store, keys and time.
         progress: told of each phase: read, group, tag, store.
 
     Returns: what was loaded, refused and noted.
 
     Raises:
-        SourceUnreadable, SourceEmpty, ColumnMissing: the file is not what its mapping says.
+        SourceUnreadable, SourceEmpty, ColumnMissing: the export is not what its mapping says.
         LoadRefused: too many rows were refused, or too few are left; `.report` has the counts.
         LoadRunning, StoreBusy: another process is at the store; try again.
         StoreUnavailable: the disk is full, or the store is gone.
@@ -90,7 +103,7 @@ def load_file(
         with hold_right_to_load(job.work):
             sweep(job.store)
             try:
-                _Load(path, mapping, job, reading, progress).run()
+                _Load(source, mapping, job, reading, progress).run()
             finally:
                 # What cannot be cleared away now is invisible, and the next load tries again.
                 with contextlib.suppress(StoreUnavailable, StoreBusy):
@@ -105,9 +118,9 @@ class _Load:
     """One load on its way; each step works on what the one before has staged."""
 
     def __init__(
-        self, path: Path, mapping: SourceMapping, job: LoadJob, reading: Reading, progress: Progress
+        self, export: Source, mapping: SourceMapping, job: LoadJob, reading: Reading, progress: Progress
     ) -> None:
-        self._path, self._mapping, self._job = path, mapping, job
+        self._export, self._mapping, self._job = export, mapping, job
         self._reading, self._tally, self._progress = reading, reading.tally, progress
         self._source = mapping.source.name
         self._staging = Staging(job.store, self._source, job.now)
@@ -135,7 +148,7 @@ class _Load:
     def _read(self) -> None:
         """Stage the rows of the file, and the records of all other sources."""
         today = self._job.now.date()
-        rows = read_rows(self._path, self._mapping, self._reading, today, self._progress)
+        rows = read_rows(self._export, self._mapping, self._reading, today, self._progress)
         held = self._staging.held_rows()
         for batch in batches(rows, BATCH):
             self._tally.unchanged += self._staging.add(batch)
@@ -216,13 +229,13 @@ class _Load:
                 yield Untagged(id=number, person=item.person, shield=item.shield, origin=origin)
 
     def _facts(self) -> SourceFacts:
-        """What to keep of the source; an export is as old as its file unless its maker says otherwise."""
+        """What to keep of the source; an export is as old as it says, unless its maker says otherwise."""
         now = int(self._job.now.timestamp())
-        made = self._job.exported.timestamp() if self._job.exported else self._path.stat().st_mtime
+        made = self._job.exported or self._export.made_utc or self._job.now
         return SourceFacts(
             format=self._mapping.source.format,
-            digest=self._reading.digest,
-            read_utc=min(now, int(made)),
+            digest=self._export.digest,
+            read_utc=min(now, int(made.timestamp())),
             loaded_utc=now,
             max_age_days=self._mapping.source.max_age_days,
             rows=self._tally.good,

@@ -1,6 +1,7 @@
 """How to read one agency's export: which column holds what, in which form. A TOML file, checked as a whole.
 
 Refuses:  unknown keys, naming them; a shield or flag code that does not exist; dates without a format.
+Promises: a new form of export is a new table beside `[source.csv]`; mapping files in use stay as they are.
 Source:   docs/caseload.md, "The mapping file".
 """
 
@@ -53,28 +54,42 @@ def _to_cells(value: object) -> object:
 Columns = Annotated[Cells, BeforeValidator(_to_cells)]
 
 
-class SourceForm(_Section):
-    """The file: its name in the store, its form, and how fresh it is expected to be."""
+class CsvForm(_Section):
+    """How a CSV file is written."""
 
-    name: str = Field(pattern="^[a-z][a-z0-9-]{0,63}$")
-    max_age_days: int = Field(ge=1, le=366)
-    format: Literal["csv"] = "csv"
     encoding: str = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(default='"', max_length=1)  # "": nothing is quoted
+
+    @model_validator(mode="after")
+    def _readable(self) -> CsvForm:
+        _check_encoding(self.encoding)
+        if self.delimiter in ("\n", "\r", "\0", self.quote):
+            raise ValueError("expected a delimiter that is no line end and not the quote")
+        return self
+
+
+class SourceForm(_Section):
+    """The export: its name in the store, how fresh it is expected to be, what its cells mean, its form."""
+
+    name: str = Field(pattern="^[a-z][a-z0-9-]{0,63}$")
+    max_age_days: int = Field(ge=1, le=366)
     date_formats: list[str] = Field(min_length=1, max_length=8)
     empty: list[str] = Field(default_factory=list)  # texts that mean an empty cell, such as "NULL"
     repeated_ids: Literal["group", "refuse"] = "group"
     max_refused_percent: int = Field(default=5, ge=0, le=50)
+    csv: CsvForm  # always written out, as the table's name is what states the form
 
     @model_validator(mode="after")
-    def _readable(self) -> SourceForm:
-        _check_encoding(self.encoding)
+    def _dates_have_one_meaning(self) -> SourceForm:
         for form in self.date_formats:
             _check_date_format(form)
-        if self.delimiter in ("\n", "\r", "\0", self.quote):
-            raise ValueError("expected a delimiter that is no line end and not the quote")
         return self
+
+    @property
+    def format(self) -> str:
+        """The form's name, as it is kept with the source."""
+        return "csv"
 
 
 class PersonColumns(_Section):

@@ -1,4 +1,4 @@
-"""Good rows out of a file, with everything else counted: the part that a load and its dry run share.
+"""Good rows out of an export, with everything else counted: the part that a load and its dry run share.
 
 Sees:     every row of an export; keeps of each only short hashes, to see repeats.
 Refuses:  a file of which so much is refused that its mapping cannot be the right one.
@@ -10,14 +10,13 @@ import datetime
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from node.caseload.mapping import SourceMapping
 from node.caseload.report import Progress, Tally
 from node.caseload.rows import CaseRow, RowError, RowReader
 from node.caseload.shields import NONE, strictest
-from node.caseload.sources import CsvSource
-from node.errors import LoadRefused, SourceUnreadable
+from node.caseload.sources import Source, check_columns
+from node.errors import LoadRefused
 
 ALWAYS_TOLERATED = 3  # refused rows, if there are more good ones
 _TOLD_EVERY = 500
@@ -25,57 +24,46 @@ _TOLD_EVERY = 500
 
 @dataclass(slots=True)
 class Reading:
-    """What a pass over a file leaves behind, beside its rows."""
+    """What a pass over an export leaves behind, beside its rows."""
 
     tally: Tally
     stated: dict[str, str] = field(default_factory=dict, repr=False)  # person id -> shield its rows state
     withheld: set[str] = field(
         default_factory=set, repr=False
     )  # persons with a refused row that has a shield
-    digest: bytes = b""
 
 
 def read_rows(
-    path: Path, mapping: SourceMapping, reading: Reading, today: datetime.date, progress: Progress
+    source: Source, mapping: SourceMapping, reading: Reading, today: datetime.date, progress: Progress
 ) -> Iterator[CaseRow]:
     """Yield each good row once; count the others in `reading`, which is complete when this ends.
 
     Raises:
-        SourceUnreadable, SourceEmpty, ColumnMissing: the file is not what its mapping says.
+        SourceUnreadable, SourceEmpty, ColumnMissing: the export is not what its mapping says.
         LoadRefused: too many rows were refused.
     """
     tally, seen = reading.tally, _Seen()
-    try:
-        file = path.open("rb")
-    except OSError as err:
-        raise SourceUnreadable(f"expected a readable file: {err.strerror}") from None
-    with file:
-        size = path.stat().st_size
-        source = CsvSource(file, mapping.source)
-        source.check_columns(mapping.columns())
-        reader = RowReader(mapping, source.header, today)
-        for number, fields in source.rows():
-            tally.read += 1
-            if tally.read % _TOLD_EVERY == 0:
-                progress("read", source.bytes_read, size)
-            try:
-                row = reader.read(fields)
-                is_new = seen.add(row, refuse=mapping.source.repeated_ids == "refuse", tally=tally)
-            except RowError as refusal:
-                tally.refuse(number, refusal.code)
-                if refusal.is_shielded and refusal.person_ref:
-                    reading.withheld.add(refusal.person_ref)
-                continue
-            if row.shield is not None:
-                reading.stated[row.person_ref] = strictest(
-                    (row.shield, reading.stated.get(row.person_ref, NONE))
-                )
-            if is_new:
-                tally.good += 1
-                tally.notes.update(row.notes)
-                yield row
-        progress("read", size, size)
-        reading.digest = source.digest
+    check_columns(source, mapping.columns())
+    reader = RowReader(mapping, source.header, today)
+    for number, fields in source.rows():
+        tally.read += 1
+        if tally.read % _TOLD_EVERY == 0:
+            progress("read", *source.progress)
+        try:
+            row = reader.read(fields)
+            is_new = seen.add(row, refuse=mapping.source.repeated_ids == "refuse", tally=tally)
+        except RowError as refusal:
+            tally.refuse(number, refusal.code)
+            if refusal.is_shielded and refusal.person_ref:
+                reading.withheld.add(refusal.person_ref)
+            continue
+        if row.shield is not None:
+            reading.stated[row.person_ref] = strictest((row.shield, reading.stated.get(row.person_ref, NONE)))
+        if is_new:
+            tally.good += 1
+            tally.notes.update(row.notes)
+            yield row
+    progress("read", *source.progress)
     _check_refused(tally, mapping.source.max_refused_percent)
 
 

@@ -70,7 +70,7 @@ class RowReader:
         """Resolve columns once.
 
         Args:
-            header: holds every column of the mapping once (`CsvSource.check_columns`).
+            header: holds every column of the mapping once (`sources.check_columns`).
             today: dates after it are noted.
         """
         self._map, self._today = mapping, today

@@ -1,159 +1,68 @@
-"""Reads an export row by row, in the encoding and form its mapping states, or says at which line it cannot.
+"""What a load asks of an export, whatever form it comes in: a header, rows with their numbers, facts.
 
-Sees:     every field of the export. Errors name lines and columns of the header, never a value.
-Refuses:  bytes that are not of the encoding, NUL, lines over MAX_LINE characters, fields over MAX_FIELD,
-          broken quoting, a header without the mapped columns, a file without rows.
-Promises: memory does not grow with the file; the digest is of the very bytes that were read.
+Refuses:  a header that lacks, or repeats, a column that the mapping names.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import hashlib
-import re
+import contextlib
+import datetime
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from pathlib import Path
+from typing import Protocol
 
+from node.caseload.csv_source import open_csv
 from node.caseload.mapping import SourceForm
-from node.errors import ColumnMissing, SourceEmpty, SourceUnreadable
-
-MAX_LINE = 1024 * 1024  # characters
-MAX_FIELD = 131_072  # characters: the csv module's own limit
-_CHUNK = 256 * 1024
-# The end of a line; a carriage return at the end of a chunk may be half of one. Matching whole lines instead
-# would take quadratic time over a line without an end.
-_LINE_END = re.compile(r"\r\n|\n|\r(?!\Z)")
+from node.errors import ColumnMissing
 
 
-class CsvSource:
-    """One pass over a CSV file. Row numbers count as a spreadsheet does: the header is row 1."""
+class Source(Protocol):
+    """One pass over an export. Every cell is text; the mapping says what it means."""
 
-    def __init__(self, file: BinaryIO, form: SourceForm) -> None:
-        """Read the header.
+    @property
+    def header(self) -> Sequence[str]:
+        """The names of the columns, in order."""
 
-        Args:
-            file: opened for reading bytes; the caller closes it.
-
-        Raises:
-            SourceEmpty: there is not even a header.
-            SourceUnreadable: as `rows`.
-        """
-        self._file, self._form = file, form
-        self._hash = hashlib.sha256()
-        self.bytes_read = 0
-        self._reader = csv.reader(
-            self._lines(),
-            delimiter=form.delimiter,
-            quotechar=form.quote or None,
-            quoting=csv.QUOTE_MINIMAL if form.quote else csv.QUOTE_NONE,
-            strict=True,
-        )
-        self.header = tuple(name.strip() for name in next(self._records(), ()))
-        if not any(self.header):
-            raise SourceEmpty("expected a header and rows; the file is empty")
+    @property
+    def made_utc(self) -> datetime.datetime | None:
+        """When the export was made, aware; None if it does not tell."""
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of what has been read; of the whole file once `rows` is exhausted."""
-        return self._hash.digest()
+        """SHA-256 of all that has been read; of the whole export once `rows` is exhausted."""
 
-    def check_columns(self, wanted: Sequence[str]) -> None:
-        """Check that each column stands in the header exactly once.
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How much is read, and how much there is, in one unit; 0 if that is not known."""
 
-        Raises:
-            ColumnMissing: lists those that do not.
-        """
-        if missing := tuple(name for name in wanted if name not in self.header):
-            raise ColumnMissing(missing)
-        if repeated := tuple(name for name in wanted if self.header.count(name) > 1):
-            raise ColumnMissing(repeated, repeated=True)
-
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield each row with its number; a row may be shorter or longer than the header.
+    def rows(self) -> Iterator[tuple[int, Sequence[str]]]:
+        """Yield each row with the number a person finds it by.
 
         Raises:
-            SourceUnreadable: `.line` says where the file stops being what the mapping says.
+            SourceUnreadable: the export stops being what its mapping says.
             SourceEmpty: there was no row.
         """
-        number, found = 1, False
-        for fields in self._records():
-            number += 1
-            if fields:  # a blank line is no row, yet a spreadsheet counts it
-                found = True
-                yield number, fields
-        if not found:
-            raise SourceEmpty("expected rows below the header; there is none")
-
-    def _records(self) -> Iterator[list[str]]:
-        """Run the CSV parser, whose messages are replaced by ours."""
-        while True:
-            try:
-                fields = next(self._reader)
-            except StopIteration:
-                return
-            except csv.Error as err:
-                raise SourceUnreadable(_explain(str(err)), line=max(self._reader.line_num, 1)) from None
-            yield fields
-
-    def _lines(self) -> Iterator[str]:
-        """Yield decoded lines with their ends: CR, LF or both."""
-        decoder = codecs.getincrementaldecoder(_with_bom(self._form.encoding))("strict")
-        pending, line = "", 1
-        while True:
-            chunk = self._file.read(_CHUNK)
-            self._hash.update(chunk)
-            self.bytes_read += len(chunk)
-            pending += self._decode(decoder, chunk, line + pending.count("\n"))
-            if "\0" in pending:
-                line += pending.count("\n", 0, pending.index("\0"))
-                raise SourceUnreadable(
-                    "expected text; a NUL character came: is it another encoding?", line=line
-                )
-            used = 0
-            for end in _LINE_END.finditer(pending):
-                self._check_length(end.end() - used, line)
-                text, used, line = pending[used : end.end()], end.end(), line + 1
-                yield text
-            pending = pending[used:]
-            self._check_length(len(pending), line)
-            if not chunk:
-                if pending:
-                    yield pending
-                return
-
-    def _decode(self, decoder: codecs.IncrementalDecoder, chunk: bytes, line: int) -> str:
-        """Decode a chunk; on failure count the lines before the bad byte."""
-        try:
-            return decoder.decode(chunk, final=not chunk)
-        except UnicodeError as err:
-            if isinstance(err, UnicodeDecodeError):
-                line += err.object[: err.start].count(b"\n")
-            raise SourceUnreadable(
-                f"expected {self._form.encoding}; a byte came that is none: is it another encoding?",
-                line=line,
-            ) from None
-
-    @staticmethod
-    def _check_length(size: int, line: int) -> None:
-        """Refuse a line that no export has; it would fill the memory."""
-        if size > MAX_LINE:
-            raise SourceUnreadable(
-                f"expected lines of at most {MAX_LINE} characters; this one is longer", line=line
-            )
 
 
-def _with_bom(encoding: str) -> str:
-    """Read UTF-8 with or without its byte order mark."""
-    return "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
+@contextlib.contextmanager
+def open_source(path: Path, form: SourceForm) -> Iterator[Source]:
+    """Open an export in the form that its mapping states.
+
+    Raises:
+        SourceUnreadable, SourceEmpty: it is not there, not of that form, or has not even a header.
+    """
+    with open_csv(path, form.csv) as source:
+        yield source
 
 
-def _explain(message: str) -> str:
-    """Say what a message of the csv module means for the file."""
-    if "field limit" in message:
-        return f"expected fields of at most {MAX_FIELD} characters; a longer one came: was a quote left open?"
-    if "end of data" in message:
-        return "expected a closing quote; the file ends inside a quoted field"
-    if "new-line" in message:
-        return "expected line ends of one kind; a carriage return stands inside a field without quotes"
-    return "expected the delimiter after a closing quote; something else came"
+def check_columns(source: Source, wanted: Sequence[str]) -> None:
+    """Check that each column stands in the header exactly once.
+
+    Raises:
+        ColumnMissing: lists those that do not.
+    """
+    header = list(source.header)
+    if missing := tuple(name for name in wanted if name not in header):
+        raise ColumnMissing(missing)
+    if repeated := tuple(name for name in wanted if header.count(name) > 1):
+        raise ColumnMissing(repeated, repeated=True)

@@ -18,8 +18,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from node.caseload.mapping import SourceForm
-from node.caseload.sources import CsvSource
+from node.caseload.csv_source import CsvSource
+from node.caseload.mapping import CsvForm
 from node.errors import SourceEmpty, SourceUnreadable
 
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -99,7 +99,7 @@ def suggest_mapping(path: Path) -> str:
         SourceUnreadable: no encoding or delimiter fits the whole file.
     """
     encoding, sure = _find_encoding(path)
-    form = _form(encoding, _find_delimiter(path, encoding))
+    form = CsvForm(encoding=encoding, delimiter=_find_delimiter(path, encoding))
     with path.open("rb") as file:
         source = CsvSource(file, form)
         columns = [_Column(name) for name in source.header]
@@ -140,7 +140,7 @@ def _find_delimiter(path: Path, encoding: str) -> str:
     for delimiter in _DELIMITERS:
         with path.open("rb") as file:
             try:
-                source = CsvSource(file, _form(encoding, delimiter))
+                source = CsvSource(file, CsvForm(encoding=encoding, delimiter=delimiter))
                 rows = [len(fields) for _, fields in itertools.islice(source.rows(), 1000)]
             except (SourceUnreadable, SourceEmpty, csv.Error):
                 continue
@@ -150,16 +150,9 @@ def _find_delimiter(path: Path, encoding: str) -> str:
                 best, best_score = delimiter, score
     if not best:
         with path.open("rb") as file:  # says what is wrong, if anything is beside the delimiter
-            list(CsvSource(file, _form(encoding, ",")).rows())
+            list(CsvSource(file, CsvForm(encoding=encoding)).rows())
         raise SourceUnreadable("expected columns apart by comma, semicolon, tab or bar; none of them fits")
     return best
-
-
-def _form(encoding: str, delimiter: str) -> SourceForm:
-    """A form to read the file with; its name and dates do not matter yet."""
-    return SourceForm(
-        name="export", max_age_days=7, encoding=encoding, delimiter=delimiter, date_formats=["%Y-%m-%d"]
-    )
 
 
 def _fits(text: str, form: str) -> bool:
@@ -173,7 +166,7 @@ def _fits(text: str, form: str) -> bool:
 class _Writer:
     """Lays the suggestion out."""
 
-    def __init__(self, path: Path, form: SourceForm, columns: Sequence[_Column]) -> None:
+    def __init__(self, path: Path, form: CsvForm, columns: Sequence[_Column]) -> None:
         self._form, self._columns = form, columns
         self._name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "export"
         if not self._name[0].isalpha():
@@ -193,10 +186,10 @@ class _Writer:
             yield f"# Rows that would be refused for more or fewer fields than the header: {ragged}"
         yield from ("", "[source]", f"name = {_quote(self._name[:60])}")
         yield "max_age_days = 7  # how old may an export be before answers say that it is stale?"
-        sure = "" if is_sure else "  # a guess: the file is not UTF-8; check names with accents"
-        yield f"encoding = {_quote(form.encoding)}{sure}"
-        yield f"delimiter = {_quote(form.delimiter)}"
         yield from self._date_lines()
+        sure = "" if is_sure else "  # a guess: the file is not UTF-8; check names with accents"
+        yield from ("", "[source.csv]", f"encoding = {_quote(form.encoding)}{sure}")
+        yield f"delimiter = {_quote(form.delimiter)}"
         yield from ("", "[person]")
         yield from self._section("person", ("id", "given", "family", "birth_date", "birth_date_accuracy"))
         yield from self._section("person", ("postcode", "past_postcodes", "nhs_number", "upn", "aliases"))

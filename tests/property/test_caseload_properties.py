@@ -9,19 +9,15 @@ from collections.abc import Sequence
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from node.caseload.mapping import SourceForm
+from node.caseload.csv_source import CsvSource
+from node.caseload.mapping import CsvForm
 from node.caseload.rows import RowError, RowReader
 from node.caseload.shields import NONE, SHIELD_IDENTITY, SHIELD_LOCATION, is_tagged, strictest
-from node.caseload.sources import CsvSource
 from node.errors import SourceEmpty, SourceUnreadable
 from tests.caseload import ANN, COLUMNS, TODAY, mapping
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
 SHIELDS = st.sampled_from([NONE, SHIELD_LOCATION, SHIELD_IDENTITY])
-
-
-def _form(encoding: str = "utf-8") -> SourceForm:
-    return SourceForm(name="x", max_age_days=1, encoding=encoding, date_formats=["%Y-%m-%d"])
 
 
 @given(
@@ -34,7 +30,7 @@ def test_what_was_written_is_read(rows: Sequence[Sequence[str]], encoding: str) 
     writer = csv.writer(written, quoting=csv.QUOTE_ALL)
     writer.writerows([["first", "second"], *rows])
 
-    source = CsvSource(io.BytesIO(written.getvalue().encode(encoding)), _form(encoding))
+    source = CsvSource(io.BytesIO(written.getvalue().encode(encoding)), CsvForm(encoding=encoding))
 
     assert source.header == ("first", "second")
     assert list(source.rows()) == [(number, list(row)) for number, row in enumerate(rows, 2)]
@@ -43,7 +39,7 @@ def test_what_was_written_is_read(rows: Sequence[Sequence[str]], encoding: str) 
 @given(st.binary(max_size=300))
 def test_any_bytes_give_rows_or_a_refusal(data: bytes) -> None:
     try:
-        rows = list(CsvSource(io.BytesIO(data), _form()).rows())
+        rows = list(CsvSource(io.BytesIO(data), CsvForm()).rows())
     except (SourceUnreadable, SourceEmpty):
         return
     assert rows

@@ -6,8 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from node.caseload.csv_source import MAX_FIELD, MAX_LINE
 from node.caseload.mapping import FLAG_CODES, PersonColumns, RecordColumns, UnbornColumns, parse_mapping
-from node.caseload.sources import MAX_FIELD, MAX_LINE
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/caseload.md").read_text("utf-8")

@@ -89,7 +89,7 @@ def test_delimiter_and_encoding_are_found(tmp_path: Path, delimiter: str, encodi
 
     text = suggest_mapping(_write(tmp_path / "a.csv", rows, delimiter=delimiter, encoding=encoding))
 
-    source = tomllib.loads(text)["source"]
+    source = tomllib.loads(text)["source"]["csv"]
     assert (source["delimiter"], source["encoding"]) == (delimiter, encoding)
     assert ("a guess" in text) == (encoding == "cp1252")
 

@@ -132,8 +132,8 @@ def test_a_store_of_another_version_keeps_the_node_from_starting(typed: Typed, t
     _node(typed, admitted=True)
     (tmp_path / "a.csv").write_text("id,given\n1,Ann\n")
     (tmp_path / "a.toml").write_text(
-        '[source]\nname = "a"\nmax_age_days = 7\nencoding = "utf-8"\ndelimiter = ","\n'
-        'date_formats = ["%d/%m/%Y"]\n[person]\nid = "id"\ngiven = "given"\n'
+        '[source]\nname = "a"\nmax_age_days = 7\ndate_formats = ["%d/%m/%Y"]\n'
+        '[source.csv]\nencoding = "utf-8"\ndelimiter = ","\n[person]\nid = "id"\ngiven = "given"\n'
         '[record]\nstatus = { always = "CURRENT" }\n'
     )
     assert typed("node load a.csv --mapping a.toml --dir here")[0] == 0
