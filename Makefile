@@ -1,5 +1,5 @@
 # The commands people type. Nothing here uses sudo, apt or files outside this folder, except `make system`.
-# Variables: PYTHON=python3.12  ONCE=1 JSON=1 (demo)  STRICT=1 (test)  SIZE=400 SEED=... (demo)
+# Variables: PYTHON=python3.12  ONCE=1 JSON=1 (demo)  STRICT=1 (test, check, system)  SIZE=400 SEED=... (demo)
 
 PYTHON ?= python3
 ONCE ?=
@@ -33,7 +33,7 @@ check: dev-environment  ## style, types, who may import whom, and the wire contr
 proto: dev-environment  ## write elsewhere/wire/v1 again from proto/
 	@$(BIN)/python tools/generate_wire.py --out .
 
-system:  ## install the Debian packages that everything together needs (uses apt-get)
+system:  ## install the Debian packages wanted here (uses apt-get); STRICT=1: npm too, for make check
 	@tools/system.sh
 
 clean:  ## remove what make has built; nothing else

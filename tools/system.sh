@@ -1,8 +1,11 @@
 #!/bin/sh
-# Installs the Debian packages that everything together needs. The only script that leaves this folder.
+# Installs the Debian packages that everything together needs, with STRICT=1 also what `make check` does.
+# The only script that leaves this folder.
 set -eu
 
 packages='python3-venv libsodium23 chromium'
+# `make check` fetches buf with npm, which brings hundreds of Debian packages: only for STRICT=1, and where absent.
+case "${STRICT:-0}" in 0) ;; *) command -v npm >/dev/null || packages="$packages nodejs npm" ;; esac
 missing=''
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
