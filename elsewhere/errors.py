@@ -375,6 +375,12 @@ class UnknownWord(ElsewhereError):
 # --- The desk: elsewhere.asking, elsewhere.sdk ------------------------------------------------------
 
 
+class DeskBusy(ElsewhereError):
+    """Too many questions wait at your own node already. Nobody was asked; ask again in a moment."""
+
+    code = "desk.busy"
+
+
 class DeskMalformed(ElsewhereError):
     """A desk message breaks a rule of desk.proto. Node and library are of different versions; update."""
 

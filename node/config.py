@@ -59,10 +59,12 @@ class DeskConfig(Section):
     """Where the agency's own systems may ask, besides the Unix socket. Never without a client certificate."""
 
     listen: str = Field(default="", description="host:port; empty: the Unix socket only")
-    tls_key: Path | None = None
-    tls_cert: Path | None = None
-    client_ca: Path | None = Field(
-        default=None, description="signs the certificates of the agency's own systems"
+    tls_key: str = Field(default="", description="PEM file, mode 0600; paths start at the node's folder")
+    tls_cert: str = Field(
+        default="", description="PEM file: the desk's certificate, for the host that is dialled"
+    )
+    client_ca: str = Field(
+        default="", description="PEM file: signs the agency's own systems; never the federation's CA"
     )
 
 

@@ -1,7 +1,7 @@
 """The desk API: this agency's own staff and systems ask their own node.
 
 Sees:     the child asked about, in the clear; it listens inside the agency only.
-Refuses:  to listen openly: a Unix socket of mode 0600, or TLS with a client certificate of the agency's own.
+Refuses:  to listen openly: a Unix socket of mode 0600, or TLS with a client certificate (`node.desk_tls`).
 Promises: an accident ends a call with an incident number, never with a text that could quote a child.
 """
 
@@ -11,22 +11,31 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
+from typing import Final
 
 import grpc
 import structlog
 
 from elsewhere.asking import CustodianAnswer, DeskStatus
 from elsewhere.errors import ConfigInvalid, ElsewhereError
-from elsewhere.wire.channel import server_credentials
+from elsewhere.wire.channel import PING_MS, PING_TIMEOUT_MS
 from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, history_to_wire, status_to_wire
 from elsewhere.wire.desk_status import internal_desk_status, to_desk_status
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
-from node.config import DeskConfig
+from node.desk_tls import DeskTls, client_of
 from node.searcher import Searcher
 
 MAX_REQUEST_BYTES = 64 * 1024
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.so_reuseport", 0),  # another process could otherwise share the port, and be asked in our place
+    ("grpc.max_concurrent_streams", 64),  # of one connection
+    ("grpc.keepalive_time_ms", PING_MS),  # a system that is gone is let go of
+    ("grpc.keepalive_timeout_ms", PING_TIMEOUT_MS),
+)
 _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[desk_pb2.AskRequest, desk_pb2.AskResponse]
 
@@ -49,8 +58,10 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
     ) -> AsyncIterator[desk_pb2.AskResponse]:
         """Stream one lookup."""
         try:
-            async for event in self._searcher.ask(ask_from_wire(request)):
-                yield event_to_wire(event)
+            asked = self._searcher.ask(ask_from_wire(request), desk_client=client_of(context))
+            async with aclosing(asked) as events:
+                async for event in events:
+                    yield event_to_wire(event)
         except ElsewhereError as err:
             await context.abort(*to_desk_status(err))
         except grpc.aio.AbortError:
@@ -76,18 +87,25 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
 class DeskServer:
     """Listens for the desk; `close` takes the socket away again."""
 
-    def __init__(self, service: DeskService, socket: Path, config: DeskConfig) -> None:
+    def __init__(self, service: DeskService, socket: Path, tls: DeskTls | None) -> None:
+        """Prepare to listen.
+
+        Args:
+            service: serves.
+            socket: path of the Unix socket.
+            tls: where else to listen; None: nowhere.
+        """
         self._socket = socket
         self._address = SocketAddress(socket)
-        self._server = grpc.aio.server(options=[("grpc.max_receive_message_length", MAX_REQUEST_BYTES)])
+        self._server = grpc.aio.server(options=_OPTIONS)
         desk_pb2_grpc.add_DeskServiceServicer_to_server(service, self._server)
-        self._config = config
+        self._tls = tls
 
     async def start(self) -> None:
         """Begin to listen.
 
         Raises:
-            ConfigInvalid: an address is set without key, certificate and client CA.
+            ConfigInvalid: `desk.listen` is no address of this machine, or in use.
         """
         self._socket.unlink(missing_ok=True)
         # The mask is in force while gRPC binds, so there is no moment at which others could connect.
@@ -97,8 +115,11 @@ class DeskServer:
         finally:
             os.umask(before)
         self._socket.chmod(0o600)
-        if self._config.listen:
-            self._server.add_secure_port(self._config.listen, _credentials(self._config))
+        if self._tls is not None:
+            try:
+                self._server.add_secure_port(self._tls.listen, self._tls.credentials)
+            except RuntimeError:
+                raise ConfigInvalid("desk.listen: expected an address of this machine that is free") from None
         await self._server.start()
 
     async def close(self) -> None:
@@ -106,15 +127,3 @@ class DeskServer:
         await self._server.stop(grace=1.0)
         self._address.close()
         self._socket.unlink(missing_ok=True)
-
-
-def _credentials(config: DeskConfig) -> grpc.ServerCredentials:
-    if config.tls_key is None or config.tls_cert is None or config.client_ca is None:
-        raise ConfigInvalid(
-            "desk.listen: expected tls_key, tls_cert and client_ca beside it; the desk is never open"
-        )
-    return server_credentials(
-        ca_pem=config.client_ca.read_bytes(),
-        key_pem=config.tls_key.read_bytes(),
-        cert_pem=config.tls_cert.read_bytes(),
-    )

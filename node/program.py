@@ -35,6 +35,7 @@ from node.caseload.index import is_outdated
 from node.config import NodeConfig, load_config
 from node.custodian import Custodian
 from node.desk_service import DeskServer, DeskService
+from node.desk_tls import load_tls
 from node.errors import NodeRunning, StoreOutdated
 from node.exchange import ExchangeParts
 from node.guard import Guard
@@ -67,6 +68,7 @@ class Node:
         self.config, self._clock = config, clock
         self.keys = KeyRing.load(config.dir)
         self.trust = Trust.load(config.dir, config.agency)
+        desk_tls = load_tls(config, self.trust.anchor.tls_ca_pem)
         self.own = own_statement(config.dir, config.agency, self.keys, clock())
         self._store = open_store(config.store_url)
         with self._store.read() as connection:
@@ -144,7 +146,9 @@ class Node:
             )
         )
         self.desk = DeskServer(
-            DeskService(self.searcher, self.status, self.answers), config.desk_socket, config.desk
+            DeskService(self.searcher, self.status, self.answers),
+            config.desk_socket,
+            desk_tls,
         )
 
     async def start(self) -> None:

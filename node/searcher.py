@@ -9,16 +9,16 @@ Source:   docs/protocol.md, "A lookup".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
 from elsewhere.asking import Ask, CustodianAnswer, Done, Event, Started, coverage_of, summarise
 from elsewhere.canonical import Json
-from elsewhere.errors import ElsewhereError
+from elsewhere.errors import DeskBusy, ElsewhereError
 from elsewhere.question import QuestionSecrets, commit
 from elsewhere.roster import Member
 from node.exchange import Exchange, ExchangeParts, Lookup
@@ -28,6 +28,8 @@ from node.retrying import Retrier
 from node.store.writer import Writer
 
 T = TypeVar("T")
+# For each lookup in flight. At a deadline of 3 s the last in the queue waits 24, within a desk's patience.
+WAITING_PER_SLOT: Final = 8
 _log = structlog.get_logger(__name__)
 
 
@@ -51,30 +53,31 @@ class Searcher:
         self._exchange = Exchange(parts.exchange)
         # Beyond a few at once the deadline would be spent waiting for each other.
         self._slots = asyncio.Semaphore(parts.in_flight)
+        self._waiting = 0
         self._running: set[asyncio.Task[None]] = set()
 
-    async def ask(self, ask: Ask) -> AsyncIterator[Event]:
+    async def ask(self, ask: Ask, *, desk_client: str = "") -> AsyncGenerator[Event, None]:
         """Ask about one child.
+
+        Args:
+            ask: the question.
+            desk_client: which of the agency's own systems put it, for the log; empty: none, a call within.
 
         Yields:
             `Started`, then one `CustodianAnswer` for each custodian as it comes, then `Done`.
 
         Raises:
             AskInvalid, RosterExpired, NotActive: nobody was asked.
+            DeskBusy: too many wait already. Nobody was asked.
             LogUnavailable: the question could not be logged, so it was not asked.
         """
-        async with self._slots:
-            lookup = await self._begin(ask)
-            yield Started(lookup.id.hex(), lookup.prepared.notes, tuple(lookup.asked))
-            # Not tied to whoever listens: a lookup whose asker hangs up still redeems, or it would show.
-            running = asyncio.create_task(self._run(lookup))
-            self._running.add(running)
-            running.add_done_callback(self._running.discard)
-            for _ in lookup.asked:
-                yield await lookup.ready.get()
-            await asyncio.shield(running)
-            answers = [lookup.answers[agency] for agency in lookup.asked]
-            yield Done(coverage_of(answers), summarise(answers))
+        lookup, running = await self._start(ask, desk_client)
+        yield Started(lookup.id.hex(), lookup.prepared.notes, tuple(lookup.asked))
+        for _ in lookup.asked:
+            yield await lookup.ready.get()
+        await asyncio.shield(running)
+        answers = [lookup.answers[agency] for agency in lookup.asked]
+        yield Done(coverage_of(answers), summarise(answers))
 
     async def drain(self) -> None:
         """Let the lookups in flight come to their end; the deadline bounds it."""
@@ -96,7 +99,39 @@ class Searcher:
             await self._exchange.run(lookup)
         return lookup.answers[member.agency_id]
 
-    async def _begin(self, ask: Ask) -> Lookup:
+    async def _start(self, ask: Ask, desk_client: str) -> tuple[Lookup, asyncio.Task[None]]:
+        """Wait for a slot and start a lookup in it; the slot is free again once the lookup has ended.
+
+        Not tied to whoever listens: a lookup whose asker hangs up still redeems, or it would show; and one
+        whose asker stops reading keeps nobody else from asking.
+        """
+        await self._take_slot()
+        try:
+            lookup = await self._begin(ask, desk_client)
+        except BaseException:
+            self._slots.release()
+            raise
+        running = asyncio.create_task(self._run(lookup))
+        self._running.add(running)
+        running.add_done_callback(self._ended)
+        return lookup, running
+
+    async def _take_slot(self) -> None:
+        """Wait in turn, unless so many do that the last would be given up before it is asked."""
+        most = WAITING_PER_SLOT * self._parts.in_flight
+        if self._slots.locked() and self._waiting >= most:
+            raise DeskBusy(f"expected at most {most} questions to wait at this node; ask again in a moment")
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        self._running.discard(running)
+        self._slots.release()
+
+    async def _begin(self, ask: Ask, desk_client: str) -> Lookup:
         """Log the question and prepare it; the two take about as long and go side by side."""
         parts = self._parts.exchange
         now, trust = parts.clock(), parts.maker.trust
@@ -105,7 +140,7 @@ class Searcher:
         asked = {member.agency_id: member for member in choose(trust.others(now), ask.custodians)}
         began, lookup_id = asyncio.get_running_loop().time(), parts.random(16)
         secrets = parts.maker.new_secrets(ask)
-        facts = self._facts(ask, secrets, asked)
+        facts = {**self._facts(ask, secrets, asked), "desk_client": desk_client}
         begin = partial(
             self._parts.history.begin,
             lookup_id=lookup_id.hex(),

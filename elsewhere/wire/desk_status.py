@@ -15,6 +15,8 @@ import grpc
 
 from elsewhere.errors import (
     AskInvalid,
+    CertificateInvalid,
+    DeskBusy,
     DeskMalformed,
     DeskRefused,
     DeskUnreachable,
@@ -45,6 +47,8 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     UnknownWord: grpc.StatusCode.INVALID_ARGUMENT,
     TooManyKeys: grpc.StatusCode.INVALID_ARGUMENT,
     NotActive: grpc.StatusCode.PERMISSION_DENIED,
+    CertificateInvalid: grpc.StatusCode.UNAUTHENTICATED,
+    DeskBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotAdmitted: grpc.StatusCode.FAILED_PRECONDITION,
     RosterExpired: grpc.StatusCode.FAILED_PRECONDITION,
     GatewayUnreachable: grpc.StatusCode.UNAVAILABLE,

@@ -7,6 +7,8 @@ import pytest
 
 from elsewhere.errors import (
     AskInvalid,
+    CertificateInvalid,
+    DeskBusy,
     DeskRefused,
     DeskUnreachable,
     ElsewhereError,
@@ -29,6 +31,8 @@ from node.errors import LoadRunning
         UnknownWord("purpose", ["S47_ENQUIRY", "MASH_TRIAGE"]),
         RosterExpired("expected a time before the roster's end"),
         GatewayUnreachable("no link"),
+        DeskBusy("expected at most 32 questions to wait"),
+        CertificateInvalid("expected one client certificate, got 2"),
     ],
     ids=lambda error: error.code,
 )
