@@ -18,6 +18,7 @@ PROTOCOL_VERSION = 1
 SLOTS = 40  # of every question, whatever is asked
 MAX_REVEALS = 4
 MAX_FLAGS = 8
+MAX_OTHERS = 8
 DIGEST_BYTES = 32
 ID_BYTES = 16
 ELEMENT_BYTES = 32
@@ -167,9 +168,11 @@ class EvaluateReply:
     elements: tuple[bytes, ...] = field(repr=False)
     proof: bytes = field(repr=False)
     published: Head
+    others: tuple[tuple[str, int, Head], ...] = ()  # collection, epoch and head of its other catalogues
 
     def __post_init__(self) -> None:
         _expect(len(self.request_digest) == DIGEST_BYTES, "request digest")
+        _expect(len(self.others) <= MAX_OTHERS, "number of heads")
         _expect_elements(self.elements)
         _expect(len(self.proof) == PROOF_BYTES, "proof")
 

@@ -11,19 +11,29 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from elsewhere.canonical import Json, canonical_json
+from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.errors import DocumentInvalid, ReceiptMismatch, SignatureInvalid
 from elsewhere.fields import Fields, as_instant, as_text, format_instant
-from elsewhere.lookup import SENTENCE_CHARACTERS, Answer, Decision, EvaluateRequest, RedeemReply
+from elsewhere.lookup import (
+    SENTENCE_CHARACTERS,
+    Answer,
+    AnswerState,
+    Decision,
+    EvaluateRequest,
+    RedeemReply,
+    Ruling,
+)
 from elsewhere.roster import AGENCY_ID, Member, Roster
 from elsewhere.signing import SigningKey, open_document, sign_document
 
 RECEIPT_TYPE: Final = "application/vnd.elsewhere.receipt.v1+json"
 CALL_REFERENCE: Final = r"[0-9A-Za-z-]{8}"
 _DIGEST: Final = r"[0-9a-f]{64}"
+LONGEST_LOOKUP: Final = timedelta(minutes=1)  # between the receipt and its reading, clocks aside
 _DIGESTS: Final = ("commitment", "request_digest", "released", "leaf")
 
 
@@ -164,32 +174,49 @@ def open_member_receipt(envelope: bytes, roster: Roster) -> tuple[Receipt, Membe
     return open_receipt(envelope, member.signing_key), member
 
 
-def check_receipt(
-    receipt: Receipt, *, request: EvaluateRequest, request_digest: bytes, reply: RedeemReply
-) -> None:
-    """Return only if a receipt is about this question and this answer.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a searcher knows of one question before the receipt comes."""
+
+    request: EvaluateRequest
+    request_digest: bytes  # SHA-256 of its signed bytes
+    ruling: Ruling | None  # as the custodian signed it in round one; None if that reply never opened
+
+
+def check_receipt(receipt: Receipt, *, asked: Asked, reply: RedeemReply, now: datetime) -> None:
+    """Return only if a receipt is about this question, this decision and this answer, and was made now.
+
+    A receipt that says otherwise would let its custodian prove another story later.
 
     Args:
         receipt: as `open_receipt` gave it, under the key of `request.custodian`.
-        request: the question as this searcher sent it.
-        request_digest: SHA-256 of its signed bytes.
+        asked: the question, and what round one said of it.
         reply: what came back, the receipt with it.
+        now: aware UTC time.
 
     Raises:
         ReceiptMismatch: names the first field that differs. Do not keep the answer.
     """
+    request, ruling = asked.request, asked.ruling
     expected = {
         "custodian": request.custodian,
         "searcher": request.searcher,
         "commitment": request.commitment.hex(),
-        "request_digest": request_digest.hex(),
+        "request_digest": asked.request_digest.hex(),
         "tier": reply.answer.tier,
         "released": answer_digest(reply.answer),
         "call_reference": reply.call_reference,
     }
+    if ruling is not None:
+        expected |= {"decision": ruling.decision.name, "clause": ruling.clause}
     for name, value in expected.items():
         if getattr(receipt, name) != value:
             raise ReceiptMismatch(name)
+    is_empty = reply.answer.state is AnswerState.NOTHING_RETURNED
+    if receipt.decision != Decision.PERMIT.name and not is_empty:
+        raise ReceiptMismatch("decision")
+    if abs(receipt.time_utc - now) > CLOCK_TOLERANCE + LONGEST_LOOKUP:
+        raise ReceiptMismatch("time_utc")
 
 
 def is_call_reference(text: str) -> bool:

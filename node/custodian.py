@@ -13,16 +13,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import cache
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from elsewhere.canonical import Json, canonical_json, parse_canonical
+from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.clock import Clock, from_ms, to_ms
 from elsewhere.errors import MalformedElement, SealBroken
-from elsewhere.lookup import SLOTS, Decision, EvaluateReply, EvaluateRequest, Head, RedeemReply, Ruling
+from elsewhere.lookup import (
+    MAX_OTHERS,
+    SLOTS,
+    Answer,
+    AnswerState,
+    Decision,
+    EvaluateReply,
+    EvaluateRequest,
+    Head,
+    RedeemReply,
+    Ruling,
+)
 from elsewhere.oprf import voprf
 from elsewhere.random import RandomBytes
 from elsewhere.receipt import Receipt, answer_digest, sign_receipt
@@ -31,15 +44,17 @@ from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.envelope import Opened, unwrap, wrap
 from node import logbook
+from node.answer import NOTHING
 from node.errors import ReplayRefused
-from node.guard import Guard, Verdict, core_of, is_asked_again
+from node.guard import Guard, Verdict
+from node.keeping import REDEEMABLE_FOR, envelope_facts, ruling_facts
 from node.keys import KeyRing
-from node.redeem import Both, redeem
+from node.redeem import Both, Redeemed, redeem
+from node.repeats import core_of, is_asked_again
 from node.store.engine import Store
 from node.store.exchange import question
 
-REDEEMABLE_FOR = timedelta(minutes=10)
-REMEMBERED_FOR = timedelta(days=4)
+_log = structlog.get_logger(__name__)
 _STAND_IN_DOMAIN = b"elsewhere/stand-in/"
 _COUNTED = (Decision.PERMIT, Decision.REVIEW)
 
@@ -147,14 +162,13 @@ class Custodian:
             ruling = parse_canonical(row.ruling.encode())
             if not isinstance(ruling, dict):
                 raise TypeError("a stored ruling is a table")
-            rounds = Both(request, asked, str(ruling["tier"]))
-            found = redeem(connection, rounds, now=now, random=self.random)
+            found = self._find(connection, Both(request, asked, str(ruling["tier"])), now)
         reference = logbook.new_call_reference(self.random)
         subject = logbook.make_subject(found.subjects, self.random)
         entry = logbook.make_entry(
             "answered",
             {
-                **_envelope_facts(request, row.digest),
+                **envelope_facts(request, row.digest),
                 **ruling,
                 "subject": subject.commitment.hex(),
                 "reason": found.reason,
@@ -187,15 +201,16 @@ class Custodian:
         )
         return Prepared(sealed_reply, _redeeming(row.digest, opened.digest, sealed_reply, (entry, subject)))
 
-    def forget(self, connection: Connection, now: datetime) -> None:
-        """Drop requests and replies that can no longer be redeemed; their nonces and counts stay."""
-        connection.execute(
-            update(question)
-            .where(question.c.received_ms < to_ms(now - REDEEMABLE_FOR), question.c.request.is_not(None))
-            .values(request=None, reply=None, redeem_reply=None)
-        )
-        # Longer than any limit counts, any clock tolerance reaches and any question is asked again.
-        connection.execute(question.delete().where(question.c.received_ms < to_ms(now - REMEMBERED_FOR)))
+    def _find(self, connection: Connection, rounds: Both, now: datetime) -> Redeemed:
+        """Redeem; after a mistake of ours say "call": a hit caused it, and "nothing" would lie."""
+        try:
+            return redeem(connection, rounds, now=now, random=self.random)
+        except Exception as err:
+            # What went wrong may quote a record, so only its type is logged, under a number to look for.
+            incident = self.random(4).hex()
+            _log.error("redeem.failed", incident=incident, error=type(err).__name__)
+            possible = Answer(AnswerState.POSSIBLE, strength="WEAK", tier=rounds.tier)
+            return Redeemed(possible if rounds.tier else NOTHING, (), f"internal {incident}")
 
     def _open(self, searcher: str, lookup_id: bytes, sealed: bytes, round_: int) -> Opened:
         """Open and authenticate; who signed is taken from the roster in force now, on standing links too."""
@@ -216,7 +231,9 @@ class Custodian:
         throwaway = voprf.generate_key(self.random)
         evaluation = voprf.blind_evaluate(key or throwaway, elements, random=self.random)
         published = self.head_of(request.collection, request.epoch)
-        return EvaluateReply(digest, ruling, evaluation.elements, evaluation.proof, published)
+        names = sorted(name for name in self.keys.oprf if name != (request.collection, request.epoch))
+        others = tuple((*name, self.head_of(*name)) for name in names[:MAX_OTHERS])
+        return EvaluateReply(digest, ruling, evaluation.elements, evaluation.proof, published, others)
 
     def _counting(
         self, request: EvaluateRequest, opened: Opened, verdict: Verdict, sealed_reply: bytes, now: datetime
@@ -224,10 +241,11 @@ class Custodian:
         """The change that makes round one count: limits are decided here, where questions queue up."""
 
         def change(connection: Connection) -> None:
-            is_repeat = is_asked_again(connection, request)
+            is_repeat = is_asked_again(connection, request, now)
+            counted = _counts(verdict) and not is_repeat
             # Counted after every decision, as all take the same steps; it binds those that count.
             limit = self.guard.find_limit(request, now, connection)
-            if limit is not None and _counts(verdict) and not is_repeat:
+            if limit is not None and counted:
                 raise LimitReached(limit)
             try:
                 connection.execute(
@@ -239,8 +257,8 @@ class Custodian:
                         pseudonym=request.terms.pseudonym,
                         received_ms=to_ms(now),
                         core=core_of(request),
-                        counted=_counts(verdict) and not is_repeat,
-                        ruling=canonical_json(_ruling_facts(verdict)).decode(),
+                        counted=counted,
+                        ruling=canonical_json({**ruling_facts(verdict), "counted": counted}).decode(),
                         request=opened.payload,
                         reply=sealed_reply,
                     )
@@ -289,39 +307,7 @@ def _counts(verdict: Verdict) -> bool:
     return verdict.ruling.decision in _COUNTED
 
 
-def _ruling_facts(verdict: Verdict) -> dict[str, Json]:
-    ruling = verdict.ruling
-    return {
-        "decision": ruling.decision.name,
-        "code": ruling.code,
-        "clause": ruling.clause,
-        "tier": verdict.tier if verdict.permits else "",
-        "obligations": list(verdict.obligations),
-    }
-
-
-def _envelope_facts(request: EvaluateRequest, digest: bytes) -> dict[str, Json]:
-    """Who asked and why, as far as it was told: no child in it."""
-    terms, documents = request.terms, request.documents
-    return {
-        "counterparty": request.searcher,
-        "lookup_id": request.lookup_id.hex(),
-        "request_digest": digest.hex(),
-        "commitment": request.commitment.hex(),
-        "collection": request.collection,
-        "epoch": request.epoch,
-        "purpose": terms.purpose,
-        "basis": terms.basis,
-        "urgency": terms.urgency,
-        "role": terms.role,
-        "pseudonym": terms.pseudonym.hex(),
-        "case_reference": terms.case_reference.hex(),
-        "agreement": documents.agreement_digest.hex(),
-        "roster_version": documents.roster_version,
-        "statement": documents.statement_digest.hex(),
-    }
-
-
+@cache
 def _stand_in_elements() -> tuple[bytes, ...]:
     """Forty fixed elements to work on where those that came cannot be."""
     one = voprf.scalar_from_uniform(b"\x01" + bytes(63))

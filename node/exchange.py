@@ -179,7 +179,7 @@ class Exchange:
             elif outcome.custodian in lookup.rulings:
                 await self._second_reply(lookup, outcome)
         except ElsewhereError as err:
-            self._settle(lookup, results.absent(member, State.ERROR, err.code))
+            self._settle_without(lookup, results.absent(member, State.ERROR, err.code))
         except Exception as err:
             absent = results.absent(member, State.ERROR, "internal")
             self._settle(lookup, replace(absent, remedy=self._note_accident(err)))
@@ -213,7 +213,7 @@ class Exchange:
             # Round two must leave all the same: a gateway would see that it is missing.
             return (), Ruling(Decision.ERROR, "internal", remedy=self._note_accident(err))
         if stale is not None and ruling.decision is Decision.PERMIT:
-            return reveals, stale
+            return (), stale
         return reveals, ruling
 
     def _note_accident(self, err: Exception) -> str:
@@ -228,6 +228,8 @@ class Exchange:
         """The catalogue in the version named, or the ruling that stands in for testing it."""
         request = part.request
         left_s = lookup.began + self._parts.deadline_ms / 2000 - asyncio.get_running_loop().time()
+        asked = (request.collection, request.epoch, reply.published)
+        self._parts.peers.fetch_behind(request.custodian, (asked, *reply.others))
         try:
             held = await self._parts.peers.ensure(
                 request.custodian,
@@ -238,12 +240,15 @@ class Exchange:
             )
         except (CatalogueStale, CatalogueDiverged) as err:
             return None, Ruling(Decision.ERROR, err.code)
+        if reply.published.version == 0:
+            # Nothing is published that could be tested against: an older copy would mislead.
+            return held, Ruling(Decision.ERROR, CatalogueStale.code)
         return held, None
 
     async def _second_reply(self, lookup: Lookup, outcome: link_pb2.Outcome) -> None:
         """Round two's reply: the answer, or the proof of why there is none."""
         part, ruling = lookup.parts[outcome.custodian], lookup.rulings[outcome.custodian]
-        reply = await self._work(lambda: part.open_answer(outcome.sealed))
+        reply = await self._work(lambda: part.open_answer(outcome.sealed, self._parts.clock()))
         member = lookup.asked[outcome.custodian]
         if ruling.code in _STALE:
             stale = results.absent(member, State.STALE, ruling.code)

@@ -7,7 +7,6 @@ Source:   docs/protocol.md, "What a custodian checks".
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,20 +15,22 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from elsewhere.agreement.decide import decide
 from elsewhere.agreement.local import LocalPolicy
 from elsewhere.agreement.outcome import Deny, Outcome, Permit, QuestionFacts, Review
-from elsewhere.agreement.terms import Limits
+from elsewhere.agreement.terms import Agreement, Limits
 from elsewhere.clock import from_ms, to_ms
 from elsewhere.errors import MalformedElement
 from elsewhere.lookup import PROTOCOL_VERSION, SLOTS, Decision, EvaluateRequest, Ruling
 from elsewhere.matchkeys import version as match_key_version
 from elsewhere.oprf.group import check_batch
+from elsewhere.roster import Roster
 from node.caseload.shields import INVOLVEMENT, PROTECTED
 from node.errors import ClockSkewed
-from node.store.exchange import question
+from node.identity import OwnStatement
+from node.repeats import is_asked_again
+from node.store.exchange import COUNTED, question
 from node.trust import Trust
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
-MOST_REPEATS = 400  # of one question; a node asks again every 15 minutes for 72 hours at most
 # The agreement's word for location-shielded children. Over the wire they are asked about in the collection
 # "protected", which holds everybody else too: one question is one question, whatever its purpose.
 SHIELDED = "shielded"
@@ -55,8 +56,7 @@ class Guard:
 
     trust: Trust
     policy: LocalPolicy
-    statement_digests: frozenset[bytes]  # of this node's own statements that may still be named
-    epochs: frozenset[tuple[str, int]]  # collections and epochs that this node has live keys for
+    own: OwnStatement  # which of this node's keys are live, and which statements of them may be named
     clock_tolerance: timedelta
 
     def judge(self, request: EvaluateRequest, now: datetime, connection: Connection) -> Verdict:
@@ -68,11 +68,12 @@ class Guard:
             connection: to count this searcher's earlier questions.
         """
         # Everything is looked at whatever comes of it, so that a refusal takes the steps of a permission.
+        roster, agreement = self.trust.roster, self.trust.agreement  # one view, whatever arrives meanwhile
         unfit = _find_bad_element(request)
-        decided = self._decide(request, now)
-        is_repeat = is_asked_again(connection, request)
+        decided = self._decide(request, roster, agreement, now)
+        is_repeat = is_asked_again(connection, request, now)
         limited = self.find_limit(request, now, connection)
-        refused = self._find_skew(request, now) or self._find_mismatch(request) or unfit
+        refused = self._find_skew(request, now) or self._find_mismatch(request, agreement, now) or unfit
         if refused is not None:
             return Verdict(refused)
         if isinstance(decided, Deny):
@@ -118,21 +119,23 @@ class Guard:
             )
         return None
 
-    def _find_mismatch(self, request: EvaluateRequest) -> Ruling | None:
+    def _find_mismatch(
+        self, request: EvaluateRequest, agreement: Agreement | None, now: datetime
+    ) -> Ruling | None:
         """Versions and documents must be ones that this node holds, or neither side could be held to them."""
         if request.protocol_version != PROTOCOL_VERSION:
             return _incompatible("version.protocol", f"protocol {PROTOCOL_VERSION} is spoken here")
         if request.match_key_version != match_key_version():
             return _incompatible("version.match_keys", f"match keys {match_key_version()} are used here")
-        if request.documents.statement_digest not in self.statement_digests:
+        if request.documents.statement_digest not in self.own.accepted:
             return Ruling(
                 Decision.ERROR,
                 "statement.unknown",
                 remedy="a key statement of another version is held; ask again",
             )
-        if (request.collection, request.epoch) not in self.epochs:
+        key = self.own.statement.oprf_key(request.collection, request.epoch)
+        if key is None or not key.valid_from_utc <= now < key.valid_until_utc:
             return _incompatible("version.epoch", "this epoch of the collection is not live here")
-        agreement = self.trust.agreement
         if agreement is not None and request.documents.agreement_digest != agreement.digest:
             return Ruling(
                 Decision.ERROR,
@@ -141,12 +144,11 @@ class Guard:
             )
         return None
 
-    def _decide(self, request: EvaluateRequest, now: datetime) -> Outcome:
+    def _decide(
+        self, request: EvaluateRequest, roster: Roster, agreement: Agreement | None, now: datetime
+    ) -> Outcome:
         """Decide for the collection asked; "protected" needs leave for shielded children as well."""
-        searcher, custodian = (
-            self.trust.roster.member(request.searcher),
-            self.trust.roster.member(self.trust.me),
-        )
+        searcher, custodian = roster.member(request.searcher), roster.member(self.trust.me)
         facts = QuestionFacts(
             searcher=request.searcher,
             searcher_sector=searcher.sector if searcher else "",
@@ -158,28 +160,12 @@ class Guard:
             urgency=request.terms.urgency,
             role=request.terms.role,
         )
-        outcome = decide(facts, self.trust.agreement, self.policy, now)
-        if request.collection != PROTECTED or isinstance(outcome, Deny):
+        # Both are always decided: whoever measures must not see which collection is asked.
+        outcome = decide(facts, agreement, self.policy, now)
+        shielded = decide(replace(facts, collection=SHIELDED), agreement, self.policy, now)
+        if request.collection != PROTECTED or isinstance(outcome, Deny) or isinstance(shielded, Permit):
             return outcome
-        shielded = decide(replace(facts, collection=SHIELDED), self.trust.agreement, self.policy, now)
-        return outcome if isinstance(shielded, Permit) else shielded
-
-
-def core_of(request: EvaluateRequest) -> bytes:
-    """What makes two requests the same question: lookup id, commitment and elements, as one digest."""
-    return hashlib.sha256(request.lookup_id + request.commitment + b"".join(request.elements)).digest()
-
-
-def is_asked_again(connection: Connection, request: EvaluateRequest) -> bool:
-    """Whether this very question was counted already, and not asked again unreasonably often since.
-
-    A node that could not be reached in time asks again for hours; that is one question. Another child under
-    the same lookup id has other elements, so it is another one.
-    """
-    same = (question.c.searcher == request.searcher) & (question.c.lookup_id == request.lookup_id)
-    query = select(question.c.counted).where(same, question.c.core == core_of(request))
-    earlier = connection.execute(query).scalars().all()
-    return any(earlier) and len(earlier) <= MOST_REPEATS
+        return shielded
 
 
 def _find_bad_element(request: EvaluateRequest) -> Ruling | None:
@@ -193,11 +179,11 @@ def _find_bad_element(request: EvaluateRequest) -> Ruling | None:
 
 
 def _count(connection: Connection, whose: ColumnElement[bool], since: datetime) -> int:
-    """Questions counted since a moment; the indexes of `question` make this a short range read."""
+    """Questions counted since a moment: a read of that range of a partial index, whatever else was asked."""
     query = (
         select(func.count())
         .select_from(question)
-        .where(whose, question.c.counted, question.c.received_ms > to_ms(since))
+        .where(whose, COUNTED, question.c.received_ms > to_ms(since))
     )
     return int(connection.execute(query).scalar_one())
 

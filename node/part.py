@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from elsewhere.catalogue.tags import short_tags
 from elsewhere.errors import ElsewhereError, ProofInvalid, SealBroken
@@ -29,7 +30,7 @@ from elsewhere.matchkeys import MatchKey
 from elsewhere.oprf import voprf
 from elsewhere.question import Question
 from elsewhere.random import RandomBytes
-from elsewhere.receipt import check_receipt, open_receipt
+from elsewhere.receipt import Asked, check_receipt, open_receipt
 from elsewhere.roster import Member
 from elsewhere.sealing import Context, SealingKey, SealingPublic
 from elsewhere.signing import SigningKey
@@ -60,6 +61,7 @@ class Part:
     signer: SigningKey = field(repr=False)
     reply_key: SealingKey = field(repr=False)
     digest: bytes = b""  # of the signed question, once sealed
+    stated: Ruling | None = None  # what the custodian decided, as it signed it
     redeem_digest: bytes = b""
 
     def seal_question(self) -> bytes:
@@ -82,6 +84,7 @@ class Part:
         reply = convert.evaluate_reply_from_wire(self._open(sealed, 1))
         if reply.request_digest != self.digest:
             raise SealBroken("expected a reply to this question; it answers another")
+        self.stated = reply.ruling
         return reply
 
     def find_reveals(self, reply: EvaluateReply, held: Held | None) -> tuple[tuple[Reveal, ...], Ruling]:
@@ -134,7 +137,7 @@ class Part:
         )
         return sealed
 
-    def open_answer(self, sealed: bytes) -> RedeemReply:
+    def open_answer(self, sealed: bytes, now: datetime) -> RedeemReply:
         """Open and authenticate round two's reply, its receipt included.
 
         Raises:
@@ -145,7 +148,8 @@ class Part:
         if reply.redeem_digest != self.redeem_digest:
             raise SealBroken("expected a reply to this redeem; it answers another")
         receipt = open_receipt(reply.receipt, self.route.custodian.signing_key)
-        check_receipt(receipt, request=self.request, request_digest=self.digest, reply=reply)
+        asked = Asked(self.request, self.digest, self.stated)
+        check_receipt(receipt, asked=asked, reply=reply, now=now)
         return reply
 
     def _request_context(self, round_: int) -> Context:

@@ -134,10 +134,26 @@ class Peers:
         except TimeoutError:
             raise CatalogueStale(f"expected version {head.version} within {timeout_s:g} s") from None
 
-    def take_notices(self, notices: Iterable[directory_pb2.CatalogueNotice]) -> None:
-        """Begin to fetch what a gateway's Directory says is newer; drop what may be held no longer.
+    def fetch_behind(self, custodian: str, heads: Iterable[tuple[str, int, Head]]) -> None:
+        """Begin to fetch all of a custodian's catalogues if any copy is behind what it states, else none.
 
-        Call it after `Trust` has taken the same Directory.
+        A fetch in the middle of a lookup must not tell the gateway which collection was asked, and so what
+        kind of purpose it was asked for, whichever notices it withheld before.
+
+        Args:
+            custodian: agency id.
+            heads: collection, epoch and head of each, as the custodian stated them in its signed answer.
+        """
+        names = {CatalogueName(custodian, collection, epoch): head for collection, epoch, head in heads}
+        if any(self._version(name) < head.version for name, head in names.items()):
+            for name in sorted(names):
+                if self._reader(name) is not None:
+                    self._fetching(name)
+
+    def take_notices(self, notices: Iterable[directory_pb2.CatalogueNotice]) -> None:
+        """Begin to fetch what a gateway says is newer; drop what may be held no longer.
+
+        Call it again after `Trust` has taken a Directory: what no statement names is passed over.
         """
         self.prune()
         self._was_told = True
@@ -199,10 +215,6 @@ class Peers:
                 has_diverged = True
                 await self._call(self._drop(name))
             before = self._version(name)
-            # All of this custodian's, in a fixed order: a fetch in the middle of a lookup would otherwise
-            # tell the gateway which collection was asked, and so what kind of purpose it was asked for.
-            for each in sorted({name, *(n for n in self._announced if n.custodian == name.custodian)}):
-                self._fetching(each)
             await self._fetch(name)
             if self._version(name) <= before:
                 raise CatalogueStale(f"expected version {head.version}; the gateway has none above {before}")
@@ -221,7 +233,7 @@ class Peers:
                     before = self._version(name)
                     await self._fetch(name)
         except CatalogueStale:
-            pass  # told by `_run_fetch`; the next Directory begins again
+            pass  # told by `_run_fetch`; `run` begins again
         finally:
             self._background.pop(name, None)
 

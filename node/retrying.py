@@ -19,9 +19,10 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.agreement.vocabulary import vocabulary
-from elsewhere.asking import CustodianAnswer, State
+from elsewhere.asking import CustodianAnswer
 from elsewhere.clock import Clock, to_ms
 from elsewhere.errors import ElsewhereError
+from elsewhere.matchkeys import version as match_key_version
 from elsewhere.roster import Member
 from node.exchange import Lookup
 from node.history import History, Opening
@@ -30,7 +31,6 @@ from node.store.exchange import waiting
 from node.store.writer import Writer
 from node.trust import Trust
 
-ASKED_AGAIN: Final = (State.UNREACHABLE, State.TIMED_OUT, State.MAINTENANCE)
 LONGEST_PAUSE: Final = timedelta(minutes=15)
 LONGEST_LOOK: Final = timedelta(seconds=30)  # between looks at the list
 _log = structlog.get_logger(__name__)
@@ -57,7 +57,11 @@ class Retrier:
         self._parts = parts
 
     async def take(self, lookup: Lookup) -> None:
-        """Note who is to be asked again after a lookup has ended."""
+        """Note who is to be asked again: whoever did not come to the end of round two.
+
+        Whatever was decided in round one: were only some decisions asked again about, a gateway that drops
+        replies would learn which was taken.
+        """
         now = self._parts.clock()
         window = timedelta(hours=vocabulary().urgencies[lookup.ask.urgency].hours)
         rows = [
@@ -70,7 +74,7 @@ class Retrier:
                 "attempts": 0,
             }
             for agency, answer in lookup.answers.items()
-            if answer.state in ASKED_AGAIN
+            if not answer.receipt
         ]
         if rows:
             await self._parts.writer.run(lambda connection: connection.execute(insert(waiting), rows))
@@ -96,8 +100,10 @@ class Retrier:
         for row in due:
             try:
                 await self._ask_again(row, again)
-            except ElsewhereError as err:
-                _log.warning("retry.failed", code=err.code, custodian=row.custodian)
+            except Exception as err:
+                # One row that cannot be worked on must not keep the others waiting, nor end the node.
+                code = getattr(err, "code", None) or type(err).__name__
+                _log.warning("retry.failed", code=str(code), custodian=row.custodian)
                 await self._postpone(row)
         return len(due)
 
@@ -112,12 +118,18 @@ class Retrier:
         now = self._parts.clock()
         what = await asyncio.to_thread(self._open, row.lookup_id)
         member = self._parts.trust.roster.member(row.custodian)
-        is_over = to_ms(now) >= row.until_ms
-        if is_over or what is None or member is None or not self._parts.trust.is_active(row.custodian):
+        # Keys of another version would not be those that the question committed to.
+        if (
+            what is None
+            or member is None
+            or to_ms(now) >= row.until_ms
+            or what.secrets.key_version != match_key_version()
+            or not self._parts.trust.is_active(row.custodian)
+        ):
             await self._parts.writer.run(partial(_drop, row=row))
             return
         answer = await again(what, member, row.custodian_lookup_id)
-        if answer.state in ASKED_AGAIN:
+        if not answer.receipt:
             await self._postpone(row)
             return
         await self._parts.writer.run(

@@ -39,10 +39,20 @@ question = Table(
     Column("redeem_digest", LargeBinary(32)),  # set by the one Redeem it is good for
     Column("redeem_reply", LargeBinary),
     UniqueConstraint("searcher", "nonce"),
-    Index("question_lookup", "searcher", "lookup_id"),
-    Index("question_agency_rate", "searcher", "received_ms"),
-    Index("question_person_rate", "searcher", "pseudonym", "received_ms"),
+    Index("question_lookup", "searcher", "lookup_id", "core"),
+    Index("question_received", "received_ms"),
 )
+
+# What fills limits. Whoever counts writes it this way: engines use a partial index only for its very words.
+COUNTED = question.c.counted.is_(True)
+# Partial, so that no flood of questions that are refused makes counting the others slow.
+_WHO, _WHEN = question.c.searcher, question.c.received_ms
+Index("question_agency_rate", _WHO, _WHEN, sqlite_where=COUNTED, postgresql_where=COUNTED)
+Index(
+    "question_person_rate", _WHO, question.c.pseudonym, _WHEN, sqlite_where=COUNTED, postgresql_where=COUNTED
+)
+_KEPT = question.c.request.is_not(None)
+Index("question_kept", _WHEN, sqlite_where=_KEPT, postgresql_where=_KEPT)
 
 # Append-only: one row a Redeem answered or a lookup asked. Nothing is released before its row is durable.
 log = Table(
@@ -50,7 +60,8 @@ log = Table(
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("time_ms", BigInteger, nullable=False),
-    Column("kind", String(16), nullable=False),  # "answered", "asked", "told", "late", "catalogue"
+    # "answered", "unredeemed"; "asked", "told", "late"; "catalogue"
+    Column("kind", String(16), nullable=False),
     Column("call_reference", String(8), index=True),
     Column("digest", LargeBinary(32), nullable=False),  # leaf hash of body
     Column("body", LargeBinary, nullable=False),  # canonical JSON

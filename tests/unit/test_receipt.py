@@ -17,15 +17,18 @@ from elsewhere.lookup import (
     Answer,
     AnswerState,
     Contact,
+    Decision,
     Documents,
     EvaluateRequest,
     Flag,
     Head,
     RedeemReply,
+    Ruling,
     Terms,
 )
 from elsewhere.receipt import (
     RECEIPT_TYPE,
+    Asked,
     Receipt,
     answer_digest,
     answer_to_json,
@@ -90,6 +93,7 @@ ROSTER = Roster(
     issued_utc=NOW,
     valid_until_utc=NOW + timedelta(days=90),
 )
+ASKED = Asked(REQUEST, DIGEST, Ruling(Decision.PERMIT, clause=RECEIPT.clause))
 REPLY = RedeemReply(b"r" * 32, ANSWER, sign_receipt(KEY, RECEIPT), "A1B2C3D4")
 
 
@@ -163,7 +167,7 @@ def test_a_signed_receipt_in_another_spelling_is_refused() -> None:
 )
 def test_a_receipt_outside_its_form_cannot_be_held(field: str, value: object) -> None:
     with pytest.raises(DocumentInvalid) as refusal:
-        replace(RECEIPT, **{field: value})
+        replace(RECEIPT, **{field: value})  # type: ignore[arg-type]
 
     assert refusal.value.key == field
 
@@ -177,7 +181,7 @@ def test_a_signed_payload_outside_the_form_is_refused(change: dict[str, object])
 
 
 def test_a_receipt_of_this_question_and_answer_passes() -> None:
-    check_receipt(RECEIPT, request=REQUEST, request_digest=DIGEST, reply=REPLY)
+    check_receipt(RECEIPT, asked=ASKED, reply=REPLY, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -190,11 +194,17 @@ def test_a_receipt_of_this_question_and_answer_passes() -> None:
         ("tier", "R1"),
         ("released", "1" * 64),
         ("call_reference", "ZZZZZZZZ"),
+        ("decision", "DENY"),
+        ("clause", "rule 5: another"),
+        ("time_utc", NOW - timedelta(minutes=7)),
+        ("time_utc", NOW + timedelta(minutes=7)),
     ],
 )
-def test_a_receipt_about_anything_else_is_refused(field: str, value: str) -> None:
+def test_a_receipt_about_anything_else_is_refused(field: str, value: object) -> None:
+    other = replace(RECEIPT, **{field: value})  # type: ignore[arg-type]
+
     with pytest.raises(ReceiptMismatch) as refusal:
-        check_receipt(replace(RECEIPT, **{field: value}), request=REQUEST, request_digest=DIGEST, reply=REPLY)
+        check_receipt(other, asked=ASKED, reply=REPLY, now=NOW)
 
     assert refusal.value.field == field
 
@@ -232,3 +242,12 @@ def test_a_call_reference_is_eight_letters_and_digits() -> None:
     assert is_call_reference("A1B2C3D4")
     assert not is_call_reference("A1B2C3D")
     assert not is_call_reference("A1B2 3D4")
+
+
+def test_an_answer_that_was_not_permitted_is_refused_though_round_one_was_lost() -> None:
+    receipt = replace(RECEIPT, decision="DENY")
+
+    with pytest.raises(ReceiptMismatch) as refusal:
+        check_receipt(receipt, asked=replace(ASKED, ruling=None), reply=REPLY, now=NOW)
+
+    assert refusal.value.field == "decision"

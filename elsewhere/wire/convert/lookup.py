@@ -83,6 +83,10 @@ def evaluate_reply_to_wire(reply: value.EvaluateReply) -> bytes:
         elements=reply.elements,
         proof=reply.proof,
         published=_head_to_wire(reply.published),
+        others=[
+            lookup_pb2.CollectionHead(collection=collection, epoch=epoch, head=_head_to_wire(head))
+            for collection, epoch, head in reply.others
+        ],
     ).SerializeToString(deterministic=True)
 
 
@@ -100,6 +104,7 @@ def evaluate_reply_from_wire(data: bytes) -> value.EvaluateReply:
         elements=tuple(found.elements),
         proof=found.proof,
         published=_head_from_wire(found.published),
+        others=tuple((o.collection, o.epoch, _head_from_wire(o.head)) for o in found.others),
     )
 
 

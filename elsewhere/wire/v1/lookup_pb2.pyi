@@ -246,6 +246,7 @@ class EvaluateReply(_message.Message):
     ELEMENTS_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
     PUBLISHED_FIELD_NUMBER: _builtins.int
+    OTHERS_FIELD_NUMBER: _builtins.int
     request_digest: _builtins.bytes
     """32 bytes: SHA-256 of the request's Signed.payload"""
     decision: Global___Decision.ValueType
@@ -266,7 +267,11 @@ class EvaluateReply(_message.Message):
 
     @_builtins.property
     def published(self) -> _common_pb2.CatalogueHead:
-        """the custodian's newest published catalogue"""
+        """the custodian's newest published catalogue of the collection asked"""
+
+    @_builtins.property
+    def others(self) -> _containers.RepeatedCompositeFieldContainer[Global___CollectionHead]:
+        """of its other collections, 0..8: whoever is behind in any fetches all"""
 
     def __init__(
         self,
@@ -280,14 +285,45 @@ class EvaluateReply(_message.Message):
         elements: _abc.Iterable[_builtins.bytes] | None = ...,
         proof: _builtins.bytes = ...,
         published: _common_pb2.CatalogueHead | None = ...,
+        others: _abc.Iterable[Global___CollectionHead] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["published", b"published"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clause", b"clause", "code", b"code", "decision", b"decision", "elements", b"elements", "expected_by_ms", b"expected_by_ms", "proof", b"proof", "published", b"published", "remedy", b"remedy", "request_digest", b"request_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clause", b"clause", "code", b"code", "decision", b"decision", "elements", b"elements", "expected_by_ms", b"expected_by_ms", "others", b"others", "proof", b"proof", "published", b"published", "remedy", b"remedy", "request_digest", b"request_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EvaluateReply: _TypeAlias = EvaluateReply  # noqa: Y015
+
+@_typing.final
+class CollectionHead(_message.Message):
+    """The newest published catalogue of one collection and epoch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """such as "involvement" """
+    epoch: _builtins.int
+    """key epoch"""
+    @_builtins.property
+    def head(self) -> _common_pb2.CatalogueHead: ...
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        head: _common_pb2.CatalogueHead | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["head", b"head"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "epoch", b"epoch", "head", b"head"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectionHead: _TypeAlias = CollectionHead  # noqa: Y015
 
 @_typing.final
 class RedeemRequest(_message.Message):

@@ -1,0 +1,81 @@
+"""What is kept of questions that others asked: a row until they are redeemed, a log entry for good.
+
+Sees:     what a question's envelope says; no child.
+Promises: every question that was decided leaves an entry in the log, also when its searcher stopped before
+          round two: it may have learnt from round one that this agency knows a child.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select, update
+
+from elsewhere.canonical import Json, parse_canonical
+from elsewhere.clock import to_ms
+from elsewhere.lookup import EvaluateRequest
+from elsewhere.wire.convert.lookup import evaluate_request_from_wire
+from node import logbook
+from node.guard import Verdict
+from node.store.exchange import question
+
+REDEEMABLE_FOR = timedelta(minutes=10)
+# Longer than any limit counts, any clock tolerance reaches and any question is asked again.
+REMEMBERED_FOR = timedelta(days=4)
+AT_ONCE = 1000  # rows in one transaction, so that nobody waits long for the writer
+
+
+def forget(connection: Connection, now: datetime) -> int:
+    """Drop requests and replies that can no longer be redeemed, logging those that never were.
+
+    Returns: how many questions nobody redeemed; a searcher that leaves many is to be asked why.
+    """
+    late = question.c.request.is_not(None) & (question.c.received_ms < to_ms(now - REDEEMABLE_FOR))
+    columns = (question.c.digest, question.c.request, question.c.ruling, question.c.redeem_digest)
+    rows = connection.execute(select(*columns).where(late).limit(AT_ONCE)).all()
+    unredeemed = [row for row in rows if row.redeem_digest is None]
+    for row in unredeemed:
+        ruling = parse_canonical(row.ruling.encode())
+        if not isinstance(ruling, dict):
+            raise TypeError("a stored ruling is a table")
+        facts = {**envelope_facts(evaluate_request_from_wire(row.request), row.digest), **ruling}
+        logbook.append(connection, logbook.make_entry("unredeemed", facts, now))
+    emptied = {"request": None, "reply": None, "redeem_reply": None}
+    digests = [row.digest for row in rows]
+    connection.execute(update(question).where(question.c.digest.in_(digests)).values(emptied))
+    connection.execute(question.delete().where(question.c.received_ms < to_ms(now - REMEMBERED_FOR)))
+    return len(unredeemed)
+
+
+def ruling_facts(verdict: Verdict) -> dict[str, Json]:
+    """What was decided, as it stands in the log and, until then, beside the question."""
+    ruling = verdict.ruling
+    return {
+        "decision": ruling.decision.name,
+        "code": ruling.code,
+        "clause": ruling.clause,
+        "tier": verdict.tier if verdict.permits else "",
+        "obligations": list(verdict.obligations),
+    }
+
+
+def envelope_facts(request: EvaluateRequest, digest: bytes) -> dict[str, Json]:
+    """Who asked and why, as far as it was told: no child in it."""
+    terms, documents = request.terms, request.documents
+    return {
+        "counterparty": request.searcher,
+        "lookup_id": request.lookup_id.hex(),
+        "request_digest": digest.hex(),
+        "commitment": request.commitment.hex(),
+        "collection": request.collection,
+        "epoch": request.epoch,
+        "purpose": terms.purpose,
+        "basis": terms.basis,
+        "urgency": terms.urgency,
+        "role": terms.role,
+        "pseudonym": terms.pseudonym.hex(),
+        "case_reference": terms.case_reference.hex(),
+        "agreement": documents.agreement_digest.hex(),
+        "roster_version": documents.roster_version,
+        "statement": documents.statement_digest.hex(),
+    }

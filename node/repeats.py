@@ -1,0 +1,60 @@
+"""When a question is the same one asked again, which costs no limit, and when it is another.
+
+Sees:     digests of questions; no child.
+Refuses:  to let a repeat through that asks something else, or for somebody else, or oftener than a node that
+          could not be reached would have to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from elsewhere.agreement.vocabulary import vocabulary
+from elsewhere.clock import to_ms
+from elsewhere.lookup import EvaluateRequest
+from node.store.exchange import question
+
+# Of a question that was answered: its reply may have been lost on the way, but not again and again.
+MOST_ANSWERED = 3
+LEAST_PAUSE = timedelta(seconds=10)
+
+
+def core_of(request: EvaluateRequest) -> bytes:
+    """What makes two requests the same question: everything but nonce, time, reply key and what is held.
+
+    Purpose and pseudonym are in it: a repeat must not serve another purpose or another person's limit.
+    """
+    terms = request.terms
+    words = (request.collection, terms.purpose, terms.basis, terms.urgency, terms.role)
+    digest = hashlib.sha256(request.lookup_id + request.commitment + request.epoch.to_bytes(4))
+    for part in (*(word.encode() for word in words), terms.pseudonym, terms.case_reference):
+        digest.update(len(part).to_bytes(2) + part)
+    digest.update(b"".join(request.elements))
+    return digest.digest()
+
+
+def is_asked_again(connection: Connection, request: EvaluateRequest, now: datetime) -> bool:
+    """Whether this very question was counted already and may be asked again without being counted.
+
+    For as long as its urgency allows an answer to be waited for, not oftener than every ten seconds, and a
+    few times only once it has been answered.
+    """
+    same = (question.c.searcher == request.searcher) & (question.c.lookup_id == request.lookup_id)
+    query = select(question.c.counted, question.c.received_ms, question.c.redeem_digest).where(
+        same, question.c.core == core_of(request)
+    )
+    earlier = connection.execute(query).all()
+    urgency = vocabulary().urgencies.get(request.terms.urgency)
+    if urgency is None or not any(row.counted for row in earlier):
+        return False
+    since_first = to_ms(now) - min(row.received_ms for row in earlier)
+    since_last = to_ms(now) - max(row.received_ms for row in earlier)
+    answered = sum(row.redeem_digest is not None for row in earlier)
+    return (
+        since_first <= timedelta(hours=urgency.hours) / timedelta(milliseconds=1)
+        and since_last >= LEAST_PAUSE / timedelta(milliseconds=1)
+        and answered <= MOST_ANSWERED
+    )
