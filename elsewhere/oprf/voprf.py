@@ -232,14 +232,23 @@ def evaluate(key: OprfKey, inputs: Sequence[bytes]) -> list[bytes]:
 
     Source: RFC 9497 §3.3.2 Evaluate.
     """
-    _check_inputs(inputs)
-    elements = group.multiply_each(key.scalar, group.hash_to_group(inputs, _GROUP_DOMAIN))
-    return _outputs(inputs, elements)
+    (outputs,) = _evaluate_under([key], inputs)
+    return outputs
 
 
 def tag_each(key: OprfKey, inputs: Sequence[bytes]) -> list[bytes]:
     """Tag a custodian's own match keys: `evaluate`, cut to 32 bytes each."""
-    return [output[:TAG_SIZE] for output in evaluate(key, inputs)]
+    (tags,) = tag_under([key], inputs)
+    return tags
+
+
+def tag_under(keys: Sequence[OprfKey], inputs: Sequence[bytes]) -> list[list[bytes]]:
+    """Tag under several keys at once; inputs are hashed to the group, a fifth of the work, only once.
+
+    Returns:
+        For each key in order, what `tag_each` gives.
+    """
+    return [[output[:TAG_SIZE] for output in outputs] for outputs in _evaluate_under(keys, inputs)]
 
 
 def opens(value: bytes, blind_scalar: bytes, element: bytes) -> bool:
@@ -249,6 +258,13 @@ def opens(value: bytes, blind_scalar: bytes, element: bytes) -> bool:
     except MalformedScalar:
         return False
     return hmac.compare_digest(expected, element)
+
+
+def _evaluate_under(keys: Sequence[OprfKey], inputs: Sequence[bytes]) -> list[list[bytes]]:
+    """Compute the function directly under several keys."""
+    _check_inputs(inputs)
+    hashed = group.hash_to_group(inputs, _GROUP_DOMAIN)
+    return [_outputs(inputs, group.multiply_each(key.scalar, hashed)) for key in keys]
 
 
 def _unblind(inputs: Sequence[bytes], blinds: Sequence[bytes], elements: Sequence[bytes]) -> list[bytes]:

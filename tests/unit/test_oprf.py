@@ -240,6 +240,8 @@ def test_lengths_are_checked_before_bytes_reach_c(blinds: list[bytes]) -> None:
 
 def test_empty_batches_of_our_own_are_harmless(key: voprf.OprfKey) -> None:
     assert voprf.tag_each(key, []) == []
+    assert voprf.tag_under([key, key], []) == [[], []]
+    assert voprf.tag_under([], INPUTS) == []
     assert voprf.blind([], []) == []
     assert group.invert_scalars([]) == []
     assert group.sum_elements([]) == group.IDENTITY
