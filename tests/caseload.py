@@ -16,7 +16,8 @@ from elsewhere.matchkeys import record_keys
 from elsewhere.oprf.voprf import OprfKey, generate_key, tag_each
 from elsewhere.person.identity import Person, Written
 from node.caseload.index import CaseRecord, find_tag
-from node.caseload.load import LoadJob, load_file
+from node.caseload.job import LoadJob
+from node.caseload.load import load_file
 from node.caseload.mapping import CsvForm, SourceMapping, parse_mapping
 from node.caseload.report import LoadReport
 from node.store.engine import Store
@@ -134,5 +135,5 @@ def found(conn: Connection, person: Person, collection: str = "involvement") -> 
 
 def person(row: Mapping[str, str]) -> Person:
     """The person of a row above."""
-    written: Written = {name: row[name] for name in ("given", "family", "dob", "postcode") if name in row}  # type: ignore[assignment,misc]
+    written: Written = {name: row[name] for name in ("given", "family", "dob", "postcode") if name in row}  # type: ignore[assignment]
     return Person.of(**written)

@@ -23,7 +23,8 @@ from gateway import enrolment
 from gateway.config import load_config as load_gateway_config
 from gateway.service import Gateway
 from node import enrol
-from node.caseload.load import LoadJob, load_file
+from node.caseload.job import LoadJob
+from node.caseload.load import load_file
 from node.caseload.mapping import parse_mapping
 from node.config import load_config
 from node.program import Node

@@ -92,7 +92,8 @@ def _run(
     file: Path, mapping_path: Path, directory: Path, options: dict[str, object], progress: Progress
 ) -> LoadReport:
     """Load, or only check."""
-    from node.caseload.load import LoadJob, dry_run, load_file
+    from node.caseload.job import LoadJob
+    from node.caseload.load import dry_run, load_file
     from node.caseload.mapping import read_mapping
     from node.config import load_config
     from node.keys import KeyRing

@@ -104,12 +104,9 @@ def is_outdated(conn: Connection) -> bool:
 
     Their ordinals then point at other keys, and nothing of them can be redeemed: load their sources again.
     """
-    old = (
-        select(record.c.id)
-        .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == current_load(conn)))
-        .where(record.c.tagged_for.not_like(f"{version()}/%"))
-    )
-    return conn.execute(old.limit(1)).first() is not None
+    # A load leaves no record in force that is tagged by other rules than its own.
+    rules = conn.execute(select(load.c.rules).where(load.c.id == current_load(conn))).scalar_one_or_none()
+    return rules is not None and rules != version()
 
 
 def short_tags(conn: Connection, collection: str, epoch: int) -> NDArray[np.uint64]:

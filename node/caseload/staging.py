@@ -13,12 +13,32 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Select, bindparam, delete, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from node.caseload.index import current_load
 from node.caseload.rows import CaseRow
 from node.caseload.shields import NONE
-from node.store.caseload import DONE, STAGING, load, member, record, source, standing_shield, tag_set
+from node.store.caseload import (
+    DONE,
+    STAGING,
+    load,
+    load_set,
+    member,
+    record,
+    source,
+    standing_shield,
+    tag_set,
+)
 from node.store.engine import Store
 
 BATCH = 1000
@@ -35,8 +55,7 @@ class Candidate:
     person_ref: str = field(repr=False)
     person: bytes = field(repr=False)
     shield: str  # of its child, once grouped
-    tagged_as: str | None
-    tagged_for: str | None
+    was: str | None  # its shield in force until now, under which it is tagged; None: it was not in force
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +71,29 @@ class SourceFacts:
     refused: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """How all records in force with a load are tagged."""
+
+    rules: str  # version of the match keys
+    set_ids: frozenset[int]
+
+
 class Staging:
     """One load being prepared beside the one in force."""
 
-    def __init__(self, store: Store, source_name: str, now: datetime.datetime) -> None:
-        """Register the load, so that it has an id that no other load ever has."""
+    def __init__(self, store: Store, source_name: str | None, now: datetime.datetime) -> None:
+        """Register the load, so that it has an id that no other load ever has.
+
+        Args:
+            source_name: whose records it replaces; None: nobody's.
+        """
         self._store, self._source = store, source_name
+        self._now = int(now.timestamp())
         with store.write() as conn:
             self.before = current_load(conn)
-            started = int(now.timestamp())
-            row = insert(load).values(source=source_name, state=STAGING, started_utc=started)
+            self.tagged_before = _read_tagged(conn, self.before)
+            row = insert(load).values(source=source_name, state=STAGING, started_utc=self._now)
             self.id = int(conn.execute(row.returning(load.c.id)).scalar_one())
 
     def tag_set_ids(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
@@ -78,7 +110,13 @@ class Staging:
     def held_rows(self) -> int:
         """Count the records of this source in force until now."""
         with self._store.read() as conn:
-            return len(conn.execute(self._in_force(record.c.id)).all())
+            return int(conn.execute(self._in_force(func.count())).scalar_one())
+
+    def count(self) -> int:
+        """Count the records that are to be in force."""
+        query = select(func.count()).select_from(member).where(member.c.load_id == self.id)
+        with self._store.read() as conn:
+            return conn.execute(query).scalar_one()
 
     def add(self, rows: Sequence[CaseRow]) -> int:
         """Put rows in force with the coming load: as new records, or as they are held already.
@@ -93,10 +131,7 @@ class Staging:
             ids = list(held.values())
             if fresh:
                 ids += conn.execute(insert(record).returning(record.c.id), fresh).scalars()
-            conn.execute(
-                insert(member),
-                [{"load_id": self.id, "record_id": n, "group_id": n, "shield": NONE} for n in ids],
-            )
+            conn.execute(insert(member), self._members(ids))
         return len(held)
 
     def removed_persons(self) -> int:
@@ -106,19 +141,28 @@ class Staging:
             .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == self.id))
             .where(record.c.source == self._source)
         )
+        gone = self._in_force(record.c.person_ref).except_(coming).subquery()
         with self._store.read() as conn:
-            return len(conn.execute(self._in_force(record.c.person_ref).except_(coming)).all())
+            return conn.execute(select(func.count()).select_from(gone)).scalar_one()
 
     def carry_others(self) -> None:
         """Keep the records of all other sources in force."""
-        others = (
-            select(literal(self.id), member.c.record_id, member.c.record_id, literal(NONE))
+        of_before = (
+            select(member.c.record_id)
             .join(record, record.c.id == member.c.record_id)
-            .where(member.c.load_id == self.before, record.c.source != self._source)
+            .where(member.c.load_id == self.before)
         )
-        names = ["load_id", "record_id", "group_id", "shield"]
-        with self._store.write() as conn:
-            conn.execute(insert(member).from_select(names, others))
+        if self._source is not None:
+            of_before = of_before.where(record.c.source != self._source)
+        following = of_before.order_by(member.c.record_id).limit(BATCH)
+        last = 0
+        while True:
+            with self._store.write() as conn:
+                ids = conn.execute(following.where(member.c.record_id > last)).scalars().all()
+                if not ids:
+                    return
+                conn.execute(insert(member), self._members(ids))
+            last = ids[-1]
 
     def withhold(self, person_refs: Iterable[str]) -> int:
         """Take all rows of some persons of this source out again; returns how many rows that were."""
@@ -134,15 +178,25 @@ class Staging:
         return gone
 
     def candidates(self) -> Iterator[list[Candidate]]:
-        """Yield the records to be in force by id, a batch at a time; changes in between are welcome."""
+        """Yield the records to be in force by id, a batch at a time; changes in between are welcome.
+
+        Copies made in between are not yielded: they stand for records that were.
+        """
         columns = (record.c.source, record.c.person_ref, record.c.person, member.c.shield)
+        held = member.alias("held")
         query = (
-            select(record.c.id, *columns, record.c.tagged_as, record.c.tagged_for)
+            select(record.c.id, *columns, held.c.shield.label("was"))
             .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == self.id))
+            .outerjoin(held, (held.c.record_id == record.c.id) & (held.c.load_id == self.before))
             .order_by(record.c.id)
             .limit(BATCH)
         )
         last = 0
+        with self._store.read() as conn:
+            newest = conn.execute(
+                select(func.max(member.c.record_id)).where(member.c.load_id == self.id)
+            ).scalar_one()
+        query = query.where(record.c.id <= (newest or 0))
         while True:
             with self._store.read() as conn:
                 batch = [Candidate(*row) for row in conn.execute(query.where(record.c.id > last))]
@@ -164,58 +218,62 @@ class Staging:
             with self._store.write() as conn:
                 conn.execute(update(member).where(mine), batch)
 
-    def clone(self, record_id: int) -> int:
-        """Put a copy in the place of a record whose tags no longer fit; it holds until the switch."""
-        skipped = ("id", "load_id", "tagged_as", "tagged_for")
-        copied = [column for column in record.c if column.name not in skipped]
-        kept = select(literal(self.id), *copied).where(record.c.id == record_id)
-        copy = insert(record).from_select(["load_id", *(column.name for column in copied)], kept)
-        with self._store.write() as conn:
-            new_id = int(conn.execute(copy.returning(record.c.id)).scalar_one())
-            here = (member.c.load_id == self.id) & (member.c.record_id == record_id)
-            conn.execute(update(member).where(here).values(record_id=new_id))
-        return new_id
+    def clone(self, record_ids: Sequence[int]) -> dict[int, int]:
+        """Put copies in the place of records whose tags no longer fit; these hold until the switch.
 
-    def mark_tagged(self, tagged_for: str) -> None:
-        """Note on this load's new records what their tags were made under."""
-        change = update(record).where(record.c.id == bindparam("of"))
-        for batch in self.candidates():
-            rows = [
-                {"of": item.id, "tagged_as": item.shield, "tagged_for": tagged_for}
-                for item in batch
-                if item.tagged_as is None
-            ]
-            if rows:
-                with self._store.write() as conn:
-                    conn.execute(change, rows)
+        Returns: the id of each record's copy.
+        """
+        if not record_ids:
+            return {}
+        copied = [column for column in record.c if column.name not in ("id", "load_id")]
+        query = select(record.c.id, *copied).where(record.c.id.in_(record_ids)).order_by(record.c.id)
+        copy = insert(record).returning(record.c.id, sort_by_parameter_order=True)
+        here = (member.c.load_id == self.id) & (member.c.record_id == bindparam("of"))
+        with self._store.write() as conn:
+            values = [{**row, "load_id": self.id} for row in conn.execute(query).mappings()]
+            old = [int(row.pop("id")) for row in values]
+            copies = dict(zip(old, conn.execute(copy, values).scalars(), strict=True))
+            moved = [{"of": of, "copy": copy_id} for of, copy_id in copies.items()]
+            conn.execute(update(member).where(here).values(record_id=bindparam("copy")), moved)
+        return copies
 
     def standing_shields(self) -> dict[tuple[str, str], str]:
-        """Give the shields in force, of every source."""
+        """Give the shields that stood until now, of every source."""
         with self._store.read() as conn:
             return _read_shields(conn)
 
-    def switch(self, shields: ShieldsByPerson, facts: SourceFacts) -> None:
+    def switch(self, shields: ShieldsByPerson, tagged: Tagged, facts: SourceFacts | None) -> None:
         """Bring the load into force, all of it at once.
 
         Args:
             shields: those that hold from now on, of every source.
+            tagged: how every record of the load is tagged.
+            facts: of the export; None if the load had none.
         """
         rows = [{"source": s, "person_ref": p, "shield": shield} for (s, p), shield in shields.items()]
-        values = {name: getattr(facts, name) for name in facts.__slots__}
         with self._store.write() as conn:
             if shields != _read_shields(conn):
                 conn.execute(delete(standing_shield))
                 if rows:
                     conn.execute(insert(standing_shield), rows)
-            conn.execute(delete(source).where(source.c.name == self._source))
-            conn.execute(insert(source).values(name=self._source, load_id=self.id, **values))
+            if facts is not None:
+                values = {name: getattr(facts, name) for name in facts.__slots__}
+                conn.execute(delete(source).where(source.c.name == self._source))
+                conn.execute(insert(source).values(name=self._source, load_id=self.id, **values))
+            if tagged.set_ids:
+                conn.execute(insert(load_set), [{"load_id": self.id, "set_id": n} for n in tagged.set_ids])
             done = update(load).where(load.c.id == self.id)
-            conn.execute(done.values(state=DONE, finished_utc=facts.loaded_utc))
+            conn.execute(done.values(state=DONE, finished_utc=self._now, rules=tagged.rules))
 
-    def _in_force(self, *columns: Column[Any]) -> Select[Any]:
+    def _members(self, record_ids: Iterable[int]) -> list[dict[str, object]]:
+        """Rows that put records in force with this load, each a child of its own until they are grouped."""
+        return [{"load_id": self.id, "record_id": n, "group_id": n, "shield": NONE} for n in record_ids]
+
+    def _in_force(self, *columns: ColumnElement[Any]) -> Select[Any]:
         """Select from the records of this source that are in force until now."""
         return (
             select(*columns)
+            .select_from(record)
             .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == self.before))
             .where(record.c.source == self._source)
         )
@@ -247,3 +305,10 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 def _read_shields(conn: Connection) -> dict[tuple[str, str], str]:
     """All standing shields by source and person."""
     return {(row.source, row.person_ref): row.shield for row in conn.execute(select(standing_shield))}
+
+
+def _read_tagged(conn: Connection, load_id: int) -> Tagged:
+    """How the records in force with a load are tagged; nothing for no load."""
+    rules = conn.execute(select(load.c.rules).where(load.c.id == load_id)).scalar_one_or_none()
+    ids = conn.execute(select(load_set.c.set_id).where(load_set.c.load_id == load_id)).scalars()
+    return Tagged(rules or "", frozenset(ids))

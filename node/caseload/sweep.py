@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists, select, update
 
 from node.caseload.index import current_load
-from node.store.caseload import ABANDONED, STAGING, entry, load, member, record, tag, tag_set
+from node.store.caseload import ABANDONED, STAGING, entry, load, load_set, member, record, tag, tag_set
 from node.store.engine import Store
 
 RANGES = 256  # tags are deleted by their first byte
@@ -20,16 +20,20 @@ def sweep(store: Store) -> None:
     """Remove everything that the newest complete load does not hold; the caller holds the right to load.
 
     Entries of removed records stay until their epoch ends: a short tag that vanished would tell that
-    somebody was erased or shielded.
+    somebody was erased or shielded. Tags in a set that the newest load does not keep go: a killed load left
+    them, or their epoch's key is gone.
     """
     with store.write() as conn:
         current = current_load(conn)
         died = conn.execute(update(load).where(load.c.state == STAGING).values(state=ABANDONED)).rowcount
         dead = _has_dead_records(conn, current)
         sets = conn.execute(select(tag_set.c.id)).scalars().all()
+        stray = conn.execute(_stray_sets(current)).scalars().all()
     if died:
         for set_id in sets:
             _by_first_byte(store, entry, (entry.c.set_id == set_id) & (entry.c.load_id > current))
+    for set_id in stray:
+        _by_first_byte(store, tag, tag.c.set_id == set_id)
     if dead:
         held = exists().where(member.c.load_id == current, member.c.record_id == tag.c.record_id)
         for set_id in sets:
@@ -47,6 +51,13 @@ def _dead_records(current: int) -> Select[tuple[int]]:
     """Select the records not in force."""
     held = exists().where(member.c.load_id == current, member.c.record_id == record.c.id)
     return select(record.c.id).where(~held)
+
+
+def _stray_sets(current: int) -> Select[tuple[int]]:
+    """Select the sets with tags in which a load does not keep its records tagged."""
+    kept = exists().where(load_set.c.load_id == current, load_set.c.set_id == tag_set.c.id)
+    has_tags = exists().where(tag.c.set_id == tag_set.c.id)
+    return select(tag_set.c.id).where(~kept, has_tags)
 
 
 def _by_first_byte(store: Store, table: Table, which: ColumnElement[bool]) -> None:

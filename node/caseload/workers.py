@@ -23,9 +23,9 @@ from types import TracebackType
 from typing import TypeVar
 
 from elsewhere.matchkeys import Strength, record_keys
-from elsewhere.oprf.voprf import OprfKey, tag_each
+from elsewhere.oprf.voprf import OprfKey, tag_under
 from elsewhere.person.identity import Person
-from node.caseload.shields import NONE, SHIELD_IDENTITY, is_tagged
+from node.caseload.shields import NONE, is_tagged
 
 CHUNK_RECORDS = 200
 HASH_BYTES = 8
@@ -47,12 +47,13 @@ class TagSet:
 
 @dataclass(frozen=True, slots=True)
 class Untagged:
-    """A record on its way to tags. `origin` names source and person, so that decoys stay the same."""
+    """A record on its way to tags in some sets. `origin` names source and person: decoys stay the same."""
 
     id: int
     person: bytes = field(repr=False)
     shield: str
     origin: bytes = field(repr=False)
+    set_ids: frozenset[int]
 
 
 Work = Callable[[Sequence[TagSet], In], Out]
@@ -71,28 +72,31 @@ def strong_hashes(_sets: Sequence[TagSet], persons: Sequence[bytes]) -> list[lis
 
 
 def tag_rows(sets: Sequence[TagSet], records: Sequence[Untagged]) -> bytes:
-    """Tag records under every set their shield permits.
+    """Tag records under those of their sets that their shield permits.
 
     Returns:
         Rows of ROW_BYTES, in no order. A shielded location has as many rows as it would have unshielded:
         for each key that would tell of a postcode, a decoy that nobody can ask for.
     """
     found = bytearray()
-    derived = [(record, *_derive(record)) for record in records if record.shield != SHIELD_IDENTITY]
-    for tag_set in sets:
-        head = tag_set.id.to_bytes(2)
-        pending: list[bytes] = []
-        tails: list[bytes] = []
-        for record, keys, left_out in derived:
-            if not is_tagged(record.shield, tag_set.collection):
-                continue
-            own = record.id.to_bytes(8)
-            pending += keys
-            tails += [own + ordinal.to_bytes(2) for ordinal in range(len(keys))]
+    # Records that go into the same sets are tagged together, so that each key is hashed but once.
+    keys: dict[tuple[TagSet, ...], list[bytes]] = {}
+    tails: dict[tuple[TagSet, ...], list[bytes]] = {}
+    for record in records:
+        into = tuple(s for s in sets if s.id in record.set_ids and is_tagged(record.shield, s.collection))
+        if not into:
+            continue
+        own, left_out = _derive(record)
+        head = record.id.to_bytes(8)
+        keys.setdefault(into, []).extend(own)
+        tails.setdefault(into, []).extend(head + ordinal.to_bytes(2) for ordinal in range(len(own)))
+        for tag_set in into:
             for index in range(left_out):
-                found += head + _decoy(tag_set.key, record.origin, index) + bytes(10)
-        for tag, tail in zip(tag_each(tag_set.key, pending), tails, strict=True):
-            found += head + tag + tail
+                found += tag_set.id.to_bytes(2) + _decoy(tag_set.key, record.origin, index) + bytes(10)
+    for into, pending in keys.items():
+        for tag_set, tags in zip(into, tag_under([s.key for s in into], pending), strict=True):
+            head = tag_set.id.to_bytes(2)
+            found += b"".join(head + tag + tail for tag, tail in zip(tags, tails[into], strict=True))
     return bytes(found)
 
 

@@ -4,7 +4,7 @@ Holds:    persons in the clear, in `record.person` alone; everything else is cod
 Promises: nothing of a load is visible before its row in `load` says DONE. Rows staged by a load that was
           killed carry its id, are read by nobody, and are swept by the next load.
 
-A record's row never changes once tagged. What is visible is what `member` lists for the newest load that
+A record's row never changes. What is visible is what `member` lists for the newest load that
 is DONE, so a reload writes new rows beside the old ones, one small transaction after another, and then
 switches over in a single row: a running node is never kept from its log for longer than a batch.
 """
@@ -37,10 +37,11 @@ load = Table(
     "load",
     metadata,
     Column("id", ROW_ID, primary_key=True, autoincrement=True),
-    Column("source", String(64), nullable=False),
+    Column("source", String(64)),  # absent: no export was read, all held records were tagged anew
     Column("state", String(16), nullable=False),
     Column("started_utc", BigInteger, nullable=False),  # seconds since 1970
     Column("finished_utc", BigInteger),  # seconds since 1970; absent while STAGING
+    Column("rules", String(64)),  # version of the match keys its records are tagged by; absent while STAGING
     sqlite_autoincrement=True,  # an id is never given twice, or rows of a dead load could come alive
 )
 
@@ -74,8 +75,6 @@ record = Table(
     Column("flags", Text, nullable=False),  # JSON list of [code, start, end]
     Column("in_hours", String(200), nullable=False),
     Column("out_of_hours", String(200), nullable=False),
-    Column("tagged_as", String(16)),  # the shield its tags were made under; absent: no tags yet
-    Column("tagged_for", String(200)),  # the key-set version and tag sets its tags were made for
     Index("record_digest", "source", "digest"),
     sqlite_autoincrement=True,
 )
@@ -111,6 +110,16 @@ tag_set = Table(
     Column("collection", String(32), nullable=False),
     Column("epoch", BigInteger, nullable=False),
     UniqueConstraint("collection", "epoch"),
+)
+
+# The sets in which every record in force with a load is tagged, as far as its shield permits. The next load
+# tags these records in no other set than those that are missing here.
+load_set = Table(
+    "load_set",
+    metadata,
+    Column("load_id", ForeignKey("load.id"), primary_key=True),
+    Column("set_id", ForeignKey("tag_set.id"), primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 tag = Table(

@@ -15,9 +15,12 @@ from sqlalchemy import func, select
 
 from elsewhere.errors import StoreUnavailable
 from node.caseload import index
+from node.caseload import load as loading
+from node.caseload.load import retag
+from node.caseload.spill import BUCKETS
 from node.store.caseload import entry, member, record, tag
 from node.store.engine import Store, open_store
-from tests.caseload import ANN, BOB, EVA, found, load_rows, path_of, person, write_csv
+from tests.caseload import ANN, BOB, EVA, KEYS, found, job, load_rows, path_of, person, write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,6 +110,32 @@ def _rows_of_dead_loads(store: Store) -> int:
             select(func.count()).select_from(entry).where(entry.c.load_id > current),
         )
         return sum(conn.execute(query).scalar_one() for query in dead)
+
+
+def test_tags_of_a_new_epoch_that_a_killed_load_left_are_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = {**KEYS, ("involvement", 2): KEYS["protected", 1]}
+
+    def killed(phase: str, done: int, _total: int) -> None:
+        if (phase, done) == ("store", BUCKETS):
+            raise KeyboardInterrupt
+
+    before = _state(store)
+    monkeypatch.setattr(loading, "sweep", lambda _store: None)  # as if the power had gone
+    with pytest.raises(KeyboardInterrupt):
+        retag(job(store, keys=later), killed)
+    monkeypatch.undo()
+    with store.read() as conn:
+        assert conn.execute(select(func.max(tag.c.set_id))).scalar_one() == 3
+    assert _state(store) == before
+
+    report = retag(job(store, keys=later))
+
+    with store.read() as conn:
+        made = select(func.count()).select_from(tag).where(tag.c.set_id == 3)
+        assert conn.execute(made).scalar_one() == report.tags > 0
+    assert _rows_of_dead_loads(store) == 0
 
 
 def test_worker_processes_end_when_the_load_is_killed(store: Store) -> None:

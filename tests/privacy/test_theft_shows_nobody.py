@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,19 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shar
         made.join("police", rows, **rare)
         for agency, keyless in (("hospital", hashed), ("schools", salted)):
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(node.caseload.workers, "tag_each", keyless)
+                patch.setattr(node.caseload.workers, "tag_under", partial(_under, keyless))
                 made.join(agency, rows, **rare)
         await made.start("social", "police", "hospital", "schools")
         yield Shared(made)
+
+
+def _under(
+    keyless: Callable[[OprfKey, Sequence[bytes]], list[bytes]],
+    keys: Sequence[OprfKey],
+    inputs: Sequence[bytes],
+) -> list[list[bytes]]:
+    """What tagging under several keys is for a twin that uses none."""
+    return [keyless(key, inputs) for key in keys]
 
 
 def copy_of(shared: Shared, custodian: str, collection: str = "involvement") -> Held:

@@ -1,0 +1,24 @@
+"""What every load works with, whatever it loads: store, keys, time and a folder."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elsewhere.oprf.voprf import OprfKey
+from node.store.engine import Store
+
+
+@dataclass(frozen=True, slots=True)
+class LoadJob:
+    """Everything a load needs beside the export and its mapping."""
+
+    store: Store
+    keys: Mapping[tuple[str, int], OprfKey] = field(repr=False)  # by collection and epoch, all in use
+    now: datetime.datetime  # aware
+    work: Path  # an existing folder of the node's own, for the right to load and for spilled tags
+    exported: datetime.datetime | None = None  # when the export was made; None: as the export itself says
+    allow_fewer: bool = False  # load though more than half of the records held would be gone
+    workers: int = 0  # processes; 0: one a core
