@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import grpc
 import tomli_w
+from grpc.aio import EOF  # type: ignore[attr-defined]  # its stubs lack it
 
 from elsewhere.enrolment import Admission, JoinRequest, sign_request
 from elsewhere.signing import SigningKey
@@ -115,8 +117,8 @@ class Peer:
                 return self.held.pop(index)
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                frame = await self.call.read()
-                if frame is grpc.aio.EOF:
+                frame = cast(link_pb2.AttachResponse, await self.call.read())
+                if frame is EOF:
                     raise AssertionError(f"{self.agency_id}: the link ended before a {kind} came")
                 if frame.WhichOneof("frame") == kind:
                     return frame
@@ -134,7 +136,7 @@ class Peer:
         """Read to the end of the link and tell how it ended."""
         async with asyncio.timeout(PATIENCE_S):
             try:
-                while await self.call.read() is not grpc.aio.EOF:
+                while await self.call.read() is not EOF:
                     pass
             except grpc.aio.AioRpcError:
                 pass
@@ -143,7 +145,7 @@ class Peer:
 
 async def attach(channel: grpc.aio.Channel, agency_id: str, *, low: int = 1, high: int = 1) -> Peer:
     """Dial and wait for the welcome."""
-    call = link_pb2_grpc.LinkServiceStub(channel).Attach()
+    call = link_pb2_grpc.LinkServiceStub(channel).Attach()  # type: ignore[call-arg]
     peer = Peer(agency_id, call)
     await peer.say(hello=link_pb2.Hello(protocol_min=low, protocol_max=high))
     await peer.frame("welcome")
@@ -161,7 +163,7 @@ async def attached(gateway: Gateway, *agencies: Agency) -> AsyncIterator[list[Pe
         ]
     finally:
         for channel in channels:
-            await channel.close()
+            await channel.close(None)
 
 
 def question(custodian: str, sealed: bytes | None = None) -> link_pb2.Question:

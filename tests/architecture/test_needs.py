@@ -24,7 +24,7 @@ def test_that_needs_nothing():
 def _run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the one test where no program can be found."""
     (folder / "test_one.py").write_text(ONE_TEST, "utf-8")
-    options = ["-c", ROOT / "pyproject.toml", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    options = ["-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest", "-p", "no:cacheprovider"]
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, folder / "test_one.py"],
         cwd=ROOT,

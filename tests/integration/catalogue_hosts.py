@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -75,8 +76,8 @@ class Gateway:
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(service, self._server)
         key = tls.make_key()
         cert = tls.sign_gateway(self._authority, key, hosts=["127.0.0.1"], now=NOW)
-        credentials = server_credentials(ca_pem=self._authority.cert_pem, key_pem=key, cert_pem=cert)
-        port = self._server.add_secure_port("127.0.0.1:0", credentials)
+        serving = server_credentials(ca_pem=self._authority.cert_pem, key_pem=key, cert_pem=cert)
+        port = self._server.add_secure_port("127.0.0.1:0", serving)
         await self._server.start()
         for name, (key, cert) in self._clients.items():
             credentials = client_credentials(ca_pem=self._authority.cert_pem, key_pem=key, cert_pem=cert)
@@ -86,7 +87,7 @@ class Gateway:
 
     async def stop(self) -> None:
         for channel in self.channels.values():
-            await channel.close()
+            await channel.close(None)
         self.channels = {}
         await self._server.stop(grace=None)
         self._store.close()
@@ -101,7 +102,7 @@ class Scripted(catalogue_pb2_grpc.CatalogueServiceServicer):
     """A gateway that sends what a test tells it to, one script a fetch, and takes what a test lets it."""
 
     def __init__(self) -> None:
-        self.scripts: list[list[Message | Exception | asyncio.Event]] = []
+        self.scripts: list[Sequence[Message | Exception | asyncio.Event]] = []
         self.fetches: list[catalogue_pb2.FetchRequest] = []
         self.taken: list[catalogue_pb2.Piece] = []
         self.sizes: list[list[int]] = []
@@ -109,7 +110,9 @@ class Scripted(catalogue_pb2_grpc.CatalogueServiceServicer):
         self.gate: asyncio.Event | None = None  # publications wait for it
 
     async def Fetch(  # noqa: N802 - the name in catalogue.proto
-        self, request: catalogue_pb2.FetchRequest, context: grpc.aio.ServicerContext
+        self,
+        request: catalogue_pb2.FetchRequest,
+        context: grpc.aio.ServicerContext[catalogue_pb2.FetchRequest, Message],
     ) -> AsyncIterator[Message]:
         self.fetches.append(request)
         for step in self.scripts.pop(0):
@@ -123,7 +126,7 @@ class Scripted(catalogue_pb2_grpc.CatalogueServiceServicer):
     async def Publish(  # noqa: N802
         self,
         request_iterator: AsyncIterator[catalogue_pb2.PublishRequest],
-        context: grpc.aio.ServicerContext,
+        context: grpc.aio.ServicerContext[catalogue_pb2.PublishRequest, catalogue_pb2.PublishResponse],
     ) -> catalogue_pb2.PublishResponse:
         frames = [frame async for frame in request_iterator]
         piece = frames[0].piece
@@ -137,7 +140,9 @@ class Scripted(catalogue_pb2_grpc.CatalogueServiceServicer):
         return catalogue_pb2.PublishResponse(version=piece.version)
 
     async def Grant(  # noqa: N802
-        self, request: catalogue_pb2.GrantRequest, context: grpc.aio.ServicerContext
+        self,
+        request: catalogue_pb2.GrantRequest,
+        context: grpc.aio.ServicerContext[catalogue_pb2.GrantRequest, catalogue_pb2.GrantResponse],
     ) -> catalogue_pb2.GrantResponse:
         return catalogue_pb2.GrantResponse(added=len(request.grants))
 
@@ -164,6 +169,11 @@ def version(state: OwnState, agencies: dict[str, Agency], index: int = -1) -> li
     return [Message(piece=head), *(Message(chunk=chunk) for chunk in chunks)]
 
 
+def _channel(gateway: Gateway, name: str) -> grpc.aio.Channel | None:
+    """The channel of an agency to a gateway that runs."""
+    return gateway.channels.get(name)
+
+
 async def publisher_of(agency: Agency, *gateways: Gateway) -> Publisher:
     """A publisher as a new process makes it, which has heard from every gateway."""
     made = Publisher(
@@ -171,7 +181,7 @@ async def publisher_of(agency: Agency, *gateways: Gateway) -> Publisher:
             own=agency.own_parts,
             names=NAMES,
             trust=agency.trust,
-            gateways=[lambda g=g: g.channels.get(agency.name) for g in gateways],
+            gateways=[partial(_channel, gateway, agency.name) for gateway in gateways],
             executor=agency.executor,
             tick_s=60,
         )

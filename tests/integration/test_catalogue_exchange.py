@@ -103,7 +103,7 @@ async def test_without_a_gateway_no_deltas_pile_up(agencies: dict[str, Agency], 
     await tick(publisher)
 
     assert publisher.head("involvement", 1).version == 1
-    await channel.close()
+    await channel.close(None)
 
 
 async def test_a_snapshot_of_several_chunks_arrives_whole(

@@ -359,7 +359,7 @@ async def test_a_link_lost_in_the_middle_ends_neither_fetching_nor_publishing(
         while not (service.taken and service.fetches):
             await asyncio.sleep(0)
 
-    await channel.close()
+    await channel.close(None)
 
     await sending
     with pytest.raises(CatalogueStale):

@@ -50,8 +50,8 @@ def test_a_gateway_says_when_it_is_ready_and_ends_in_good_order(tmp_path: Path, 
     process = subprocess.Popen(
         [sys.executable, "-m", "gateway", str(tmp_path)], stderr=subprocess.PIPE, text=True
     )
+    assert process.stderr is not None
     try:
-        assert process.stderr is not None
         line = next(line for line in process.stderr if line.startswith("ready"))
         assert re.fullmatch(r"ready 127\.0\.0\.1:\d+\n", line)
         process.send_signal(how)

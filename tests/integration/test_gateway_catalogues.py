@@ -300,7 +300,8 @@ async def test_only_active_members_publish_and_fetch(tmp_path: Path, agencies: d
 
 async def test_one_publication_at_a_time(tmp_path: Path, agencies: dict[str, Agency]) -> None:
     async with running(tmp_path) as gateway, channel_to(gateway, agencies["police"]) as channel:
-        call = catalogue_pb2_grpc.CatalogueServiceStub(channel).Publish(timeout=PATIENCE_S)
+        stub = catalogue_pb2_grpc.CatalogueServiceStub(channel)
+        call = stub.Publish(timeout=PATIENCE_S)  # type: ignore[call-arg]
         await call.write(parts(piece(1, 1, 2), [])[0])
         await call.write(parts(piece(1, 1, 2), [b"one"])[1])
         while not list(tmp_path.rglob("*.part")):

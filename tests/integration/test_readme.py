@@ -128,7 +128,7 @@ def session(demonstration: Demonstration, tmp_path_factory: pytest.TempPathFacto
     try:
         assert shell.stdin is not None
         assert shell.stdout is not None
-        printed = []
+        printed: list[str] = []
         for block in BLOCKS:
             shell.stdin.write(f"{_filled(block, words)}\necho; echo END\n")
             shell.stdin.flush()

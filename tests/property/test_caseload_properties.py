@@ -16,7 +16,7 @@ from node.caseload.shields import NONE, SHIELD_IDENTITY, SHIELD_LOCATION, is_tag
 from node.errors import SourceEmpty, SourceUnreadable
 from tests.caseload import ANN, COLUMNS, TODAY, mapping
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=30)
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 SHIELDS = st.sampled_from([NONE, SHIELD_LOCATION, SHIELD_IDENTITY])
 
 

@@ -249,7 +249,7 @@ def test_a_statement_that_lacks_a_value_is_refused(key: str) -> None:
     del payload[key]
 
     with pytest.raises(DocumentInvalid):
-        CatalogueStatement.from_json(payload)  # type: ignore[arg-type]
+        CatalogueStatement.from_json(payload)
 
 
 def test_a_statement_cannot_be_built_with_another_root_size() -> None:

@@ -128,7 +128,11 @@ def test_no_two_people_share_a_number() -> None:
     draw = random.Random("test")
     children = make_children(draw, count=2000, today=TODAY)
     mothers = [make_mother(draw, serial=980_000 + n * 10, today=TODAY) for n in range(3)]
-    numbers = [*(p.nhs_number for p in (*children, *mothers)), *(p.child.nhs_number for p in PLACED)]
+    numbers = [
+        *(child.nhs_number for child in children),
+        *(mother.nhs_number for mother in mothers),
+        *(placed.child.nhs_number for placed in PLACED),
+    ]
 
     assert len(set(numbers)) == len(numbers)
     assert len({child.upn for child in children}) == len(children)

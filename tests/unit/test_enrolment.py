@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from elsewhere.canonical import canonical_json
+from elsewhere.canonical import Json, canonical_json
 from elsewhere.enrolment import Admission, JoinRequest, open_request, sign_request
 from elsewhere.errors import DocumentInvalid, EnrolmentRefused
 from elsewhere.roster import Federation
@@ -127,7 +127,7 @@ def test_an_admission_with_an_impossible_field_cannot_be_made(field: str, value:
 
 
 @pytest.mark.parametrize("change", [{"extra": 1}, {"roster": None}, {"agreement": 5}, {"gateways": []}])
-def test_an_admission_that_says_more_or_less_is_refused(change: dict[str, object]) -> None:
+def test_an_admission_that_says_more_or_less_is_refused(change: dict[str, Json]) -> None:
     file = canonical_json({**json.loads(admission().to_bytes()), **change})
 
     with pytest.raises(EnrolmentRefused):

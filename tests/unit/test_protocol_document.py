@@ -32,7 +32,7 @@ from elsewhere.person.places import read_postcode
 from elsewhere.wire import channel, kinds
 from elsewhere.wire.convert import link
 from elsewhere.wire.convert.lookup import signed_to_wire
-from node import custodian, identity
+from node import identity, keeping
 from node.config import NodeConfig
 from tests.architecture.sources import PACKAGES, ROOT
 
@@ -132,7 +132,7 @@ def _sizes() -> dict[str, str]:
         "largest message to a node": channel.MAX_TO_NODE_BYTES,
         "largest envelope": signing.MAX_ENVELOPE_BYTES,
         "clock tolerance, s": settings.clock_tolerance_s,
-        "redeemable for, s": int(custodian.REDEEMABLE_FOR.total_seconds()),
+        "redeemable for, s": int(keeping.REDEEMABLE_FOR.total_seconds()),
         "tick of second replies, ms": settings.redeem_tick_ms,
         "life of a node's keys, days": identity.KEY_LIFETIME.days,
         "catalogue chunk": chunks.CHUNK_SIZE,

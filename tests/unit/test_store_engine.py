@@ -6,6 +6,7 @@ import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import inspect, select, text
@@ -141,12 +142,10 @@ def test_a_store_damaged_while_in_use_is_unavailable_to_readers_and_writers(stor
 
 
 def test_every_constraint_and_index_has_a_name(store: Store) -> None:
-    named = [
-        rule.name
-        for table in metadata.sorted_tables
-        for rule in (*table.constraints, *table.indexes)
-        if list(rule.columns)
+    rules: list[Any] = [
+        rule for table in metadata.sorted_tables for rule in (*table.constraints, *table.indexes)
     ]
+    named = [rule.name for rule in rules if list(rule.columns)]
 
     assert len(named) > 20
     assert all(named)

@@ -69,11 +69,13 @@ def parse(data: bytes) -> dict[str, Any]:
         return int(text)
 
     try:
-        value = json.loads(data, object_pairs_hook=once, parse_int=whole, parse_constant=_refuse_constant)
+        value: object = json.loads(
+            data, object_pairs_hook=once, parse_int=whole, parse_constant=_refuse_constant
+        )
     except ValueError:
         raise Refusal("document.not_canonical", "JSON") from None
-    is_same = isinstance(value, dict) and canonical(value) == data
-    require(is_same, "document.not_canonical", "canonical JSON")
+    if not isinstance(value, dict) or canonical(value) != data:
+        raise Refusal("document.not_canonical", "canonical JSON")
     return value
 
 

@@ -106,6 +106,12 @@ class FakeDesk(desk_pb2_grpc.DeskServiceServicer):
         )
         return status_to_wire(DeskStatus("police", self.is_ready, members))
 
+    def History(  # noqa: N802
+        self, request: desk_pb2.HistoryRequest, context: grpc.ServicerContext
+    ) -> desk_pb2.HistoryResponse:
+        """Keep nothing."""
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "not in the script")
+
     @staticmethod
     def _refuse(error: ElsewhereError, context: grpc.ServicerContext) -> None:
         status, message, trailers = to_desk_status(error)

@@ -128,10 +128,11 @@ def test_a_full_queue_takes_no_more_questions_but_still_takes_answers() -> None:
     assert [link.offer(frame(n)) for n in (1, 2, 3)] == [True, True, False]
     link.send(frame(3))
     link.send(frame(4))
-    assert link.error is None
+    before = link.error
 
     link.send(frame(5))
 
+    assert before is None
     assert isinstance(link.error, LinkSlow)
     assert link.waiting == 0
     assert not link.offer(frame(6))

@@ -325,14 +325,15 @@ def test_a_grant_opens_for_its_receiver_and_its_snapshot_only(
     sealed = seal_grant(state.key, which, "schools", entry)
 
     assert open_grant(sealed, which, "schools", (health.sealing, schools.sealing)) == state.key
-    for attempt in (
+    attempts: list[Callable[[], object]] = [
         lambda: open_grant(sealed, which, "health", (schools.sealing,)),
         lambda: open_grant(sealed, replace(which, version=2), "schools", (schools.sealing,)),
         lambda: open_grant(sealed, which, "schools", (health.sealing,)),
         lambda: open_grant(
             seal_grant(b"short", which, "schools", entry), which, "schools", [schools.sealing]
         ),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(SealBroken):
             attempt()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from elsewhere.catalogue.padding import check_delta_padding, check_padding, commit_seed
 from elsewhere.catalogue.sealed import open_delta
@@ -351,6 +352,6 @@ def files(agency: Agency) -> list[str]:
     return sorted(path.name for path in (agency.folder / "catalogues").iterdir())
 
 
-def published_rows(agency: Agency) -> list[object]:
+def published_rows(agency: Agency) -> list[Row[Any]]:
     with agency.store.read() as conn:
         return list(conn.execute(select(published)).all())

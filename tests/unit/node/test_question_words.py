@@ -28,7 +28,7 @@ def test_an_unknown_word_is_refused_with_the_ones_to_choose_from(
 ) -> None:
     nothing: Any = None  # no trust, no keys: the words come first
     maker = QuestionMaker(nothing, nothing, nothing, nothing)
-    words = {"purpose": "S47_ENQUIRY", "urgency": "RED", **wrong}
+    words: dict[str, Any] = {"purpose": "S47_ENQUIRY", "urgency": "RED", **wrong}
 
     with pytest.raises(AskInvalid) as refusal:
         maker.basis_of(Ask(person=Person.of(given="Ann"), **words), NOW)

@@ -42,7 +42,12 @@ def append(connection: Connection) -> int:
 
 def test_a_change_given_up_before_its_turn_is_not_made_and_the_next_one_is(writer: Writer) -> None:
     entered, leave = threading.Event(), threading.Event()
-    first = writer.submit(lambda _: (entered.set(), leave.wait(30)))
+
+    def hold(_: Connection) -> None:
+        entered.set()
+        leave.wait(30)
+
+    first = writer.submit(hold)
     assert entered.wait(30)
     given_up = writer.submit(append)
     assert given_up.cancel()

@@ -39,6 +39,11 @@ def test_an_absent_role_is_a_practitioner() -> None:
     assert ask.role == "practitioner"
 
 
+def unborn_of(mother: desk_pb2.PersonInput) -> desk_pb2.PersonInput:
+    """A child not born yet."""
+    return desk_pb2.PersonInput(unborn=desk_pb2.UnbornInput(mother=mother))
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -69,8 +74,8 @@ def test_a_question_outside_the_contract_is_refused(message: desk_pb2.AskRequest
         (desk_pb2.PersonInput(birth_date="Secret" * 11), "birth_date"),
         (desk_pb2.PersonInput(birth_date="Sec\nret"), "birth_date"),
         (desk_pb2.PersonInput(birth_date="2015-03-02", birth_date_accuracy="Secret"), "birth_date"),
-        (desk_pb2.PersonInput(unborn={"mother": {"upn": "Secret"}}), "unborn.mother"),
-        (desk_pb2.PersonInput(unborn={"mother": {"unborn": {}}}), "unborn.mother"),
+        (unborn_of(desk_pb2.PersonInput(upn="Secret")), "unborn.mother"),
+        (unborn_of(unborn_of(desk_pb2.PersonInput())), "unborn.mother"),
     ],
 )
 def test_a_person_no_record_can_hold_is_refused_by_field_and_not_quoted(
