@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from datetime import datetime
 
 import pytest
 
@@ -88,11 +89,11 @@ async def test_an_answer_that_came_before_the_gateway_went_is_kept(
     reading, may_read = threading.Event(), threading.Event()
     open_answer = Part.open_answer
 
-    def slowly(part: Part, sealed: bytes) -> RedeemReply:
+    def slowly(part: Part, sealed: bytes, now: datetime) -> RedeemReply:
         if part.request.custodian == "police":
             reading.set()
             assert may_read.wait(AT_ONCE_S)
-        return open_answer(part, sealed)
+        return open_answer(part, sealed, now)
 
     monkeypatch.setattr(Part, "open_answer", slowly)
     asking = Asking(made)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, event
 
 import node.custodian
 import node.logbook
+import node.program
 import node.redeem
 from elsewhere.oprf import group
 from elsewhere.wire import envelope

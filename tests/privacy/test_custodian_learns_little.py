@@ -13,13 +13,14 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
+import node.part
 import node.questions
 from elsewhere.asking import Ask, State
 from elsewhere.lookup import SLOTS, EvaluateRequest, Head, RedeemRequest, Reveal
 from elsewhere.matchkeys import question_keys, record_keys
 from elsewhere.oprf import group, voprf
 from elsewhere.person.identity import Person
-from elsewhere.question import Question
+from elsewhere.question import Question, build_question
 from gateway.lookups import Lookups
 from node.caseload.index import find_tag
 from node.part import Part
@@ -85,10 +86,9 @@ async def test_a_custodian_that_does_not_know_the_child_cannot_tell_who_it_is(sh
 async def test_twin_a_question_that_is_not_blinded_shows_its_child(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build = node.questions.build_question
 
     def unblinded(*args: Any) -> Question:
-        made = build(*args)
+        made = build_question(*args)
         blinds = (ONE,) * SLOTS
         return replace(made, blinds=blinds, blinded=tuple(voprf.blind(made.inputs, blinds)))
 
@@ -134,8 +134,9 @@ def request_about(shared: Shared, asked: Ask) -> EvaluateRequest:
     maker, now = shared.made.nodes["social"].searcher._parts.exchange.maker, shared.now
     fixed = replace(maker, random=replay(), clock=lambda: now)
     prepared = fixed.prepare(asked, maker.new_secrets(asked), now)
-    member = maker.trust.roster.member("schools")
+    member = maker.trust.roster.active("schools")
     route = fixed.route(member, fixed.collection(asked, member, now), now)
+    assert route is not None
     return fixed.part(asked, prepared, route, Head(0), bytes(16)).request
 
 
@@ -200,8 +201,11 @@ async def test_twin_a_second_round_that_always_says_what_was_asked_is_caught(
 
     def telling(part: Part, reveals: Any, *, names_asked: bool, random: Any) -> bytes:
         with monkeypatch.context() as patch:
-            make = node.part.RedeemRequest
-            patch.setattr(node.part, "RedeemRequest", lambda *args: make(*args[:3], names_asked))
+
+            def say(digest: bytes, nonce: bytes, reveals: tuple[Reveal, ...], _: bool) -> RedeemRequest:
+                return RedeemRequest(digest, nonce, reveals, names_asked)
+
+            patch.setattr(node.part, "RedeemRequest", say)
             return seal(part, reveals, names_asked=names_asked, random=random)
 
     monkeypatch.setattr(Part, "seal_redeem", telling)

@@ -179,6 +179,7 @@ async def test_twin_unpadded_is_caught(shared: Watched) -> None:
 
 async def test_twin_kept_by_the_gateway_is_caught(shared: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = await several_lookups(shared)
+    assert shared.made.gateway is not None
     monkeypatch.setattr(shared.made.gateway.lookups, "kept", {"deep": [QUILLA["family"]]}, raising=False)
     seen.haystacks = [("memory", memory_of(shared.made.gateway))]
 
@@ -240,10 +241,10 @@ async def test_twin_a_seal_that_draws_nothing_links_two_lookups(
     shared: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The encapsulation is the first part of what is sealed: fixed randomness makes it the same each time.
-    sealed_anew, first = envelope.seal, {}
+    first: dict[tuple[object, ...], bytes] = {}
 
     def seal(public: Any, message: bytes, *, context: sealing.Context, size: int) -> bytes:
-        sealed = sealed_anew(public, message, context=context, size=size)
+        sealed = sealing.seal(public, message, context=context, size=size)
         return first.setdefault((context.receiver, context.direction, context.round), sealed)
 
     monkeypatch.setattr(envelope, "seal", seal)

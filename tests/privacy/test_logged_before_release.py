@@ -103,6 +103,7 @@ async def test_the_receipt_names_the_entry_that_is_in_the_log(shared: Shared) ->
     for answer in await ask_police(shared, QUILLA, YSOLDE):
         public = shared.made.nodes["social"].trust.roster.active("police").signing_key
         receipt = open_document(answer.receipt, RECEIPT_TYPE, [public])
+        assert isinstance(receipt, dict)
         found = stored(shared, "SELECT digest FROM log WHERE call_reference = ?", answer.call_reference)
         assert [digest.hex() for (digest,) in found] == [receipt["leaf"]]
 
@@ -119,7 +120,9 @@ async def test_twin_an_entry_appended_after_release_is_caught(
 
     monkeypatch.setattr(Answering, "_redeem", redeem)
     (answer,) = await ask_police(shared, QUILLA)
-    await shared.made.nodes["police"]._writer.run(late[0].change)
+    change = late[0].change
+    assert change is not None
+    await shared.made.nodes["police"]._writer.run(change)
 
     assert answer.state is State.KNOWN_CURRENT
     assert shared.seen == [(1, True), (2, False)]
@@ -211,6 +214,7 @@ async def test_twin_an_answer_that_leaves_though_it_could_not_be_logged_is_caugh
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def settle(answering: Answering, prepared: Prepared) -> bytes:
+        assert prepared.change is not None
         try:
             await answering.writer.run(prepared.change)
         except LogUnavailable:

@@ -172,6 +172,7 @@ async def test_twin_no_second_round_where_nothing_was_found_is_caught(
 
     monkeypatch.setattr(Exchange, "_first_reply", hasty)
     seen = {"found": await view(shared, QUILLA), "not found": await view(shared, YSOLDE)}
+    assert shared.made.gateway is not None
     shared.made.gateway.lookups.lost("social")  # which still awaits that round
 
     assert seen["not found"].state is State.NOTHING_RETURNED
@@ -218,7 +219,7 @@ async def test_twin_a_denial_that_counts_no_limits_is_caught(
 async def test_twin_a_second_round_without_decoys_is_caught(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redeem = node.custodian.redeem
+    redeem = node.redeem.redeem
 
     def idle(connection: Any, rounds: node.redeem.Both, **rest: Any) -> node.redeem.Redeemed:
         if rounds.asked.reveals and rounds.tier:

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
+import node.answer
 import node.caseload.workers
 import node.custodian
 import node.redeem
@@ -54,7 +55,6 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shar
         with pytest.MonkeyPatch.context() as patch:
             derive = node.caseload.workers._derive
             patch.setattr(node.caseload.workers, "is_tagged", lambda *_: True)
-            patch.setattr(node.caseload.workers, "SHIELD_IDENTITY", "nothing")
             patch.setattr(node.caseload.workers, "_derive", lambda one: derive(replace(one, shield="NONE")))
             made.join("hospital", SHIELDED, **rare)
         await made.start("social", "police", "hospital")
@@ -82,6 +82,7 @@ async def told(shared: Shared, child: Mapping[str, str], purpose: str) -> Told:
     assert isinstance(second, RedeemReply)
     public = shared.made.nodes["social"].trust.roster.active("police").signing_key
     receipt = open_document(second.receipt, RECEIPT_TYPE, [public])
+    assert isinstance(receipt, dict)
     varying = ("request_digest", "commitment", "leaf", "call_reference", "time_utc")
     kept = {name: value for name, value in receipt.items() if name not in varying}
     shown = replace(lookup.answers["police"], call_reference="", receipt=b"", elapsed_ms=0)
@@ -112,7 +113,7 @@ async def test_a_child_in_hiding_is_as_absent_for_every_other_purpose(shared: Sh
 async def test_twin_a_hint_about_a_removed_child_is_caught(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redeem = node.custodian.redeem
+    redeem = node.redeem.redeem
 
     def hinting(connection: Any, rounds: Any, **rest: Any) -> node.redeem.Redeemed:
         found = redeem(connection, rounds, **rest)
@@ -146,7 +147,7 @@ async def test_a_child_in_hiding_is_a_call_back_and_nothing_else_for_the_purpose
 async def test_twin_a_call_back_that_names_its_service_is_caught(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compose = node.redeem.compose
+    compose = node.answer.compose
 
     def naming(verdict: Any, records: Any, *rest: Any) -> Answer:
         answer = compose(verdict, records, *rest)

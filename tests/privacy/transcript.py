@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ from elsewhere.asking import Ask
 from elsewhere.errors import ElsewhereError
 from elsewhere.lookup import EvaluateReply, EvaluateRequest, RedeemReply, RedeemRequest
 from elsewhere.oprf import voprf
-from elsewhere.question import Question
-from elsewhere.wire import kinds
+from elsewhere.question import Question, build_question
+from elsewhere.wire import envelope, kinds
 from elsewhere.wire.convert import lookup as convert
+from elsewhere.wire.convert.link import check_from_gateway, check_from_node
 from elsewhere.wire.envelope import Kind, Opened
 from elsewhere.wire.v1 import link_pb2
 from node.part import Part
@@ -128,11 +130,12 @@ class Transcript:
         self.operations.install(patch)
 
     def _tap_gateway(self, patch: pytest.MonkeyPatch) -> None:
-        make_server, check = grpc.aio.server, gateway.attach.check_from_node
+        make_server, check = grpc.aio.server, check_from_node
         read, next_frame = gateway.attach.LinkService._read, gateway.links.Link.next_frame
 
         def server(*args: Any, **kwargs: Any) -> grpc.aio.Server:
-            return make_server(*args, interceptors=[_Raw(self.calls)], **kwargs)
+            kwargs["interceptors"] = [_Raw(self.calls)]
+            return make_server(*args, **kwargs)
 
         async def read_as(service: Any, link: Any, frames: Any) -> None:
             _who.set(link.agency)
@@ -158,8 +161,8 @@ class Transcript:
         self.frames.append(Frame(agency, is_heard, kind, getattr(frame, kind)))
 
     def _tap_nodes(self, patch: pytest.MonkeyPatch) -> None:
-        start, check, unwrap = node.program.Node.start, node.link.check_from_gateway, node.custodian.unwrap
-        build, unblind = node.questions.build_question, voprf.unblind_tags
+        start, check, unwrap = node.program.Node.start, check_from_gateway, envelope.unwrap
+        build, unblind = build_question, voprf.unblind_tags
         open_reply, open_answer = Part.open_reply, Part.open_answer
 
         async def start_as(self_: node.program.Node) -> None:
@@ -189,8 +192,8 @@ class Transcript:
             self.told.append((part.request.custodian, reply))
             return reply
 
-        def answer_and_keep(part: Part, sealed: bytes) -> RedeemReply:
-            answer = open_answer(part, sealed)
+        def answer_and_keep(part: Part, sealed: bytes, now: datetime) -> RedeemReply:
+            answer = open_answer(part, sealed, now)
             self.told.append((part.request.custodian, answer))
             return answer
 
@@ -218,14 +221,14 @@ class Transcript:
             return False
 
         keeper = logging.NullHandler()
-        keeper.handle = keep_record  # type: ignore[method-assign,assignment]
+        keeper.handle = keep_record  # type: ignore[method-assign]
         structlog.configure(processors=[structlog.processors.format_exc_info, keep_event])
         patch.setattr(ElsewhereError, "__init__", keep_error)
         patch.setattr(logging.root, "handlers", [keeper])
         logging.root.setLevel(logging.DEBUG)
 
 
-class _Raw(grpc.aio.ServerInterceptor):
+class _Raw(grpc.aio.ServerInterceptor[Any, Any]):
     """Keeps the bytes of every message of every call, in both directions."""
 
     def __init__(self, calls: list[tuple[str, bytes]]) -> None:
@@ -240,7 +243,8 @@ class _Raw(grpc.aio.ServerInterceptor):
             return parse(raw)
 
         def write_and_keep(message: Any) -> bytes:
-            self._calls.append((method, raw := write(message)))
+            raw: bytes = write(message)
+            self._calls.append((method, raw))
             return raw
 
         return handler._replace(request_deserializer=parse_and_keep, response_serializer=write_and_keep)
