@@ -1,8 +1,9 @@
-"""Carries a dispatched question through the custodian: crypto thread, durable change, tick, reply.
+"""Carries a dispatched question through the custodian: queue, crypto thread, durable change, tick, reply.
 
 Sees:     sealed bytes and the agency id that the gateway names; the custodian opens them.
-Promises: nothing leaves before its change is durable; round two leaves on a fixed tick, so that the time
-          its work took is not what the gateway sees.
+Refuses:  without a word what its searcher may not ask now or nobody waits for; nothing of it is opened.
+Promises: nothing leaves before its change is durable; round two leaves a whole number of ticks after it
+          came, so that the time its work took is not what the gateway sees.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -21,6 +22,7 @@ from elsewhere.lookup import Ruling
 from elsewhere.wire.v1 import link_pb2
 from node.custodian import Custodian, LimitReached, Prepared
 from node.errors import ReplayRefused
+from node.queueing import Dropped, Drops, Turns
 from node.store.writer import Writer
 
 _log = structlog.get_logger(__name__)
@@ -34,11 +36,25 @@ class Answering:
     writer: Writer
     pool: Executor
     tick_s: float  # 0: replies leave at once
+    turns: Turns
+    drops: Drops = field(default_factory=Drops)
 
     async def handle(self, dispatch: link_pb2.Dispatch) -> link_pb2.Reply | None:
-        """Answer one dispatch; None when the store cannot be written, as nothing may be released then."""
+        """Answer one dispatch that came just now.
+
+        Returns:
+            None if it was dropped, or if the store cannot be written: nothing may be released then.
+        """
+        arrived = asyncio.get_running_loop().time()
+        searcher = self._counted_as(dispatch.searcher)
         try:
-            sealed = await self._answer(dispatch)
+            async with self.turns.turn(searcher, dispatch.round, dispatch.remaining_ms / 1000):
+                sealed = await self._answer(dispatch)
+        except Dropped as drop:
+            told = self.drops.note(drop.code, searcher, arrived)
+            if told is not None:
+                _log.warning("question.dropped", code=drop.code, searcher=told[0], dropped=told[1])
+            return None
         except ElsewhereError as err:
             _log.warning("question.refused", code=err.code, searcher=dispatch.searcher, round=dispatch.round)
             if err.code == "log.unavailable":
@@ -50,8 +66,12 @@ class Answering:
             _log.error("question.failed", incident=incident, error=type(err).__name__, round=dispatch.round)
             return link_pb2.Reply(route=dispatch.route, refused=True)
         if dispatch.round == 2:
-            await _next_tick(self.tick_s)
+            await _next_tick(self.tick_s, arrived)
         return link_pb2.Reply(route=dispatch.route, sealed=sealed)
+
+    def _counted_as(self, searcher: str) -> str:
+        """The searcher, if it is a member; all others are as one, or made-up names would fill the memory."""
+        return searcher if self.custodian.guard.trust.is_active(searcher) else ""
 
     async def _answer(self, dispatch: link_pb2.Dispatch) -> bytes:
         answer = self._evaluate if dispatch.round == 1 else self._redeem
@@ -86,8 +106,8 @@ class Answering:
         return prepared.sealed
 
 
-async def _next_tick(tick_s: float) -> None:
-    """Wait for the next multiple of the tick on the loop's own clock, the same for everything waiting."""
+async def _next_tick(tick_s: float, arrived: float) -> None:
+    """Wait until a whole number of ticks has passed since something arrived, by the loop's clock."""
     if tick_s > 0:
-        now = asyncio.get_running_loop().time()
-        await asyncio.sleep(tick_s - now % tick_s)
+        spent_s = asyncio.get_running_loop().time() - arrived
+        await asyncio.sleep(tick_s - spent_s % tick_s)

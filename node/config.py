@@ -40,7 +40,7 @@ class LookupConfig(Section):
 
     deadline_ms: int = Field(default=3000, ge=100, le=30_000, description="for a whole lookup")
     redeem_tick_ms: int = Field(
-        default=25, ge=0, le=1000, description="second-round replies leave on this tick"
+        default=25, ge=0, le=1000, description="second-round replies leave a multiple of it after arrival"
     )
     clock_tolerance_s: int = Field(
         default=_CLOCK_TOLERANCE_S,
@@ -53,6 +53,12 @@ class LookupConfig(Section):
         default=30, ge=0.05, le=900, description="until an unreachable agency is asked again"
     )
     workers: int = Field(default=0, ge=0, le=256, description="crypto threads; 0: one a core")
+    others_per_s: float = Field(
+        default=20, ge=0.1, le=10_000, description="questions a second of one other agency; more are dropped"
+    )
+    others_burst: int = Field(
+        default=64, ge=1, le=10_000, description="questions of one other agency at once, before that counts"
+    )
 
 
 class DeskConfig(Section):

@@ -27,7 +27,7 @@ from elsewhere.wire.v1 import directory_pb2, link_pb2, link_pb2_grpc
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.2, 15.0
 DIAL_TIMEOUT_S = 10.0
 OUTGOING = 256  # frames waiting to leave; beyond it, whoever sends waits
-HANDLING = 64  # dispatches worked on at once; beyond it they wait in order
+HANDLING = 16_384  # dispatches at hand, waiting ones included: every member's two queues, full
 LAST_WORDS_S = 2.0  # for what waits to leave when this node goes
 LAST_ROUND_S = 5.0  # for a second round that is still to come then; its searcher may have gone too
 
@@ -66,7 +66,6 @@ class Link:
         self._sessions: dict[bytes, Session] = {}
         self._outgoing: asyncio.Queue[link_pb2.AttachRequest] = asyncio.Queue(OUTGOING)
         self._handling: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(HANDLING)
         self._owed: dict[bytes, float] = {}  # lookups whose second round is to come, and until when
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
@@ -186,6 +185,8 @@ class Link:
                 return
             kind = frame.WhichOneof("frame")
             if kind == "dispatch":
+                if len(self._handling) >= HANDLING:
+                    continue  # no member can cause this, only a gateway that floods
                 self._news.set()
                 task = asyncio.create_task(self._handle(frame.dispatch))
                 self._handling.add(task)
@@ -199,16 +200,18 @@ class Link:
 
     async def _handle(self, dispatch: link_pb2.Dispatch) -> None:
         """Work on one dispatch and send its reply on whatever link life is current."""
+        expires = asyncio.get_running_loop().time() + dispatch.remaining_ms / 1000
         self._owed.pop(dispatch.lookup_id, None)
-        async with self._slots:
-            reply = await self._parts.handle(dispatch)
+        reply = await self._parts.handle(dispatch)
         if reply is None or not self.attached.is_set():
             return
         if dispatch.round == 1 and not reply.refused:
             now = asyncio.get_running_loop().time()
             self._owed = {lookup: until for lookup, until in self._owed.items() if until > now}
             self._owed[dispatch.lookup_id] = now + min(dispatch.remaining_ms / 1000, LAST_ROUND_S)
-        await self._outgoing.put(link_pb2.AttachRequest(reply=reply))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(expires):  # nor does a gateway that reads nothing fill the memory
+                await self._outgoing.put(link_pb2.AttachRequest(reply=reply))
 
     async def _frames(self) -> AsyncIterator[link_pb2.AttachRequest]:
         """What this node sends: a hello, then whatever waits, in order."""

@@ -48,6 +48,7 @@ from node.own_catalogue import OwnParts
 from node.peers import Peers, PeersParts
 from node.publisher import Publisher, PublisherParts
 from node.questions import QuestionMaker
+from node.queueing import BEYOND_WORKERS, Pace, Turns
 from node.retrying import Retrier, RetrierParts
 from node.searcher import Searcher, SearcherParts
 from node.store.engine import open_store
@@ -76,7 +77,8 @@ class Node:
             if is_outdated(connection):
                 raise StoreOutdated("expected records tagged by this version of match keys; load them again")
         self._writer = Writer(self._store)
-        self._pool = ThreadPoolExecutor(config.lookup.workers or os.cpu_count() or 1, "crypto")
+        workers = config.lookup.workers or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(workers, "crypto")
         # Catalogues may take seconds; they must not keep lookups from the cores' own threads.
         self._background = ThreadPoolExecutor(2, "catalogues")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,7 +97,15 @@ class Node:
             clock=clock,
             random=random,
         )
-        answering = Answering(self.custodian, self._writer, self._pool, config.lookup.redeem_tick_ms / 1000)
+        # One for all links: a searcher that comes through several gateways is one searcher.
+        pace = Pace(config.lookup.others_per_s, config.lookup.others_burst)
+        self.answering = Answering(
+            self.custodian,
+            self._writer,
+            self._pool,
+            config.lookup.redeem_tick_ms / 1000,
+            Turns(workers + BEYOND_WORKERS, pace),
+        )
         credentials = client_credentials(
             ca_pem=self.trust.anchor.tls_ca_pem,
             key_pem=self.keys.tls_pem,
@@ -106,7 +116,7 @@ class Node:
                 LinkParts(
                     address,
                     credentials,
-                    answering.handle,
+                    self.answering.handle,
                     partial(self._take_directory, place),
                     clock,
                     random,

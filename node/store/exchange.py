@@ -46,13 +46,11 @@ question = Table(
 # What fills limits. Whoever counts writes it this way: engines use a partial index only for its very words.
 COUNTED = question.c.counted.is_(True)
 # Partial, so that no flood of questions that are refused makes counting the others slow.
-_WHO, _WHEN = question.c.searcher, question.c.received_ms
-Index("question_agency_rate", _WHO, _WHEN, sqlite_where=COUNTED, postgresql_where=COUNTED)
-Index(
-    "question_person_rate", _WHO, question.c.pseudonym, _WHEN, sqlite_where=COUNTED, postgresql_where=COUNTED
-)
-_KEPT = question.c.request.is_not(None)
-Index("question_kept", _WHEN, sqlite_where=_KEPT, postgresql_where=_KEPT)
+_WHO, _WHEN = (question.c.searcher, question.c.pseudonym), question.c.received_ms
+_AGENCY_RATE = Index("question_agency_rate", _WHO[0], _WHEN, sqlite_where=COUNTED, postgresql_where=COUNTED)
+_PERSON_RATE = Index("question_person_rate", *_WHO, _WHEN, sqlite_where=COUNTED, postgresql_where=COUNTED)
+_STANDS = question.c.request.is_not(None)
+_KEPT = Index("question_kept", _WHEN, sqlite_where=_STANDS, postgresql_where=_STANDS)
 
 # Append-only: one row a Redeem answered or a lookup asked. Nothing is released before its row is durable.
 log = Table(

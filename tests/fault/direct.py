@@ -69,7 +69,7 @@ class Pair:
             searcher="social",
             lookup_id=part.request.lookup_id,
             sealed=sealed,
-            remaining_ms=3000,
+            remaining_ms=30_000,
         )
         reply = await self.police.links[0]._parts.handle(dispatch)
         assert reply is not None
@@ -90,7 +90,7 @@ class Pair:
         """Round two with any payload."""
         sealed, part.redeem_digest = self.seal(part, payload, kinds.REDEEM_REQUEST, 2)
         said = await self.say(part, sealed, 2)
-        return None if said is None else part.open_answer(said)
+        return None if said is None else part.open_answer(said, self.clock())
 
     def seal(self, part: Part, payload: bytes, kind: Kind, round_: int) -> tuple[bytes, bytes]:
         """Sign and seal a payload of any content as this searcher."""
@@ -128,7 +128,7 @@ def _node(made: Federation, agency: str, clock: Shifted) -> Node:
 def _introduce(made: Federation, *nodes: Node) -> None:
     roster = (made.folder / "gw" / "roster.json").read_bytes()
     agreement = (made.folder / "gw" / "agreement.json").read_bytes()
-    statements = [node._statement_envelope for node in nodes]
+    statements = [node.own.envelope for node in nodes]
     for node in nodes:
         assert node.trust.take_directory(roster, agreement, statements) == []
 
@@ -138,7 +138,8 @@ async def pair(folder: Path, *edits: tuple[str, str], **settings: Any) -> AsyncI
     """The police know Zofia and Kai; the agreement is edited before anybody sees it."""
     made = Federation(folder)
     made.found()
-    base = {"lookup": {"redeem_tick_ms": 0, "workers": 2}}
+    hasty = {"others_per_s": 10_000.0, "others_burst": 10_000}
+    base = {"lookup": {"redeem_tick_ms": 0, "workers": 2, **hasty}}
     made.join("social", [], **base)
     made.join("police", [ZOE, KAI], **{**base, **settings})
     text = (folder / "gw" / TEXT_FILE).read_text("utf-8")

@@ -209,15 +209,16 @@ async def test_no_record_is_read_before_the_decision(
     assert order == ["decided", "evaluated", "read"]
 
 
-async def test_second_replies_leave_on_the_tick_and_first_ones_at_once(
+async def test_second_replies_leave_whole_ticks_after_they_were_asked_for_and_first_ones_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with pair(tmp_path, lookup={"redeem_tick_ms": 400, "workers": 2}) as two:
         waits: list[float] = []
-        now = 1000.123
+        now, work_s = 1000.123, 0.0
+        settle = answering.Answering._settle
 
         class Held:
-            """Time held still, and a note of every wait in place of the wait itself."""
+            """Time that only work moves on, and a note of every wait in place of the wait itself."""
 
             def get_running_loop(self) -> SimpleNamespace:
                 loop = asyncio.get_running_loop()
@@ -226,19 +227,29 @@ async def test_second_replies_leave_on_the_tick_and_first_ones_at_once(
             async def sleep(self, seconds: float) -> None:
                 waits.append(seconds)
 
+        async def work(self: answering.Answering, prepared: custodian.Prepared) -> bytes:
+            nonlocal now
+            now += work_s
+            return await settle(self, prepared)
+
         monkeypatch.setattr(answering, "asyncio", Held())
-        known, unknown = two.part(somebody()), two.part(somebody())
-        for number, part in enumerate((known, unknown)):
+        monkeypatch.setattr(answering.Answering, "_settle", work)
+        for begun, work_s, is_known in (
+            (1000.123, 0.1, True),
+            (1000.123, 0.3, False),
+            (1007.7, 0.001, False),
+            (1007.7, 0.55, True),
+            (1010.0, 0.0, True),
+        ):
+            waits.clear()
+            part = two.part(somebody())
             reply = await two.evaluate(part)
             assert reply is not None
-            assert len(waits) == number
-            await two.redeem(part, two.every_hit(part, reply)[:4] if part is known else ())
-        # To the next multiple of the tick, whatever was found: 1000.4.
-        assert waits == [pytest.approx(0.277)] * 2
-        now = 1000.399
-        await two.redeem(known, ())
-        assert len(waits) == 2  # what is refused does not wait
-        part = two.part(somebody())
-        await two.evaluate(part)
-        await two.redeem(part)
-        assert waits[2] == pytest.approx(0.001)
+            assert waits == []
+            now = begun
+            await two.redeem(part, two.every_hit(part, reply)[:4] if is_known else ())
+            # 0.4 s after it came, whatever was found and on whatever clock; 0.8 s where that is past.
+            assert now - begun + waits[0] == pytest.approx(0.8 if work_s > 0.4 else 0.4)
+            assert len(waits) == 1
+            await two.redeem(part, ())
+            assert len(waits) == 1  # what is refused does not wait

@@ -1,0 +1,115 @@
+"""Counting what fills limits reads that and nothing else, however much was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, delete, event, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateIndex
+
+from elsewhere.clock import from_ms, to_ms
+from node import guard
+from node.store.engine import Store, open_store
+from node.store.exchange import question
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+AGENCY = question.c.searcher == "social"
+PERSON = AGENCY & (question.c.pseudonym == b"p" * 32)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    yield opened
+    opened.close()
+
+
+def row(number: int, **changes: Any) -> dict[str, Any]:
+    digest = number.to_bytes(32)
+    made = {"digest": digest, "nonce": digest[-16:], "lookup_id": digest[-16:], "core": digest}
+    made |= {"searcher": "social", "pseudonym": b"p" * 32, "received_ms": to_ms(NOW), "ruling": "{}"}
+    return made | {"counted": False} | changes
+
+
+def plan(connection: Connection, statement: Any) -> str:
+    """How SQLite would carry a statement out."""
+    told: list[str] = []
+
+    def explain(_: Any, cursor: Any, sql: str, parameters: Any, *__: Any) -> None:
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
+        told.extend(step[3] for step in cursor.fetchall())
+
+    engine = connection.engine
+    event.listen(engine, "before_cursor_execute", explain)
+    try:
+        statement()
+    finally:
+        event.remove(engine, "before_cursor_execute", explain)
+    return "; ".join(told)
+
+
+def test_both_counts_are_range_reads_of_partial_indexes(store: Store) -> None:
+    since = NOW - guard.DAY
+    with store.read() as connection:
+        by_agency = plan(connection, lambda: guard._count(connection, AGENCY, since))
+        by_person = plan(connection, lambda: guard._count(connection, PERSON, since))
+    assert "INDEX question_agency_rate (searcher=? AND received_ms>?)" in by_agency
+    assert "INDEX question_person_rate (searcher=? AND pseudonym=? AND received_ms>?)" in by_person
+
+
+def test_forgetting_reads_what_is_kept_and_what_is_old_only(store: Store) -> None:
+    old = question.c.received_ms < 1
+    with store.write() as connection:
+        kept = select(question.c.digest).where(question.c.request.is_not(None), old)
+        assert "INDEX question_kept (received_ms<?)" in plan(connection, lambda: connection.execute(kept))
+        removed = delete(question).where(old)
+        assert "INDEX question_received (received_ms<?)" in plan(
+            connection, lambda: connection.execute(removed)
+        )
+
+
+def test_refused_questions_are_in_neither_index_and_counting_steps_over_none(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(question.insert(), [row(n) for n in range(3000)])
+        connection.execute(question.insert(), [row(n, counted=True) for n in range(3000, 3007)])
+        connection.execute(question.insert(), [row(4000, counted=True, searcher="police")])
+        connection.execute(question.insert(), [row(4001, counted=True, pseudonym=b"q" * 32)])
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with store.read() as connection:
+        raw: Any = connection.connection.dbapi_connection
+        raw.set_progress_handler(step, 1)
+        found = [guard._count(connection, whose, NOW - timedelta(days=1)) for whose in (AGENCY, PERSON)]
+        raw.set_progress_handler(None, 0)
+    assert found == [8, 7]
+    assert steps < 300  # of SQLite's machine; one refused row alone would take some
+
+
+def test_the_moment_itself_is_not_since(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(question.insert(), [row(1, counted=True)])
+        assert guard._count(connection, AGENCY, NOW) == 0
+        assert guard._count(connection, AGENCY, from_ms(to_ms(NOW) - 1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("dialect", "words"),
+    [(sqlite.dialect(), "WHERE counted IS 1"), (postgresql.dialect(), "counted IS true")],
+)
+def test_the_indexes_are_partial_on_every_engine(dialect: Any, words: str) -> None:
+    partial = [index for index in question.indexes if str(index.name).endswith("_rate")]
+    assert len(partial) == 2
+    for index in partial:
+        assert words in str(CreateIndex(index).compile(dialect=dialect))
+    with_words = select(question.c.digest).where(guard.COUNTED)
+    assert words.removeprefix("WHERE ") in str(with_words.compile(dialect=dialect))
