@@ -131,7 +131,7 @@ def _swapped(made: Federation, key: SigningKey, **changes: Any) -> dict[str, Any
     members = tuple(
         replace(m, signing_key=GATEWAYS_OWN.public) if m.agency_id == "police" else m for m in roster.members
     )
-    terms = {"version": roster.version + 1, "previous_digest": roster.digest} | changes
+    terms: dict[str, Any] = {"version": roster.version + 1, "previous_digest": roster.digest} | changes
     return {"roster": sign_roster(key, replace(roster, members=members, **terms))}
 
 

@@ -228,7 +228,7 @@ class Transcript:
         logging.root.setLevel(logging.DEBUG)
 
 
-class _Raw(grpc.aio.ServerInterceptor[Any, Any]):
+class _Raw(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs alone
     """Keeps the bytes of every message of every call, in both directions."""
 
     def __init__(self, calls: list[tuple[str, bytes]]) -> None:
