@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping
 from elsewhere.grouping import Groupable, group_records
 from elsewhere.matchkeys import version
 from elsewhere.person.identity import Person
+from node.caseload.carried import PersonRef, carry_on, shields_with, still_carried
 from node.caseload.job import LoadJob
 from node.caseload.report import Progress, Tally
-from node.caseload.shields import INVOLVEMENT, NONE, PROTECTED, SHIELD_IDENTITY, strictest
+from node.caseload.shields import INVOLVEMENT, NONE, PROTECTED, SHIELD_IDENTITY, SHIELD_LOCATION, strictest
 from node.caseload.spill import BUCKETS, Spill
-from node.caseload.staging import SourceFacts, Staging, Tagged, batches
+from node.caseload.staging import Shields, SourceFacts, Staging, Tagged, batches
 from node.caseload.workers import CHUNK_RECORDS, TagSet, Untagged, Workers, strong_hashes, tag_rows
 from node.caseload.workplace import open_spill
 
@@ -29,29 +30,34 @@ class Renewal:
         self._job, self._staging = job, staging
         self._tally, self._progress = tally, progress
 
-    def run(self, stated: Mapping[tuple[str, str], str], facts: SourceFacts | None) -> None:
+    def run(self, stated: Mapping[PersonRef, str], facts: SourceFacts | None) -> None:
         """Group, tag, store and switch.
 
         Args:
             stated: what the export says of shields, by source and person id there; NONE lifts one.
             facts: what to keep of the export; None if there was none.
         """
-        shields = {**self._staging.standing_shields(), **stated}
-        shields = {person: shield for person, shield in shields.items() if shield != NONE}
+        before = self._staging.shields_before()
+        standing = {**before.standing, **stated}
+        standing = {person: shield for person, shield in standing.items() if shield != NONE}
+        present = self._staging.present({*before.carried, *frozenset().union(*before.carried.values())})
+        lost = still_carried(before.carried, standing, present)
         wanted = (name for name in sorted(self._job.keys) if name[0] in (INVOLVEMENT, PROTECTED))
         ids = self._staging.tag_set_ids(wanted)
         tagged = Tagged(version(), frozenset(ids.values()))
         sets = [TagSet(number, name[0], self._job.keys[name]) for name, number in ids.items()]
         with Workers(sets, self._job.workers) as workers, open_spill(self._job.work) as spill:
-            self._group(workers, shields)
+            self._group(workers, shields_with(standing, lost))
             self._tag(workers, spill, tagged)
             self._tally.tags = spill.rows
             self._tally.new_entries = spill.insert(
                 self._job.store, self._staging.id, lambda done: self._progress("store", done, BUCKETS)
             )
+        children = self._staging.children_under(SHIELD_LOCATION)
+        shields = Shields(standing, carry_on(children, standing, lost, present))
         self._staging.switch(shields, tagged, facts)
 
-    def _group(self, workers: Workers, shields: Mapping[tuple[str, str], str]) -> None:
+    def _group(self, workers: Workers, shields: Mapping[PersonRef, str]) -> None:
         """Find the records of each child; the strictest shield among them holds for all."""
         own: dict[int, str] = {}
         groups = group_records(self._groupables(workers, shields, own))
@@ -62,7 +68,7 @@ class Renewal:
             self._tally.shields[shield] += len(ids)
 
     def _groupables(
-        self, workers: Workers, shields: Mapping[tuple[str, str], str], own: dict[int, str]
+        self, workers: Workers, shields: Mapping[PersonRef, str], own: dict[int, str]
     ) -> Iterator[Groupable[int]]:
         """Every record to be in force with its strong keys, hashed; notes shielded ones in `own`."""
         total, done = self._staging.count(), 0

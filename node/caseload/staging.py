@@ -25,12 +25,14 @@ from sqlalchemy import (
     update,
 )
 
+from node.caseload.carried import Origins, PersonRef
 from node.caseload.index import current_load
 from node.caseload.rows import CaseRow
 from node.caseload.shields import NONE
 from node.store.caseload import (
     DONE,
     STAGING,
+    carried_shield,
     load,
     load_set,
     member,
@@ -43,7 +45,14 @@ from node.store.engine import Store
 
 BATCH = 1000
 Item = TypeVar("Item")
-ShieldsByPerson = Mapping[tuple[str, str], str]  # (source, person id there) -> shield; NONE is left out
+
+
+@dataclass(frozen=True, slots=True)
+class Shields:
+    """The shields in force, by source and person id there. Prints nothing of them."""
+
+    standing: Mapping[PersonRef, str] = field(repr=False)  # as stated; NONE is left out
+    carried: Origins = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +246,38 @@ class Staging:
             conn.execute(update(member).where(here).values(record_id=bindparam("copy")), moved)
         return copies
 
-    def standing_shields(self) -> dict[tuple[str, str], str]:
+    def shields_before(self) -> Shields:
         """Give the shields that stood until now, of every source."""
         with self._store.read() as conn:
             return _read_shields(conn)
 
-    def switch(self, shields: ShieldsByPerson, tagged: Tagged, facts: SourceFacts | None) -> None:
+    def present(self, persons: Iterable[PersonRef]) -> frozenset[PersonRef]:
+        """Give those of some persons that have a record to be in force."""
+        wanted = frozenset(persons)
+        held = select(record.c.source, record.c.person_ref).join(
+            member, (member.c.record_id == record.c.id) & (member.c.load_id == self.id)
+        )
+        found: set[PersonRef] = set()
+        for batch in batches(sorted({ref for _, ref in wanted}), BATCH):
+            with self._store.read() as conn:
+                rows = conn.execute(held.where(record.c.person_ref.in_(batch)))
+                found.update((row.source, row.person_ref) for row in rows)
+        return wanted & found
+
+    def children_under(self, shield: str) -> list[set[PersonRef]]:
+        """Give the persons of each child under a shield, once grouped."""
+        query = (
+            select(member.c.group_id, record.c.source, record.c.person_ref)
+            .join(record, record.c.id == member.c.record_id)
+            .where(member.c.load_id == self.id, member.c.shield == shield)
+        )
+        children: dict[int, set[PersonRef]] = {}
+        with self._store.read() as conn:
+            for row in conn.execute(query):
+                children.setdefault(row.group_id, set()).add((row.source, row.person_ref))
+        return list(children.values())
+
+    def switch(self, shields: Shields, tagged: Tagged, facts: SourceFacts | None) -> None:
         """Bring the load into force, all of it at once.
 
         Args:
@@ -250,12 +285,9 @@ class Staging:
             tagged: how every record of the load is tagged.
             facts: of the export; None if the load had none.
         """
-        rows = [{"source": s, "person_ref": p, "shield": shield} for (s, p), shield in shields.items()]
         with self._store.write() as conn:
             if shields != _read_shields(conn):
-                conn.execute(delete(standing_shield))
-                if rows:
-                    conn.execute(insert(standing_shield), rows)
+                _write_shields(conn, shields)
             if facts is not None:
                 values = {name: getattr(facts, name) for name in facts.__slots__}
                 conn.execute(delete(source).where(source.c.name == self._source))
@@ -302,9 +334,31 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _read_shields(conn: Connection) -> dict[tuple[str, str], str]:
-    """All standing shields by source and person."""
-    return {(row.source, row.person_ref): row.shield for row in conn.execute(select(standing_shield))}
+def _read_shields(conn: Connection) -> Shields:
+    """All shields, of every source."""
+    standing = {(row.source, row.person_ref): row.shield for row in conn.execute(select(standing_shield))}
+    carried: dict[PersonRef, frozenset[PersonRef]] = {}
+    for row in conn.execute(select(carried_shield)):
+        person, origin = (row.source, row.person_ref), (row.from_source, row.from_ref)
+        carried[person] = carried.get(person, frozenset()) | {origin}
+    return Shields(standing, carried)
+
+
+def _write_shields(conn: Connection, shields: Shields) -> None:
+    """Put shields in the place of those written before."""
+    standing = [
+        {"source": name, "person_ref": ref, "shield": shield}
+        for (name, ref), shield in shields.standing.items()
+    ]
+    carried = [
+        {"source": name, "person_ref": ref, "from_source": origin[0], "from_ref": origin[1]}
+        for (name, ref), origins in shields.carried.items()
+        for origin in origins
+    ]
+    for table, rows in ((standing_shield, standing), (carried_shield, carried)):
+        conn.execute(delete(table))
+        if rows:
+            conn.execute(insert(table), rows)
 
 
 def _read_tagged(conn: Connection, load_id: int) -> Tagged:

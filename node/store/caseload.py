@@ -102,6 +102,18 @@ standing_shield = Table(
     sqlite_with_rowid=False,
 )
 
+# Whose records a location shield covers beside those of the person it was set for: the same child's in any
+# source. It outlasts that person's rows, or a child would be shown when a source ceases to speak of it.
+carried_shield = Table(
+    "carried_shield",
+    metadata,
+    Column("source", String(64), primary_key=True),
+    Column("person_ref", String(200), primary_key=True),
+    Column("from_source", String(64), primary_key=True),
+    Column("from_ref", String(200), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 # A short name for (collection, epoch), so that millions of tags need not repeat it.
 tag_set = Table(
     "tag_set",
