@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from elsewhere.errors import ElsewhereError
+from elsewhere.hardening import harden
 from gateway.config import load_config
 from gateway.logs import configure
 from gateway.service import Gateway, run
@@ -25,6 +26,7 @@ def serve(directory: Path) -> None:
     Raises:
         ConfigInvalid, KeyFileExposed, KeyFileMissing: it did not start; the message says what to mend.
     """
+    harden()
     configure()
     config = load_config(directory)
 

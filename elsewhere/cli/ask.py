@@ -48,20 +48,19 @@ def ask(**given: Any) -> None:
     much as you know; what cannot be used is named, and never stops a question. Every answer has a reference
     to quote on the phone.
 
-    \b
-    Example:
-      elsewhere ask --node police --given Ann --family Lee --dob 2015-03-02 \\
-        --postcode "AB1 2CD" --purpose MASH_TRIAGE --urgency RED --case C-1
-
-    On a machine that others use too, do not type the child's details: they can be seen in the list of
-    processes while the command runs. Put them in a file, or send them to standard input:
+    Give the child in a file, or on standard input (end it with Ctrl-D):
 
     \b
-      elsewhere ask --node police --person - --purpose MASH_TRIAGE --urgency RED
-      {"given": "Ann", "family": "Lee", "dob": "2015-03-02"}
+      elsewhere ask --node police --person - --purpose MASH_TRIAGE --urgency RED --case C-1
+      {"given": "Ann", "family": "Lee", "dob": "2015-03-02", "postcode": "AB1 2CD"}
 
     The fields are named as the options are, with _ for - (past_postcodes and aliases are lists); a MAIS
-    Person is read too.
+    Person is read too. The options do the same, but what is typed there stays in the shell's history, and
+    everybody on the machine can see it in the list of processes while the command runs:
+
+    \b
+      elsewhere ask --node police --given Ann --family Lee --dob 2015-03-02 \\
+        --postcode "AB1 2CD" --purpose MASH_TRIAGE --urgency RED --case C-1
 
     \b
     Ends with

@@ -17,6 +17,7 @@ from elsewhere.asking import DeskStatus
 from elsewhere.cli.paths import FOLDER
 from elsewhere.cli.words import printable
 from elsewhere.errors import DeskUnreachable
+from elsewhere.hardening import harden
 from elsewhere.sdk.desk import Desk
 
 POLL_S = 0.2
@@ -30,6 +31,7 @@ def run(directory: Path) -> None:
 
     It says on standard error what it does: in words on a terminal, in JSON lines anywhere else.
     """
+    harden()
     from node.program import run as run_node
 
     sys.exit(run_node(directory))

@@ -30,7 +30,8 @@ from tests.architecture.sources import ROOT
 README = (ROOT / "README.md").read_text("utf-8")
 SECTION = README.partition("## Add your own agency")[2].partition("\n## ")[0]
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
-PLACEHOLDERS = ("DEMO_FOLDER", "YOUR_EXPORT.csv", "GIVEN", "FAMILY", "BORN")
+PLACEHOLDERS = ("DEMO_FOLDER", "YOUR_EXPORT.csv")
+OF_THE_CHILD = {"GIVEN": "Zoë", "FAMILY": "Núñez-Hart", "BORN": "2014-11-03"}
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "PYTHONUNBUFFERED": "1"}
 
 # As a housing system might write it: its own words, semicolons, days first with dots, Windows-1252.
@@ -51,7 +52,10 @@ TENANTS = (
     ("T-0993", "90417", "Ama", "Mensah", "29.02.2016", "NX5 1AA", "notice", "30.09.2026"),
 )
 EDITOR = """\
-import sys
+import os, sys
+if sys.argv[1] == "child.json":
+    open(sys.argv[1], "w", encoding="utf-8").write(os.environ["CHILD"])
+    sys.exit()
 text = open(sys.argv[1], encoding="utf-8").read()
 for found in ('encoding = "cp1252"', 'delimiter = ";"', 'date_formats = ["%d.%m.%Y"]', 'id = "Occupant no"'):
     assert found in text, found
@@ -113,12 +117,16 @@ def session(demonstration: Demonstration, tmp_path_factory: pytest.TempPathFacto
     words = {
         "DEMO_FOLDER": str(demonstration.folder),
         "YOUR_EXPORT.csv": "tenants.csv",
-        **{"GIVEN": "Zoë", "FAMILY": "Núñez-Hart", "BORN": "2014-11-03"},
     }
+    child = re.search(r"^```json\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    assert child is not None
+    written = child[1]
+    for word, value in OF_THE_CHILD.items():
+        written = written.replace(word, value)
     shell = subprocess.Popen(
         ["bash", "-euo", "pipefail"],
         cwd=checkout,
-        env={**ENVIRONMENT, "EDITOR": str(editor)},
+        env={**ENVIRONMENT, "EDITOR": str(editor), "CHILD": written},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -213,7 +221,7 @@ def test_readme_says_which_words_to_replace_and_uses_no_others() -> None:
     }
 
     assert words - vocabulary == set(PLACEHOLDERS)
-    assert all(f"`{word}`" in SECTION for word in PLACEHOLDERS)
+    assert all(f"`{word}`" in SECTION for word in (*PLACEHOLDERS, *OF_THE_CHILD))
 
 
 @pytest.mark.timeout(240)

@@ -1,0 +1,84 @@
+"""A program that holds keys leaves no core file and no file for others; tests harden other processes only."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from elsewhere.cli import gateway, node_run
+from gateway import __main__ as gateway_program
+from tests.architecture.sources import ROOT
+
+HARDENED = """\
+import os, resource, sys
+from elsewhere.hardening import harden
+os.umask(0)
+if len(sys.argv) > 1:
+    resource.setrlimit(resource.RLIMIT_CORE, (int(sys.argv[1]), int(sys.argv[1])))
+harden()
+harden()
+open("made", "w").close()
+os.mkdir("folder")
+print(*resource.getrlimit(resource.RLIMIT_CORE))
+"""
+
+
+def run(folder: Path, *words: str, script: str = HARDENED) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+def test_what_it_makes_is_its_owners_alone(tmp_path: Path) -> None:
+    assert run(tmp_path).returncode == 0
+
+    assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(("before", "after"), [((), "1 1"), (("1",), "1 1"), (("0",), "0 0")])
+def test_no_core_may_be_written_whatever_was_set_before(
+    tmp_path: Path, before: tuple[str, ...], after: str
+) -> None:
+    assert run(tmp_path, *before).stdout.strip() == after
+
+
+def test_a_crash_leaves_no_core(tmp_path: Path) -> None:
+    crash = (
+        "import os, sys; from elsewhere.hardening import harden; harden(); os.chdir(sys.argv[1]); os.abort()"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # Not by subprocess, which drops what the kernel says of a core.
+    child = os.posix_spawn(sys.executable, [sys.executable, "-c", crash, str(tmp_path)], environment)
+
+    _, status = os.waitpid(child, 0)
+
+    assert os.WIFSIGNALED(status)
+    assert not os.WCOREDUMP(status)
+    assert list(tmp_path.iterdir()) == []
+
+
+class Reached(Exception):
+    """Stands for everything after the first step."""
+
+
+def test_node_and_gateway_harden_before_anything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reached() -> None:
+        raise Reached
+
+    monkeypatch.setattr(node_run, "harden", reached)
+    monkeypatch.setattr(gateway_program, "harden", reached)
+
+    for command in (node_run.run, gateway.run):
+        callback = command.callback
+        assert callback is not None
+        with pytest.raises(Reached):
+            callback(directory=tmp_path)
