@@ -132,9 +132,9 @@ async def test_one_custodian_with_an_old_match_key_version_is_incompatible_alone
 ) -> None:
     find = Guard._find_mismatch
 
-    def with_another_version(guard: Guard, request: EvaluateRequest) -> Any:
+    def with_another_version(guard: Guard, request: EvaluateRequest, *held: Any) -> Any:
         theirs = replace(request, match_key_version="0") if guard.trust.me == "police" else request
-        return find(guard, theirs)
+        return find(guard, theirs, *held)
 
     monkeypatch.setattr(Guard, "_find_mismatch", with_another_version)
     found = await made.ask("social", somebody())
