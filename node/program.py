@@ -12,7 +12,7 @@ import fcntl
 import os
 import secrets
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -23,24 +23,27 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.asking import CustodianAnswer, DeskStatus
+from elsewhere.catalogue.tags import SHORT_TAG_SIZE
 from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError, NotActive
 from elsewhere.oprf.group import library
 from elsewhere.random import RandomBytes
 from elsewhere.wire.channel import client_credentials
 from elsewhere.wire.tls import certificate_end
-from elsewhere.wire.v1 import directory_pb2, directory_pb2_grpc
+from elsewhere.wire.v1 import directory_pb2
 from node.answering import Answering
 from node.caseload.index import is_outdated
 from node.config import NodeConfig, load_config
 from node.custodian import Custodian
 from node.desk_service import DeskServer, DeskService
 from node.desk_tls import load_tls
+from node.directory import DirectoryIntake, IntakeParts
 from node.errors import NodeRunning, StoreOutdated
 from node.exchange import ExchangeParts
 from node.guard import Guard
 from node.history import History
 from node.identity import own_statement
+from node.keeping import AT_ONCE, forget
 from node.keys import KeyRing
 from node.link import Link, LinkParts
 from node.logs import configure
@@ -58,7 +61,6 @@ from node.vault import Vault
 from node.watch import tell_ends, tell_readiness
 
 FORGET_EVERY_S = 60.0
-PUBLISH_TIMEOUT_S = 10.0
 _log = structlog.get_logger(__name__)
 
 
@@ -88,8 +90,7 @@ class Node:
             guard=Guard(
                 trust=self.trust,
                 policy=config.local_policy(),
-                statement_digests=self.own.accepted,
-                epochs=frozenset(self.keys.oprf),
+                own=self.own,
                 clock_tolerance=timedelta(seconds=config.lookup.clock_tolerance_s),
             ),
             store=self._store,
@@ -111,18 +112,19 @@ class Node:
             key_pem=self.keys.tls_pem,
             cert_pem=(config.dir / "trust" / "tls.pem").read_bytes(),
         )
+        self._intakes = [DirectoryIntake(self._intake_parts(place)) for place in range(len(config.gateways))]
         self.links = [
             Link(
                 LinkParts(
                     address,
                     credentials,
                     self.answering.handle,
-                    partial(self._take_directory, place),
+                    intake,
                     clock,
                     random,
                 )
             )
-            for place, address in enumerate(config.gateways)
+            for intake, address in zip(self._intakes, config.gateways, strict=True)
         ]
         self.peers = Peers(self._peers_parts(random))
         history = History(Vault(self.keys.local), random)
@@ -172,6 +174,7 @@ class Node:
             self._retry,
             self._tell_ends,
             self._tell_readiness,
+            *(intake.run for intake in self._intakes),
             *(link.run for link in self.links),
         ):
             task = asyncio.create_task(work())
@@ -207,6 +210,7 @@ class Node:
             is_member = False
         linked = self._attached() is not None
         is_ready = is_member and linked and self.trust.agreement is not None and self.peers.ready(now)
+        is_ready = is_ready and self.publisher.is_current
         return DeskStatus(self.config.agency, is_ready, members)
 
     def answers(self, lookup_id: str) -> list[CustodianAnswer]:
@@ -259,6 +263,7 @@ class Node:
             executor=self._background,
             clock=self._clock,
             random=random,
+            max_held_tags=self.config.catalogue.max_held_mb * 2**20 // SHORT_TAG_SIZE,
         )
 
     def _any_channel(self) -> grpc.aio.Channel | None:
@@ -269,27 +274,17 @@ class Node:
         link = self.links[place]
         return link.channel if link.attached.is_set() else None
 
-    async def _take_directory(self, place: int, directory: directory_pb2.Directory) -> None:
-        """Take what holds up of a gateway's directory, and give it our own statement if it lacks it."""
-        refused = self.trust.take_directory(directory.roster, directory.agreement, directory.statements)
-        if refused:
-            # A gateway that sends what does not verify is broken or hostile; what was held stays in force.
-            _log.warning("directory.refused", codes=sorted(set(refused)))
-        if self.own.envelope not in directory.statements:
-            await self._publish_statement(place)
-        self.publisher.take_notices(place, directory.catalogues)
-        self.peers.take_notices(directory.catalogues)
+    def _intake_parts(self, place: int) -> IntakeParts:
+        return IntakeParts(
+            trust=self.trust,
+            statement=lambda: self.own.envelope,
+            channel=partial(self._channel, place),
+            tell=partial(self._take_notices, place),
+        )
 
-    async def _publish_statement(self, place: int) -> None:
-        channel = self._channel(place)
-        if channel is None:
-            return
-        stub = directory_pb2_grpc.DirectoryServiceStub(channel)
-        request = directory_pb2.PublishStatementRequest(statement=self.own.envelope)
-        try:
-            await stub.PublishStatement(request, timeout=PUBLISH_TIMEOUT_S)
-        except grpc.aio.AioRpcError as err:
-            _log.warning("statement.not_taken", code=err.code().name)
+    def _take_notices(self, place: int, notices: Sequence[directory_pb2.CatalogueNotice]) -> None:
+        self.publisher.take_notices(place, notices)
+        self.peers.take_notices(notices)
 
     async def _retry(self) -> None:
         await self.retrier.run(self.searcher.again)
@@ -298,7 +293,8 @@ class Node:
         """Drop what can no longer be redeemed, once a minute."""
         while True:
             try:
-                await self._writer.run(partial(self.custodian.forget, now=self._clock()))
+                while await self._writer.run(partial(forget, now=self._clock())) == AT_ONCE:
+                    continue
                 await self._writer.run(partial(self._history.forget, now=self._clock()))
             except (ElsewhereError, SQLAlchemyError) as err:
                 _log.warning("forget.failed", code=getattr(err, "code", "store.unavailable"))

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, func, select
 
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.clock import to_ms
 from elsewhere.lookup import EvaluateRequest
-from node.store.exchange import question
+from node.store.exchange import COUNTED, question
 
 # Of a question that was answered: its reply may have been lost on the way, but not again and again.
 MOST_ANSWERED = 3
@@ -43,18 +43,19 @@ def is_asked_again(connection: Connection, request: EvaluateRequest, now: dateti
     few times only once it has been answered.
     """
     same = (question.c.searcher == request.searcher) & (question.c.lookup_id == request.lookup_id)
-    query = select(question.c.counted, question.c.received_ms, question.c.redeem_digest).where(
-        same, question.c.core == core_of(request)
-    )
-    earlier = connection.execute(query).all()
+    query = select(
+        func.min(question.c.received_ms).label("first"),
+        func.max(question.c.received_ms).label("last"),
+        func.count(question.c.redeem_digest).label("answered"),
+        func.max(case((COUNTED, 1), else_=0)).label("counted"),
+    ).where(same, question.c.core == core_of(request))
+    earlier = connection.execute(query).one()
     urgency = vocabulary().urgencies.get(request.terms.urgency)
-    if urgency is None or not any(row.counted for row in earlier):
+    if urgency is None or not earlier.counted:
         return False
-    since_first = to_ms(now) - min(row.received_ms for row in earlier)
-    since_last = to_ms(now) - max(row.received_ms for row in earlier)
-    answered = sum(row.redeem_digest is not None for row in earlier)
-    return (
-        since_first <= timedelta(hours=urgency.hours) / timedelta(milliseconds=1)
-        and since_last >= LEAST_PAUSE / timedelta(milliseconds=1)
-        and answered <= MOST_ANSWERED
+    now_ms = to_ms(now)
+    return bool(
+        now_ms - earlier.first <= timedelta(hours=urgency.hours) / timedelta(milliseconds=1)
+        and now_ms - earlier.last >= LEAST_PAUSE / timedelta(milliseconds=1)
+        and earlier.answered <= MOST_ANSWERED
     )
