@@ -5,17 +5,14 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import func, select
 
 from elsewhere.matchkeys import record_keys
-from elsewhere.oprf.voprf import generate_key
-from node.caseload import index, renewal
-from node.caseload.load import dry_run, load_file, retag
+from node.caseload import index
+from node.caseload.load import dry_run, load_file
 from node.errors import LoadRefused
 from node.store.caseload import record, tag
 from node.store.engine import Store, open_store
@@ -23,7 +20,6 @@ from tests.caseload import (
     ANN,
     BOB,
     EVA,
-    KEYS,
     NOW,
     TODAY,
     found,
@@ -333,118 +329,3 @@ def test_a_load_that_fails_leaves_no_row_of_its_own(store: Store) -> None:
     with store.read() as conn:
         assert conn.execute(select(func.count()).select_from(record)).scalar_one() == 1
     assert [path.name for path in path_of(store).parent.iterdir() if path.name.startswith("loading-")] == []
-
-
-# --- Keys and scale ---------------------------------------------------------------------------------
-
-
-LATER = {**KEYS, ("involvement", 2): generate_key(Random(2).randbytes)}
-
-
-def test_a_new_epoch_tags_the_records_held_in_the_new_set_alone(store: Store) -> None:
-    first = load_rows(store, [ANN, BOB])
-    with store.read() as conn:
-        ids = set(conn.execute(select(record.c.id)).scalars())
-
-    report = load_rows(store, [ANN, BOB, EVA], keys=LATER)
-
-    new = 3 * len(record_keys(person(EVA)))
-    assert (report.unchanged, report.tags) == (2, first.tags // 2 + new)
-    with store.read() as conn:
-        assert ids < set(conn.execute(select(record.c.id)).scalars())  # none had to be copied
-        assert len(found(conn, person(ANN))) == 1
-        assert np.array_equal(np.sort(_ordinals(conn, 1)), np.sort(_ordinals(conn, 3)))
-        assert len(index.short_tags(conn, "involvement", 2)) == len(index.short_tags(conn, "involvement", 1))
-    assert load_rows(store, [ANN, BOB, EVA], keys=LATER).tags == 0
-
-
-def _ordinals(conn: Connection, set_id: int) -> NDArray[np.int64]:
-    """Which record holds which ordinals in a set."""
-    query = select(tag.c.record_id * 1000 + tag.c.ordinal).where(tag.c.set_id == set_id)
-    return np.array(conn.execute(query).scalars().all())
-
-
-def test_tagging_anew_commits_by_the_batch_whatever_the_reason(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows = [ANN | {"id": str(n), "given": f"Ann{chr(97 + n % 26)}{chr(97 + n // 26)}"} for n in range(400)]
-    monkeypatch.setattr(renewal, "version", lambda: "0")
-    load_rows(store, rows)
-    monkeypatch.undo()
-    commits: list[int] = []
-    with store.read() as conn:
-        event.listen(conn.engine, "commit", lambda _: commits.append(1))
-
-    load_rows(store, rows)  # by other rules, so every record is copied
-    copied, commits[:] = len(commits), []
-    load_rows(store, rows, keys=LATER)
-
-    # Clearing the copied records' old tags away takes 256 commits a set, whatever the number of records.
-    assert copied < 2 * 256 + 100
-    assert len(commits) < 100
-
-
-def test_records_are_tagged_in_a_new_set_without_any_export(store: Store) -> None:
-    load_rows(store, [ANN | {"shield": "place"}, BOB], source="cases")
-    load_rows(store, [EVA], source="visits")
-    with store.read() as conn:
-        before = index.source_states(conn)
-
-    report = retag(job(store, keys=LATER))
-
-    with store.read() as conn:
-        assert index.source_states(conn) == before
-        assert index.record_count(conn) == 3
-        new, old = (index.short_tags(conn, "involvement", epoch) for epoch in (2, 1))
-        assert found(conn, person(ANN)) == {}
-        assert len(found(conn, person(ANN), "protected")) == len(found(conn, person(EVA))) == 1
-    assert len(new) == len(old) == report.tags == report.new_entries
-    assert (report.read, report.children, report.shields) == (0, 3, {"NONE": 2, "SHIELD_LOCATION": 1})
-
-
-def test_tags_of_an_epoch_go_with_its_key_and_can_be_made_again(store: Store) -> None:
-    load_rows(store, [ANN, BOB], keys=LATER)
-    retag(job(store))
-    with store.read() as conn:
-        assert set(conn.execute(select(tag.c.set_id)).scalars()) == {1, 3}
-
-    retag(job(store, keys=LATER))
-
-    with store.read() as conn:
-        assert np.array_equal(np.sort(_ordinals(conn, 1)), np.sort(_ordinals(conn, 2)))
-
-
-def test_records_tagged_by_other_match_key_rules_are_noticed_and_tagged_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(renewal, "version", lambda: "0")
-    load_rows(store, [ANN])
-    with store.read() as conn:
-        assert index.is_outdated(conn)
-    monkeypatch.undo()
-
-    load_rows(store, [ANN])
-
-    with store.read() as conn:
-        assert not index.is_outdated(conn)
-        assert len(found(conn, person(ANN))) == 1
-
-
-def test_worker_processes_give_the_same_tags_as_one_process(tmp_path: Path) -> None:
-    random = Random(5)
-    letters = "abcdefghiklmnopr"
-    rows = [
-        {"id": str(n), "given": "".join(random.choices(letters, k=4)), "dob": f"0{n % 9 + 1}/02/2014"}
-        | {"family": "".join(random.choices(letters, k=4))}
-        for n in range(450)
-    ]
-    shorts = []
-    for workers in (1, 2):
-        (folder := tmp_path / str(workers)).mkdir()
-        store = open_store(f"sqlite:///{folder / 'store.sqlite'}")
-        load_rows(store, rows, workers=workers)
-        with store.read() as conn:
-            shorts.append(index.short_tags(conn, "protected", 1))
-        store.close()
-
-    assert np.array_equal(shorts[0], shorts[1])
