@@ -27,11 +27,14 @@ class StoreConfig(Section):
 
 
 class CatalogueConfig(Section):
-    """How this node publishes its catalogue."""
+    """How this node publishes its catalogue, and holds those of others."""
 
     tick_s: float = Field(default=60, ge=0.05, le=3600, description="seconds between published deltas")
     delta_tags: int = Field(
         default=64, ge=16, le=4096, description="short tags in each delta, padding included"
+    )
+    max_held_mb: int = Field(
+        default=2048, ge=1, le=1_048_576, description="memory for the catalogues of all other agencies"
     )
 
 

@@ -32,6 +32,12 @@ class CatalogueDiverged(ElsewhereError):
     code = "catalogue.diverged"
 
 
+class CatalogueNoRoom(ElsewhereError):
+    """All catalogues together would take more memory than this node gives them. Give it more."""
+
+    code = "catalogue.no_room"
+
+
 class StoreExposed(ElsewhereError):
     """Others than its owner can read the store. The node must not start; set mode 0600 and find out why."""
 

@@ -19,22 +19,35 @@ from elsewhere.statement import SealingKeyEntry
 from node.trust import Trust
 
 
+def in_force(trust: Trust) -> frozenset[str]:
+    """Name the other agencies that may hold a key: active members that are parties to the agreement.
+
+    Nobody before there is an agreement. That the roster has run out, or a member's sealing key, takes a key
+    from nobody: only its next one is not given.
+    """
+    agreement = trust.agreement
+    if agreement is None:
+        return frozenset()
+    active = (member.agency_id for member in trust.roster.active_members() if member.agency_id != trust.me)
+    return frozenset(agency for agency in active if agreement.party(agency) is not None)
+
+
 def recipients(trust: Trust, now: datetime) -> dict[str, SealingKeyEntry]:
     """Give each agency that may ask this one, with the key to seal to now.
 
-    An agency without a key statement, or outside the agreement, is left out; nobody is listed on an expired
-    roster. What an agency may ask is decided when it asks: a catalogue alone answers nothing.
+    An agency without a key statement is left out, and everybody on an expired roster. What an agency may
+    ask is decided when it asks: a catalogue alone answers nothing.
     """
     try:
         others = trust.others(now)
     except RosterExpired:
         return {}
+    parties = in_force(trust)
     found: dict[str, SealingKeyEntry] = {}
     for member in others:
         statement = trust.statements.get(member.agency_id)
         entry = statement.sealing_key(now) if statement is not None else None
-        is_party = trust.agreement is None or trust.agreement.party(member.agency_id) is not None
-        if entry is not None and is_party:
+        if entry is not None and member.agency_id in parties:
             found[member.agency_id] = entry
     return found
 

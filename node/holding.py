@@ -9,7 +9,7 @@ Refuses:  pieces of another catalogue, not signed by its custodian, at or below 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -17,7 +17,6 @@ import numpy as np
 
 from elsewhere.catalogue.sealed import CHUNK_SIZE, GCM_TAG_SIZE, open_chunk, open_delta
 from elsewhere.catalogue.statement import (
-    CATALOGUE_STATEMENT_TYPE,
     CatalogueStatement,
     delta_root,
     snapshot_root,
@@ -27,6 +26,7 @@ from elsewhere.errors import CatalogueBroken
 from elsewhere.lookup import Head
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import open_document
+from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from elsewhere.wire.v1 import catalogue_pb2
 from node.grants import open_grant
 
@@ -82,6 +82,7 @@ class Reader:
     searcher: str  # this agency
     sealing: Sequence[SealingKey] = field(repr=False)
     max_tags: int = MAX_TAGS
+    take_room: Callable[[int], None] = lambda tags: None  # raises when there is none for so many tags
 
     def read_statement(self, envelope: bytes) -> CatalogueStatement:
         """Read a statement of this very catalogue, signed by its custodian.
@@ -102,6 +103,7 @@ class Reader:
 
         Raises:
             CatalogueBroken: it does not follow from what is held, or is not what was signed.
+            CatalogueNoRoom: there is no memory for it.
         """
         before = held.statement
         if (told.version, told.snapshot_version) != (before.version + 1, before.snapshot_version):
@@ -113,6 +115,7 @@ class Reader:
             raise CatalogueBroken("expected a delta that speaks of the snapshot held; it contradicts it")
         if len(held.catalogue) + told.delta_size > self.max_tags:
             raise CatalogueBroken(f"expected at most {self.max_tags} tags, deltas included; more are stated")
+        self.take_room(len(held.catalogue) + told.delta_size)
         tags = open_delta(ciphertext, held.key, told.which, delta_size=told.delta_size)
         if delta_root(before.root, tags) != told.root:
             raise CatalogueBroken(f"expected the root that was signed for version {told.version}")
@@ -163,6 +166,7 @@ class Intake:
         Raises:
             CatalogueBroken, SignatureInvalid, NotCanonical, DocumentInvalid, SealBroken: the gateway sent
                 something else than the custodian published. What is held stays; end the stream.
+            CatalogueNoRoom: there is no memory for it. The same holds.
             Superseded: fetch again, from the first chunk.
         """
         part = message.WhichOneof("part")
@@ -203,6 +207,7 @@ class Intake:
         mine = [grant for grant in piece.grants if grant.searcher == self.reader.searcher]
         if len(mine) != 1:
             raise CatalogueBroken(f"expected one grant for this node with the snapshot, got {len(mine)}")
+        self.reader.take_room(told.snapshot_count)
         key = open_grant(mine[0].sealed, told.which, self.reader.searcher, self.reader.sealing)
         memory = mmap.mmap(-1, told.snapshot_count * SHORT_TAG_SIZE)
         tags: ShortTags = np.frombuffer(memory, dtype=np.uint64, count=told.snapshot_count)

@@ -26,7 +26,6 @@ from elsewhere.catalogue.files import read_catalogue, write_catalogue
 from elsewhere.catalogue.padding import SEED_SIZE, commit_seed, next_delta, pad
 from elsewhere.catalogue.sealed import KEY_SIZE, open_delta, seal_delta
 from elsewhere.catalogue.statement import (
-    CATALOGUE_STATEMENT_TYPE,
     CatalogueStatement,
     delta_root,
     snapshot_root,
@@ -37,6 +36,7 @@ from elsewhere.errors import CatalogueBroken, ElsewhereError
 from elsewhere.lookup import Head
 from elsewhere.random import RandomBytes
 from elsewhere.signing import SigningKey, open_document, sign_document
+from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node import logbook
 from node.caseload.index import current_load, record_count, short_tags_since
 from node.store.engine import Store

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,16 +24,18 @@ import structlog
 
 from elsewhere.asking import MemberStatus
 from elsewhere.clock import Clock
-from elsewhere.errors import ElsewhereError, NotActive, PieceMissing, RosterExpired
+from elsewhere.errors import ElsewhereError, NotActive, PieceMissing
 from elsewhere.lookup import Head
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
-from elsewhere.statement import OprfKeyEntry
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
 from node.calls import CallBroke, breaking
+from node.caseload.shields import INVOLVEMENT, PROTECTED
 from node.errors import CatalogueDiverged, CatalogueStale
 from node.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded, Taken
 from node.peer_files import PeerFiles
+from node.peer_status import member_statuses
+from node.room import Room
 from node.trust import Trust
 
 __all__ = ["CatalogueName", "Held", "Peers", "PeersParts"]
@@ -40,6 +43,8 @@ __all__ = ["CatalogueName", "Held", "Peers", "PeersParts"]
 SILENCE_S = 10.0  # of a gateway in the middle of a fetch
 ATTEMPTS = 10  # of one fetch that breaks off and is resumed
 AT_ONCE = 4  # fetches in the background
+MAX_HELD_TAGS = 4 * MAX_TAGS  # of all catalogues together
+COLLECTIONS = frozenset({INVOLVEMENT, PROTECTED})  # no question is asked in any other
 RETRY_S = 5.0  # between attempts at what is announced and could not be fetched
 
 T = TypeVar("T")
@@ -60,6 +65,7 @@ class PeersParts:
     clock: Clock
     random: RandomBytes
     max_tags: int = MAX_TAGS
+    max_held_tags: int = MAX_HELD_TAGS
     silence_s: float = SILENCE_S
     retry_s: float = RETRY_S
 
@@ -71,6 +77,7 @@ class Peers:
         self._parts = parts
         parts.folder.mkdir(mode=0o700, exist_ok=True)
         self._files = PeerFiles(parts.folder, parts.local, parts.random)
+        self._room = Room(parts.max_held_tags)
         self._held: dict[CatalogueName, Held] = {}
         self._intakes: dict[CatalogueName, Intake] = {}
         self._floors: dict[CatalogueName, int] = {}
@@ -177,29 +184,8 @@ class Peers:
         return self._was_told and all(self._version(name) for name in self._announced if self._reader(name))
 
     def status(self, now: datetime) -> tuple[MemberStatus, ...]:
-        """Say of each other active member what is held; nothing on a roster that has run out.
-
-        The version is the lowest of the member's newest epochs, so 0 if one of its catalogues is missing.
-        """
-        trust = self._parts.trust
-        try:
-            others = trust.others(now)
-        except RosterExpired:
-            return ()
-        found = []
-        for member in others:
-            statement = trust.statements.get(member.agency_id)
-            entries = statement.oprf_keys if statement is not None else ()
-            current = {
-                entry
-                for entry in entries
-                if statement is not None and statement.current_epoch(entry.collection, now) == entry
-            }
-            versions = [self._version(_name_of(member.agency_id, entry)) for entry in current]
-            found.append(
-                MemberStatus(member.agency_id, member.name, statement is not None, min(versions, default=0))
-            )
-        return tuple(found)
+        """Say of each other active member what is held; nothing on a roster that has run out."""
+        return member_statuses(self._parts.trust, now, self._version)
 
     async def _bring_up(self, name: CatalogueName, head: Head) -> Held:
         """Fetch until the copy is at least at this version, or the gateway has nothing newer."""
@@ -342,6 +328,7 @@ class Peers:
                 return None
             kept = self._files.read(name)
             told = reader.read_statement(kept.envelope)
+            reader.take_room(told.snapshot_count)
             held = Held(told, kept.key, self._files.read_snapshot(told.which))
         except (ElsewhereError, FileNotFoundError):
             _log.warning("catalogue.dropped", custodian=name.custodian, collection=name.collection)
@@ -362,6 +349,7 @@ class Peers:
         self._floors[name] = max(self._floors.get(name, 0), self._version(name))
         self._held.pop(name, None)
         self._intakes.pop(name, None)
+        self._room.leave(name)
         task = self._fetches.pop(name, None)
         if task is not None:
             task.cancel()
@@ -384,6 +372,8 @@ class Peers:
     def _reader(self, name: CatalogueName) -> Reader | None:
         """Say how to read a catalogue; None unless its custodian is active and states a key for it in force.
 
+        None also for a collection in which nothing is asked: memory is not for whatever a member makes up.
+
         That the roster has run out is no reason to drop anything: whoever asks finds that out.
         """
         parts, trust = self._parts, self._parts.trust
@@ -391,11 +381,14 @@ class Peers:
         entry = statement.oprf_key(name.collection, name.epoch) if statement is not None else None
         if entry is None or parts.clock() >= entry.valid_until_utc or name.custodian == trust.me:
             return None
+        if name.collection not in COLLECTIONS:
+            return None
         try:
             member = trust.roster.active(name.custodian)
         except NotActive:
             return None
-        return Reader(name, member.signing_key, parts.trust.me, parts.sealing, parts.max_tags)
+        take_room = partial(self._room.take, name)
+        return Reader(name, member.signing_key, trust.me, parts.sealing, parts.max_tags, take_room)
 
     def _version(self, name: CatalogueName) -> int:
         """The version held, 0 for none."""
@@ -405,8 +398,3 @@ class Peers:
     async def _call(self, work: Callable[..., T], *given: object) -> T:
         """Run work that blocks off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._parts.executor, work, *given)
-
-
-def _name_of(agency: str, entry: OprfKeyEntry) -> CatalogueName:
-    """Name the catalogue that belongs to a published key."""
-    return CatalogueName(agency, entry.collection, entry.epoch)

@@ -3,7 +3,7 @@
 Holds:    nothing but what `own_catalogue` made durable before.
 Sees:     which version each gateway has taken, and to which sealing keys each snapshot's key went.
 Promises: while a gateway listens, exactly one delta a tick of one constant size, whether or not anything is
-          new; `head` never names a version that a gateway in use cannot hand out.
+          new; a member that is no longer in force has no key to what is published from the next tick on.
 
 A gateway says in each Directory what it has; its word decides only what it is sent. A gateway that claims
 too much withholds, which it could do anyway.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -29,17 +30,18 @@ from elsewhere.statement import SealingKeyEntry
 from elsewhere.wire.channel import MAX_GRANTS
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
 from node.calls import CallBroke, breaking
-from node.grants import recipients, seal_grant
+from node.grants import in_force, recipients, seal_grant
 from node.own_catalogue import OwnCatalogue, OwnParts, OwnPiece, OwnState, drop_others
+from node.standing import Name, Standing
 from node.trust import Trust
 
 CALL_TIMEOUT_S = 30.0
 CHUNK_TIMEOUT_S = 5.0  # more for each chunk of a snapshot
 MISSES_BEFORE_RENEWAL = 2
+PATIENCE_TICKS = 3  # and a call's timeout: for so long a version may wait to be taken
 MAX_AHEAD = 2**20  # versions that a gateway may claim to have beyond ours and be believed
 
 T = TypeVar("T")
-Name = tuple[str, int]  # collection, epoch
 ChannelSource = Callable[[], grpc.aio.Channel | None]
 
 _log = structlog.get_logger(__name__)
@@ -55,6 +57,7 @@ class PublisherParts:
     gateways: Sequence[ChannelSource]  # for each gateway, its channel while it is linked
     executor: Executor
     tick_s: float
+    now_s: Callable[[], float] = time.monotonic
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +89,9 @@ class Publisher:
         self._own = [OwnCatalogue(parts.own, collection, epoch) for collection, epoch in parts.names]
         self._gateways = [_Gateway(source) for source in parts.gateways]
         self._closing = asyncio.Event()
-        self._heads: dict[Name, Head] = {}
+        patience_s = PATIENCE_TICKS * parts.tick_s + CALL_TIMEOUT_S
+        self._standing = Standing(patience_s, parts.now_s)
+        self._told_late: set[Name] = set()
 
     async def run(self) -> None:
         """Open what was published before, then publish every tick until `close`."""
@@ -113,6 +118,8 @@ class Publisher:
         await self._call(drop_others, self._parts.own, set(self._parts.names))
         for own in self._own:
             await self._call(own.open)
+            if own.state is not None:
+                self._standing.begin(own.name, own.state.pieces[-1].head)
 
     async def make(self) -> None:
         """Make one version of each catalogue, if it has none yet or a gateway listens; have it sent."""
@@ -120,13 +127,22 @@ class Publisher:
         for own in self._own:
             if own.state is not None and not listens:
                 continue
+            if own.state is not None and own.state.granted.keys() - in_force(self._parts.trust):
+                own.renew()  # who has left must not read on
             try:
                 await self._call(own.step)
             except (ElsewhereError, OSError, SQLAlchemyError) as err:
                 code = getattr(err, "code", "store.unavailable")
                 _log.error("catalogue.not_made", collection=own.collection, epoch=own.epoch, code=str(code))
+            if own.state is not None:
+                self._standing.made(own.name, own.state.pieces[-1].head)
         for gateway in self._gateways:
             gateway.wake.set()
+        late = self._standing.late() if listens else set()
+        for collection, epoch in sorted(late - self._told_late):
+            # Whoever asks is told STALE from now on: no gateway takes what they need.
+            _log.error("catalogue.not_taken", collection=collection, epoch=epoch)
+        self._told_late = late
 
     def take_notices(self, gateway: int, notices: Iterable[directory_pb2.CatalogueNotice]) -> None:
         """Hear from a gateway's Directory what it has of ours; who may be given keys may have changed too.
@@ -145,8 +161,16 @@ class Publisher:
         found.wake.set()
 
     def head(self, collection: str, epoch: int) -> Head:
-        """Give the newest version that can be fetched; version 0 before any gateway has taken one."""
-        return self._heads.get((collection, epoch), Head(0))
+        """Give the newest version that a gateway has, or, once it has waited too long, the newest there is.
+
+        Version 0 before there is any.
+        """
+        return self._standing.head((collection, epoch))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no version has waited too long for a gateway to take it."""
+        return not self._standing.late()
 
     async def send(self) -> None:
         """Bring every linked gateway up to date now."""
@@ -251,7 +275,7 @@ class Publisher:
         if told.is_snapshot:
             listed = recipients(self._parts.trust, self._parts.own.clock())
             wanted = dict(list(listed.items())[:MAX_GRANTS])
-            head.grants.extend(await self._call(_seal_grants, state, wanted))
+            head.grants.extend(await self._seal(own, state, wanted))
         with breaking():
             answer = await stub.Publish(
                 self._messages(head, state, piece), timeout=CALL_TIMEOUT_S + told.chunks * CHUNK_TIMEOUT_S
@@ -260,7 +284,7 @@ class Publisher:
             raise PieceRefused("expected the gateway to name the version it was sent")
         self._note_head(gateway, own, piece)
         if told.is_snapshot:
-            await self._note_granted(gateway, own, told.version, wanted)
+            _note_granted(gateway, own, told.version, wanted)
 
     async def _messages(
         self, head: catalogue_pb2.Piece, state: OwnState, piece: OwnPiece
@@ -292,36 +316,24 @@ class Publisher:
         given = given if snapshot == version else {}
         listed = recipients(self._parts.trust, self._parts.own.clock())
         missing = {agency: entry for agency, entry in listed.items() if given.get(agency) != entry.key_id}
-        # A gateway keeps the grant that it has; so a member with another key may need a new snapshot.
-        changed = {
-            agency: entry
-            for agency, entry in missing.items()
-            if state.granted.get(agency, entry.key_id) != entry.key_id
-        }
-        new = {agency: entry for agency, entry in missing.items() if agency not in changed}
-        for group in (new, changed):
-            for start in range(0, len(group), MAX_GRANTS):
-                batch = dict(list(group.items())[start : start + MAX_GRANTS])
-                request = catalogue_pb2.GrantRequest(
-                    collection=own.collection, epoch=own.epoch, snapshot_version=version
-                )
-                request.grants.extend(await self._call(_seal_grants, state, batch))
-                with breaking():
-                    answer = await stub.Grant(request, timeout=CALL_TIMEOUT_S)
-                if group is changed and answer.added < len(batch):
-                    own.renew()
-                await self._note_granted(gateway, own, version, batch)
+        for start in range(0, len(missing), MAX_GRANTS):
+            batch = dict(list(missing.items())[start : start + MAX_GRANTS])
+            request = catalogue_pb2.GrantRequest(
+                collection=own.collection, epoch=own.epoch, snapshot_version=version
+            )
+            request.grants.extend(await self._seal(own, state, batch))
+            with breaking():
+                await stub.Grant(request, timeout=CALL_TIMEOUT_S)
+            _note_granted(gateway, own, version, batch)
 
-    async def _note_granted(
-        self, gateway: _Gateway, own: OwnCatalogue, version: int, given: dict[str, SealingKeyEntry]
-    ) -> None:
-        """Remember to which keys the key of a snapshot went."""
-        snapshot, before = gateway.granted.get(own.name, (0, {}))
-        ids = {agency: entry.key_id for agency, entry in given.items()}
-        gateway.granted[own.name] = (version, {**(before if snapshot == version else {}), **ids})
-        state = own.state
-        if state is not None and any(state.granted.get(agency) != key for agency, key in ids.items()):
-            await self._call(own.note_granted, ids, version)
+    async def _seal(
+        self, own: OwnCatalogue, state: OwnState, to: dict[str, SealingKeyEntry]
+    ) -> list[catalogue_pb2.KeyGrant]:
+        """Seal a snapshot's key to members, once it is durable that they may have it from now on."""
+        ids = {agency: entry.key_id for agency, entry in to.items()}
+        if any(state.granted.get(agency) != key for agency, key in ids.items()):
+            await self._call(own.note_granted, ids, state.newest.snapshot_version)
+        return await self._call(_seal_grants, state, to)
 
     def _note_head(self, gateway: _Gateway, own: OwnCatalogue, piece: OwnPiece) -> None:
         """Note what a gateway has; what all that listen have is what can be fetched."""
@@ -331,11 +343,20 @@ class Publisher:
             for other in self._gateways
             if other.live is not None and own.name in other.heads
         ]
-        self._heads[own.name] = min(known, key=lambda head: head.version, default=piece.head)
+        self._standing.taken(own.name, min(known, key=lambda head: head.version, default=piece.head))
 
     async def _call(self, work: Callable[..., T], *given: object) -> T:
         """Run work that blocks off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._parts.executor, work, *given)
+
+
+def _note_granted(
+    gateway: _Gateway, own: OwnCatalogue, version: int, given: dict[str, SealingKeyEntry]
+) -> None:
+    """Remember to which keys the key of a snapshot went at one gateway."""
+    snapshot, before = gateway.granted.get(own.name, (0, {}))
+    ids = {agency: entry.key_id for agency, entry in given.items()}
+    gateway.granted[own.name] = (version, {**(before if snapshot == version else {}), **ids})
 
 
 def _seal_grants(state: OwnState, to: dict[str, SealingKeyEntry]) -> list[catalogue_pb2.KeyGrant]:

@@ -21,7 +21,6 @@ from elsewhere.fields import Fields, as_instant, as_text, format_instant
 from elsewhere.roster import AGENCY_ID
 from elsewhere.statement import COLLECTION, MAX_EPOCH
 
-CATALOGUE_STATEMENT_TYPE: Final = "application/vnd.elsewhere.catalogue-statement.v1+json"
 ROOT_SIZE: Final = 32
 MAX_VERSION: Final = 2**53 - 1  # what JSON numbers carry exactly
 MAX_TAGS: Final = 2**32

@@ -154,7 +154,7 @@ def _payload_types() -> dict[str, str]:
         "roster": roster.ROSTER_TYPE,
         "agreement": agreement.AGREEMENT_TYPE,
         "key statement": statement.STATEMENT_TYPE,
-        "catalogue statement": catalogue.CATALOGUE_STATEMENT_TYPE,
+        "catalogue statement": statement.CATALOGUE_STATEMENT_TYPE,
         "receipt": receipt.RECEIPT_TYPE,
         "EvaluateRequest": kinds.EVALUATE_REQUEST.payload_type,
         "EvaluateReply": kinds.EVALUATE_REPLY.payload_type,

@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 from sqlalchemy import delete, insert, select
 
+from elsewhere.agreement.terms import Agreement
 from elsewhere.catalogue.tags import ShortTags
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Federation, Member, Roster
@@ -29,6 +32,10 @@ FEDERATION = SigningKey.from_seed(b"\x01" * 32)
 AGENCIES = ("police", "schools", "health")
 NAMES = (("involvement", 1), ("protected", 1))
 DELTA_TAGS = 16
+SIGNING = {name: SigningKey.from_seed(name.encode().ljust(32, b".")) for name in AGENCIES}
+MEMBERS = tuple(
+    Member(name, name.title(), "POLICE", name.title(), "active", SIGNING[name].public) for name in AGENCIES
+)
 
 
 def fixed_random(label: bytes) -> RandomBytes:
@@ -132,24 +139,19 @@ class Agency:
 def make_agencies(root: Path) -> dict[str, Agency]:
     """Agencies that know each other's keys; nothing is started."""
     clock = Turning()
-    signing = {name: SigningKey.from_seed(name.encode().ljust(32, b".")) for name in AGENCIES}
     sealing = {name: SealingKey(hashlib.shake_256(name.encode()).digest(96)) for name in AGENCIES}
-    members = tuple(
-        Member(name, name.title(), "POLICE", name.title(), "active", signing[name].public)
-        for name in AGENCIES
-    )
-    roster = Roster("northshire", 1, None, members, NOW - timedelta(days=1), NOW + timedelta(days=400))
+    roster = Roster("northshire", 1, None, MEMBERS, NOW - timedelta(days=1), NOW + timedelta(days=400))
     anchor = Federation("northshire", FEDERATION.public, b"-----BEGIN CERTIFICATE-----")
     statements = {name: make_statement(name, sealing[name]) for name in AGENCIES}
     found = {}
     for name in AGENCIES:
         folder = root / name
         folder.mkdir(mode=0o700)
-        trust = Trust(name, folder, anchor, roster, None, dict(statements))
+        trust = Trust(name, folder, anchor, roster, agreement_of(*AGENCIES), dict(statements))
         found[name] = Agency(
             name=name,
             folder=folder,
-            signing=signing[name],
+            signing=SIGNING[name],
             sealing=sealing[name],
             trust=trust,
             clock=clock,
@@ -176,6 +178,11 @@ def make_statement(name: str, sealing: SealingKey, *, version: int = 1) -> KeySt
         protocol_versions=(1,),
         match_key_versions=("1",),
     )
+
+
+def agreement_of(*parties: str) -> Agreement:
+    """An agreement, as far as catalogues look into it: who is a party."""
+    return cast("Agreement", SimpleNamespace(party={name: object() for name in parties}.get))
 
 
 def set_state(trust: Trust, agency: str, state: str) -> None:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import numpy as np
 import pytest
 
-from elsewhere.agreement.terms import Agreement
 from elsewhere.catalogue.sealed import seal_snapshot
-from elsewhere.catalogue.statement import CATALOGUE_STATEMENT_TYPE, MAX_TAGS, CatalogueStatement
+from elsewhere.catalogue.statement import MAX_TAGS, CatalogueStatement
 from elsewhere.catalogue.tags import short_tags
 from elsewhere.errors import CatalogueBroken, DocumentInvalid, SealBroken, SignatureInvalid
 from elsewhere.signing import sign_document
+from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from elsewhere.wire.v1 import catalogue_pb2
-from node.grants import open_grant, recipients, seal_grant
+from node.grants import in_force, open_grant, recipients, seal_grant
 from node.holding import CatalogueName, Held, Intake, Reader, Superseded
 from node.own_catalogue import OwnCatalogue, OwnState
-from tests.unit.node.exchange_world import NOW, Agency, make_agencies, numbers, set_state
+from tests.unit.node.exchange_world import NOW, Agency, agreement_of, make_agencies, numbers, set_state
 
 Message = catalogue_pb2.FetchResponse
 LARGE = 131_072 + 10  # two chunks
@@ -355,9 +354,20 @@ def test_nobody_is_given_a_key_on_an_expired_roster_or_to_an_expired_one(tmp_pat
     assert recipients(trust, trust.statements["schools"].sealing_keys[0].not_after_utc) == {}
 
 
-def test_once_there_is_an_agreement_keys_go_to_its_parties_only(tmp_path: Path) -> None:
+def test_keys_go_to_parties_to_the_agreement_only_and_to_nobody_without_one(tmp_path: Path) -> None:
     trust = make_agencies(tmp_path)["police"].trust
-    parties = {"schools": object()}
-    trust.agreement = cast("Agreement", SimpleNamespace(party=parties.get))
+    trust.agreement = agreement_of("schools")
 
     assert list(recipients(trust, NOW)) == ["schools"]
+    trust.agreement = None
+    assert recipients(trust, NOW) == {}
+
+
+def test_that_documents_run_out_takes_a_key_from_nobody(tmp_path: Path) -> None:
+    trust = make_agencies(tmp_path)["police"].trust
+    trust.roster = replace(trust.roster, valid_until_utc=trust.roster.issued_utc + timedelta(seconds=1))
+    trust.statements.clear()
+
+    assert in_force(trust) == {"schools", "health"}
+    set_state(trust, "health", "revoked")
+    assert in_force(trust) == {"schools"}
