@@ -308,7 +308,7 @@ class NotAdmitted(ElsewhereError):
 
 
 class StoreUnavailable(ElsewhereError):
-    """The store cannot be opened as configured. Nothing was changed; mend `store.url` or the folder."""
+    """The store cannot be opened, or fails: a full disk, damage. Nothing was changed; mend disk or URL."""
 
     code = "store.unavailable"
 
