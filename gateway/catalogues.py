@@ -3,6 +3,7 @@
 Holds:    encrypted pieces on disk, their index and grants in the store.
 Sees:     whose catalogue of which collection and epoch has how many chunks; no tag, and no key.
 Refuses:  a piece by anyone but its custodian, out of order or over a bound; a fetch without a grant.
+          What one custodian may have cached at all is said in `custody`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from elsewhere.errors import ElsewhereError, PieceMissing, PieceRefused
 from elsewhere.roster import AGENCY_ID, MAX_VERSION
 from elsewhere.sealing import CATALOGUE_KEY, sealed_size
 from elsewhere.statement import COLLECTION
-from elsewhere.wire.channel import MAX_GRANTS, MAX_STATEMENT_BYTES, agency_of
+from elsewhere.wire.channel import MAX_GRANTS, agency_of
 from elsewhere.wire.status import to_status
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc
 from gateway.config import CatalogueConfig
+from gateway.custody import LIVE_EPOCHS, Custody, Members
 from gateway.directory import Directory
 from gateway.pieces import PieceWriter, piece_path, read_chunks, sweep
 from gateway.store import CachedPiece, CatalogueName, Store
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from elsewhere.wire.v1.catalogue_pb2_grpc import _ServicerContext
 
 GRANT_BYTES = sealed_size(CATALOGUE_KEY)
-LIVE_EPOCHS = 2  # while members change over from one key to the next
 
 _log = structlog.get_logger("elsewhere.gateway.catalogues")
 _Requests: TypeAlias = AsyncIterator[catalogue_pb2.PublishRequest]
@@ -41,11 +42,15 @@ _Responses: TypeAlias = AsyncIterator[catalogue_pb2.FetchResponse]
 class Catalogues:
     """The cache of all custodians' catalogues."""
 
-    def __init__(self, root: Path, store: Store, config: CatalogueConfig) -> None:
+    def __init__(self, root: Path, store: Store, config: CatalogueConfig, members: Members) -> None:
         self._root, self._store, self._config = root, store, config
+        self._custody = Custody(members, config.quota_mb * 2**20)
         self._publishing: set[str] = set()
         root.mkdir(mode=0o700, exist_ok=True)
-        sweep(root, store.pieces())
+        pieces = store.pieces()
+        sweep(root, pieces)
+        for piece in pieces:
+            self._custody.count(root, piece)
 
     def newest(self) -> list[tuple[CatalogueName, int]]:
         """Every cached catalogue with its newest version."""
@@ -73,17 +78,22 @@ class Catalogues:
             self._publishing.discard(caller)
 
     def add_grants(self, caller: str, request: catalogue_pb2.GrantRequest) -> int:
-        """Add the custodian's grants to its newest snapshot; tells how many were new.
+        """Add the custodian's grants to its newest snapshot, in the place of its older ones to the same.
+
+        Returns:
+            How many were new.
 
         Raises:
             PieceMissing: that snapshot is not the one cached.
-            PieceRefused: a grant of the wrong size, or one searcher twice.
+            PieceRefused: a grant of the wrong size, to no member, or one searcher twice.
         """
         name = _name(caller, request.collection, request.epoch)
         held = self._store.pieces(name)
         if not held or held[0].version != request.snapshot_version:
             raise PieceMissing("expected the newest snapshot's version; another is cached, or none")
-        return self._store.add_grants(name, request.snapshot_version, _grants(request.grants))
+        grants = _grants(request.grants)
+        self._custody.check_grants(grants)
+        return self._store.add_grants(name, request.snapshot_version, grants)
 
     def wanted(self, caller: str, request: catalogue_pb2.FetchRequest) -> tuple[list[CachedPiece], bytes]:
         """Say which pieces bring a searcher up to date, and give the snapshot key sealed to it.
@@ -113,7 +123,8 @@ class Catalogues:
         if head is None or head.WhichOneof("part") != "piece":
             raise PieceRefused("expected the head of a piece first")
         piece, grants = self._opened(caller, head.piece)
-        writer = PieceWriter(piece_path(self._root, piece.name, piece.version), piece.chunks)
+        room_bytes = self._custody.room_bytes(caller, self._superseded(piece))
+        writer = PieceWriter(piece_path(self._root, piece.name, piece.version), piece.chunks, room_bytes)
         try:
             async for frame in frames:
                 if frame.WhichOneof("part") != "chunk":
@@ -124,7 +135,9 @@ class Catalogues:
             writer.abandon()
         superseded = self._superseded(piece)
         self._store.put_piece(piece, grants, superseded)
+        self._custody.count(self._root, piece)
         for old in superseded:
+            self._custody.forget(old)
             piece_path(self._root, old.name, old.version).unlink(missing_ok=True)
         return piece.name, piece.version
 
@@ -133,8 +146,8 @@ class Catalogues:
         if piece.custodian != caller:
             raise PieceRefused("expected the caller's own catalogue; the piece names another custodian")
         name = _name(caller, piece.collection, piece.epoch)
-        if not 1 <= len(piece.statement) <= MAX_STATEMENT_BYTES:
-            raise PieceRefused(f"expected a statement of 1..{MAX_STATEMENT_BYTES} bytes")
+        self._custody.check_name(name)
+        self._custody.check_statement(piece)
         held = self._store.pieces(name)
         newest = held[-1].version if held else 0
         is_snapshot = piece.version == piece.snapshot_version
@@ -142,6 +155,7 @@ class Catalogues:
             # A version may be skipped: one whose publication broke off may have reached somebody.
             if not newest < piece.version <= MAX_VERSION:
                 raise PieceRefused(f"expected a snapshot above version {newest}, got {piece.version}")
+            self._custody.check_new(name)
         elif not held or piece.snapshot_version != held[0].version or piece.version != newest + 1:
             raise PieceRefused(f"expected a delta of version {newest + 1} on the snapshot cached")
         elif piece.grants or len(held) > self._config.max_deltas:
@@ -150,7 +164,9 @@ class Catalogues:
         if not 1 <= piece.chunks <= bound:
             raise PieceRefused(f"expected 1..{bound} chunks, got {piece.chunks}")
         cached = CachedPiece(name, piece.version, piece.snapshot_version, piece.chunks, piece.statement)
-        return cached, _grants(piece.grants)
+        grants = _grants(piece.grants)
+        self._custody.check_grants(grants)
+        return cached, grants
 
     def _superseded(self, piece: CachedPiece) -> list[CachedPiece]:
         """What a new snapshot makes useless: all before it, and epochs whose keys are destroyed."""
@@ -205,7 +221,7 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
     async def Grant(  # noqa: N802
         self, request: catalogue_pb2.GrantRequest, context: _ServicerContext
     ) -> catalogue_pb2.GrantResponse:
-        """Add sealed keys for members that have none, and let them know."""
+        """Add sealed keys for members that have none, or another key now, and let them know."""
         try:
             added = self._catalogues.add_grants(self._caller(context), request)
         except ElsewhereError as err:

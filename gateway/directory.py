@@ -97,6 +97,16 @@ class Directory:
             self._roster.active(agency)
             raise NotActive(agency, "unknown")
 
+    @property
+    def roster(self) -> Roster:
+        """The roster in force."""
+        return self._roster
+
+    def statement(self, agency: str) -> KeyStatement | None:
+        """The newest key statement of an active member; None before there is one."""
+        held = self._statements.get(agency)
+        return held[1] if held is not None else None
+
     def publish_statement(self, agency: str, envelope: bytes) -> int:
         """Keep a member's own newer statement and show it to all.
 

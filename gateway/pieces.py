@@ -22,8 +22,9 @@ _LENGTH = struct.Struct(">I")
 class PieceWriter:
     """Takes the chunks of one piece in order, beside its final place, and then puts the whole there."""
 
-    def __init__(self, path: Path, chunks: int) -> None:
-        self._chunks, self._next = chunks, 0
+    def __init__(self, path: Path, chunks: int, room_bytes: int) -> None:
+        """Begin a piece of so many chunks, that may take so many bytes on the disk."""
+        self._chunks, self._next, self._room_bytes = chunks, 0, room_bytes
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._new = Replacement(path)
 
@@ -31,12 +32,15 @@ class PieceWriter:
         """Append one chunk.
 
         Raises:
-            PieceRefused: not the next one, or of a size that no chunk has.
+            PieceRefused: not the next one, of a size that no chunk has, or more than there is room for.
         """
         if index != self._next or index >= self._chunks:
             raise PieceRefused(f"expected chunk {self._next} of {self._chunks}, got {index}")
         if not 1 <= len(ciphertext) <= MAX_CHUNK_BYTES:
             raise PieceRefused(f"expected a chunk of 1..{MAX_CHUNK_BYTES} bytes, got {len(ciphertext)}")
+        self._room_bytes -= _LENGTH.size + len(ciphertext)
+        if self._room_bytes < 0:
+            raise PieceRefused("expected no more than one custodian's share of the disk; this is over it")
         self._new.file.write(_LENGTH.pack(len(ciphertext)))
         self._new.file.write(ciphertext)
         self._next += 1

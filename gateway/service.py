@@ -71,7 +71,7 @@ class Gateway:
         )
         limits = Limits(of_agency=config.lookup.of_agency, of_all=config.lookup.of_all)
         self.lookups = Lookups(self.links, timing, random=secrets.token_bytes, limits=limits)
-        self.catalogues = Catalogues(config.dir / "catalogues", self._store, config.catalogue)
+        self.catalogues = Catalogues(config.dir / "catalogues", self._store, config.catalogue, self.directory)
         for name, version in self.catalogues.newest():
             self.directory.show_catalogue(name, version)
         self._server = self._build_server()

@@ -181,13 +181,12 @@ class Store:
             return found
 
     def add_grants(self, name: CatalogueName, snapshot_version: int, grants: Mapping[str, bytes]) -> int:
-        """Add the grants of searchers that have none yet; tells how many were new."""
-        query = sa.select(_grants.c.searcher).where(
-            *_is(_grants, name), _grants.c.snapshot_version == snapshot_version
-        )
+        """Add grants, in the place of those that the same searchers had; tells how many differ from those."""
+        kept = sa.and_(*_is(_grants, name), _grants.c.snapshot_version == snapshot_version)
         with self._engine.begin() as db:
-            held = set(db.execute(query).scalars())
-            new = {searcher: sealed for searcher, sealed in grants.items() if searcher not in held}
+            held = {row.searcher: row.sealed for row in db.execute(sa.select(_grants).where(kept))}
+            new = {searcher: sealed for searcher, sealed in grants.items() if held.get(searcher) != sealed}
+            db.execute(_grants.delete().where(kept, _grants.c.searcher.in_(list(new))))
             _insert_grants(db, name, snapshot_version, new)
             return len(new)
 

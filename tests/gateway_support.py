@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +16,9 @@ import tomli_w
 from grpc.aio import EOF  # type: ignore[attr-defined]  # its stubs lack it
 
 from elsewhere.enrolment import Admission, JoinRequest, sign_request
+from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
+from elsewhere.statement import KeyStatement, OprfKeyEntry, SealingKeyEntry, sign_statement
 from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
 from elsewhere.wire.convert.link import REPLY_BYTES, REQUEST_BYTES
 from elsewhere.wire.tls import make_key, make_request
@@ -86,6 +88,25 @@ async def running(folder: Path) -> AsyncIterator[Gateway]:
         gateway.stop()
         async with asyncio.timeout(PATIENCE_S):
             await serving
+
+
+def state_keys(gateway: Gateway, agency: Agency, *names: tuple[str, int], version: int = 1) -> None:
+    """Have the gateway hold an agency's statement, with a key for each of these collections and epochs."""
+    now = utc_now().replace(microsecond=0)
+    until = now + timedelta(days=300)
+    statement = KeyStatement(
+        agency=agency.agency_id,
+        version=version,
+        issued_utc=now,
+        sealing_keys=(SealingKeyEntry(SealingKey.generate(secrets.token_bytes).public, until),),
+        oprf_keys=tuple(
+            OprfKeyEntry(collection, epoch, secrets.token_bytes(32), now, until)
+            for collection, epoch in names
+        ),
+        protocol_versions=(1,),
+        match_key_versions=("1",),
+    )
+    gateway.directory.publish_statement(agency.agency_id, sign_statement(agency.signing, statement))
 
 
 def channel_to(gateway: Gateway, agency: Agency) -> grpc.aio.Channel:

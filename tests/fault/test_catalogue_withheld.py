@@ -12,6 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from elsewhere.asking import CustodianAnswer, State
+from elsewhere.errors import PieceRefused
 from elsewhere.lookup import Head
 from gateway import catalogues as caching
 from gateway import enrolment
@@ -77,6 +78,37 @@ async def test_a_gateway_that_withholds_the_newest_piece_cannot_make_a_child_unk
     found = await made.ask("social", somebody(row=EVA))
     assert found.state("police") is State.KNOWN_CURRENT
     await check_healed(made)
+
+
+async def test_a_gateway_that_takes_no_new_version_leaves_no_old_one_in_use(
+    made: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = made.nodes["police"].publisher.head(*NAME[1:])
+    publish = Catalogues.publish
+
+    async def take_of_others(self: Catalogues, caller: str, requests: Any) -> Any:
+        if caller == "police":
+            raise PieceRefused("no")
+        return await publish(self, caller, requests)
+
+    monkeypatch.setattr(Catalogues, "publish", take_of_others)
+    await made.nodes["police"].publisher.make()
+    monkeypatch.setattr(made.nodes["police"].publisher._standing, "_patience_s", -1.0)
+    # By the old catalogue a child that came since would not be known, and the whole would look complete.
+    await _check_stale(made)
+    assert not made.nodes["police"].status().is_ready
+
+    # A restart does not make it forget what it has published, or was about to.
+    await made.stop("police")
+    await made.start("police")
+    assert made.nodes["police"].publisher.head(*NAME[1:]).version == taken.version + 1
+    await until(lambda: made.nodes["social"].links[0].attached.is_set())
+    await _check_stale(made)
+
+    monkeypatch.undo()
+    await _publish(made)
+    await check_healed(made)
+    assert made.nodes["police"].status().is_ready
 
 
 Lie = Callable[[pytest.MonkeyPatch], None]

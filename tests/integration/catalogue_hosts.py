@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -13,6 +14,9 @@ import grpc
 
 from elsewhere.catalogue.sealed import seal_snapshot
 from elsewhere.errors import NotActive, PieceRefused
+from elsewhere.roster import Roster
+from elsewhere.sealing import SealingKey
+from elsewhere.statement import KeyStatement
 from elsewhere.wire import tls
 from elsewhere.wire.channel import CLIENT_OPTIONS, SERVER_OPTIONS, client_credentials, server_credentials
 from elsewhere.wire.status import to_status
@@ -26,7 +30,7 @@ from node.grants import seal_grant
 from node.own_catalogue import OwnState
 from node.peers import Peers, PeersParts
 from node.publisher import Publisher, PublisherParts
-from tests.unit.node.exchange_world import AGENCIES, NAMES, NOW, Agency
+from tests.unit.node.exchange_world import AGENCIES, MEMBERS, NAMES, NOW, Agency, make_statement
 
 Message = catalogue_pb2.FetchResponse
 
@@ -37,6 +41,13 @@ class Notices:
     def __init__(self) -> None:
         self.newest: dict[CachedName, int] = {}
         self.active = set(AGENCIES)
+
+        self.roster = Roster(
+            "northshire", 1, None, MEMBERS, NOW - timedelta(days=1), NOW + timedelta(days=400)
+        )
+
+    def statement(self, agency: str) -> KeyStatement | None:
+        return make_statement(agency, SealingKey(bytes(range(96))))
 
     def check_active(self, agency: str) -> None:
         if agency not in self.active:
@@ -69,7 +80,7 @@ class Gateway:
         self.folder.mkdir(exist_ok=True)
         self.notices = Notices()
         self._store = GatewayStore(f"sqlite:///{self.folder / 'store.sqlite'}")
-        catalogues = Catalogues(self.folder / "catalogues", self._store, CatalogueConfig())
+        catalogues = Catalogues(self.folder / "catalogues", self._store, CatalogueConfig(), self.notices)
         self.notices.newest.update(dict(catalogues.newest()))
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
         service = CatalogueService(catalogues, cast("Directory", self.notices))

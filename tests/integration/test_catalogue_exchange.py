@@ -174,7 +174,7 @@ async def test_a_restarted_node_does_not_publish_again_what_the_gateway_has(
     before = publisher.head("involvement", 1)
 
     again = await publisher_of(police, gateway)
-    assert again.head("involvement", 1) == Head(0)
+    assert again.head("involvement", 1) == before, "a searcher may hold it, and nothing older will do"
     await again.send()
 
     assert again.head("involvement", 1) == before
@@ -229,10 +229,9 @@ async def test_a_member_with_a_new_sealing_key_can_read_again(
         await peers.ensure(*INVOLVEMENT, publisher.head("involvement", 1), timeout_s=10)
 
     await publisher.send()
-    await tick(publisher)
 
     held = await peers.ensure(*INVOLVEMENT, publisher.head("involvement", 1), timeout_s=10)
-    assert held.head == publisher.head("involvement", 1)
+    assert held.head.version == 1, "its new key costs a grant, not a snapshot for everybody"
 
 
 async def test_a_member_out_of_force_is_given_no_key(agencies: dict[str, Agency], gateway: Gateway) -> None:

@@ -272,7 +272,7 @@ class GrantResponse(_message.Message):
 
     ADDED_FIELD_NUMBER: _builtins.int
     added: _builtins.int
-    """how many were new"""
+    """how many differ from what was there"""
     def __init__(
         self,
         *,

@@ -74,7 +74,7 @@ class CatalogueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Grant(self, request, context):
-        """Adds sealed snapshot keys for members that have none yet, for instance after one has joined.
+        """Adds sealed snapshot keys, in the place of older ones: when a member has joined or has another sealing key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

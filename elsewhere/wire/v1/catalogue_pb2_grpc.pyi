@@ -42,7 +42,7 @@ class CatalogueServiceStub:
     every later delta, each as a `statement` followed by chunks.
     """
     Grant: _grpc.UnaryUnaryMultiCallable[_catalogue_pb2.GrantRequest, _catalogue_pb2.GrantResponse]
-    """Adds sealed snapshot keys for members that have none yet, for instance after one has joined."""
+    """Adds sealed snapshot keys, in the place of older ones: when a member has joined or has another sealing key."""
 
 @_typing.type_check_only
 class CatalogueServiceAsyncStub(CatalogueServiceStub):
@@ -58,7 +58,7 @@ class CatalogueServiceAsyncStub(CatalogueServiceStub):
     every later delta, each as a `statement` followed by chunks.
     """
     Grant: _aio.UnaryUnaryMultiCallable[_catalogue_pb2.GrantRequest, _catalogue_pb2.GrantResponse]  # type: ignore[assignment]
-    """Adds sealed snapshot keys for members that have none yet, for instance after one has joined."""
+    """Adds sealed snapshot keys, in the place of older ones: when a member has joined or has another sealing key."""
 
 class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
     """Catalogues as ciphertext: published by a custodian, cached by the gateway, fetched by searchers.
@@ -89,6 +89,6 @@ class CatalogueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalogue_pb2.GrantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalogue_pb2.GrantResponse, _abc.Awaitable[_catalogue_pb2.GrantResponse]]:
-        """Adds sealed snapshot keys for members that have none yet, for instance after one has joined."""
+        """Adds sealed snapshot keys, in the place of older ones: when a member has joined or has another sealing key."""
 
 def add_CatalogueServiceServicer_to_server(servicer: CatalogueServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

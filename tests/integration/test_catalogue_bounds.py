@@ -1,0 +1,184 @@
+"""How far a hostile member or gateway gets with catalogues.
+
+Keys of those who left, versions that nobody takes, collections that nobody asks about, memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from structlog.testing import capture_logs
+
+from elsewhere.errors import PieceRefused
+from elsewhere.wire import tls
+from gateway.catalogues import Catalogues
+from node.errors import CatalogueStale
+from node.own_catalogue import OwnState
+from node.publisher import Publisher
+from tests.integration.catalogue_hosts import Gateway, peers_of, publisher_of, tick
+from tests.unit.node.exchange_world import (
+    NOW,
+    Agency,
+    agreement_of,
+    make_agencies,
+    numbers,
+    set_state,
+)
+
+INVOLVEMENT = ("police", "involvement", 1)
+
+
+@pytest.fixture
+def agencies(tmp_path: Path) -> Iterator[dict[str, Agency]]:
+    found = make_agencies(tmp_path)
+    for agency in found.values():
+        agency.start()
+    yield found
+    for agency in found.values():
+        agency.stop()
+
+
+@pytest_asyncio.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    made = Gateway(tmp_path / "gateway", tls.make_authority("northshire", now=NOW))
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.mark.parametrize("how", ["revoked", "no party", "no agreement"])
+async def test_a_member_that_is_out_of_force_cannot_read_what_is_published_from_then_on(
+    agencies: dict[str, Agency], gateway: Gateway, how: str
+) -> None:
+    police = agencies["police"]
+    publisher = await publisher_of(police, gateway)
+    await publisher.send()
+    # What it may have been given is known also after a restart.
+    publisher = await publisher_of(police, gateway)
+    await publisher.send()
+    before = _state(publisher)
+    assert before.granted.keys() == {"schools", "health"}
+
+    if how == "revoked":
+        set_state(police.trust, "schools", "revoked")
+    else:
+        police.trust.agreement = agreement_of("health") if how == "no party" else None
+    await tick(publisher)
+
+    after = _state(publisher)
+    assert after.newest.is_snapshot
+    assert after.key != before.key
+    assert after.granted.keys() == (set() if how == "no agreement" else {"health"})
+    assert publisher.head("involvement", 1) == after.pieces[-1].head, "it went out"
+    await tick(publisher)
+    assert not _state(publisher).newest.is_snapshot, "once is enough"
+
+
+def _state(publisher: Publisher) -> OwnState:
+    state = publisher._own[0].state
+    assert state is not None
+    return state
+
+
+async def test_a_version_that_no_gateway_takes_is_stated_once_it_has_waited_too_long(
+    agencies: dict[str, Agency], gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = await publisher_of(agencies["police"], gateway)
+    passed_s = [0.0]
+    publisher._standing._now_s = lambda: passed_s[0]
+    await publisher.send()
+    peers = await peers_of(agencies["schools"], gateway)
+    old = await peers.ensure(*INVOLVEMENT, publisher.head("involvement", 1), timeout_s=10)
+
+    async def refuse(self: Catalogues, caller: str, requests: object) -> object:
+        raise PieceRefused("no")
+
+    monkeypatch.setattr(Catalogues, "publish", refuse)
+    agencies["police"].add_tags(numbers(3, 9))
+    await tick(publisher)
+    assert publisher.head("involvement", 1) == old.head
+    assert publisher.is_current
+
+    with capture_logs() as logs:
+        for _ in range(4):
+            passed_s[0] += 60
+            await tick(publisher)
+
+    assert publisher.head("involvement", 1).version == 6
+    assert not publisher.is_current
+    told = [log for log in logs if log["event"] == "catalogue.not_taken" and log["log_level"] == "error"]
+    assert [log["collection"] for log in told] == ["involvement", "protected"], "once each"
+    with pytest.raises(CatalogueStale):
+        await peers.ensure(*INVOLVEMENT, publisher.head("involvement", 1), timeout_s=10)
+
+    monkeypatch.undo()
+    await tick(publisher)
+    await tick(publisher)
+    assert publisher.is_current
+    later = await peers.ensure(*INVOLVEMENT, publisher.head("involvement", 1), timeout_s=10)
+    assert all(later.contains_each(numbers(3, 9)))
+
+
+async def test_a_gateway_that_forgets_does_not_take_the_stated_version_back(
+    agencies: dict[str, Agency], gateway: Gateway
+) -> None:
+    publisher = await publisher_of(agencies["police"], gateway)
+    await publisher.send()
+    await tick(publisher)
+    head = publisher.head("involvement", 1)
+    own = publisher._own[0]
+
+    publisher._note_head(publisher._gateways[0], own, _state(publisher).pieces[0])
+
+    assert head.version == 2
+    assert publisher.head("involvement", 1) == head
+
+
+async def test_a_catalogue_in_which_nobody_asks_is_not_held(
+    agencies: dict[str, Agency], gateway: Gateway
+) -> None:
+    schools = agencies["schools"]
+    stated = schools.trust.statements["police"]
+    made_up = replace(stated.oprf_keys[0], collection="made-up", public=b"\x07" * 32)
+    schools.trust.statements["police"] = replace(stated, oprf_keys=(*stated.oprf_keys, made_up))
+    publisher = await publisher_of(agencies["police"], gateway)
+    await publisher.send()
+    peers = await peers_of(schools, gateway)
+    notices = [*gateway.notices.listed()]
+    notices.append(type(notices[0])(custodian="police", collection="made-up", epoch=1, version=1))
+
+    peers.take_notices(notices)
+    while peers._background:
+        await asyncio.gather(*peers._background.values())
+
+    assert set(peers._announced) == {("police", "involvement", 1), ("police", "protected", 1)}
+    assert peers.ready(NOW)
+
+
+async def test_all_catalogues_together_stay_within_the_memory_allowed(
+    agencies: dict[str, Agency], gateway: Gateway
+) -> None:
+    heads = {}
+    for name in ("police", "health"):
+        publisher = await publisher_of(agencies[name], gateway)
+        await publisher.send()
+        heads[name] = publisher.head("involvement", 1)
+    size = _state(publisher).newest.snapshot_count
+    peers = await peers_of(agencies["schools"], gateway, max_held_tags=2 * size - 1)
+    await peers.ensure("health", "involvement", 1, heads["health"], timeout_s=10)
+
+    with capture_logs() as logs, pytest.raises(CatalogueStale):
+        await peers.ensure(*INVOLVEMENT, heads["police"], timeout_s=10)
+
+    assert {log["code"] for log in logs if log["event"] == "catalogue.refused"} == {"catalogue.no_room"}
+    assert peers.held(*INVOLVEMENT) is None
+    assert peers.held("health", "involvement", 1) is not None, "those held stay"
+    set_state(agencies["schools"].trust, "health", "revoked")
+    peers.prune()
+    held = await peers.ensure(*INVOLVEMENT, heads["police"], timeout_s=10)
+    assert held.head == heads["police"]
