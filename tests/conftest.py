@@ -12,9 +12,16 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# On how many examples a property is tried, unless the test itself says so. No deadline: a busy machine is no
+# fault of the code.
+hypothesis.settings.register_profile("quick", max_examples=60, deadline=None)
+hypothesis.settings.register_profile("full", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # Program -> how to see that it is here, and the command that brings it.
 PROGRAMS: dict[str, tuple[Callable[[], bool], str]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from elsewhere.agreement.decide import Deny, LocalPolicy, Outcome, Permit, QuestionFacts, decide
@@ -165,7 +165,6 @@ def test_every_question_gets_an_outcome_that_names_its_clause(
         assert "LOG" in outcome.obligations
 
 
-@settings(max_examples=150)
 @given(likely, agreements, policies, policies)
 def test_local_policy_only_ever_tightens(
     question: QuestionFacts, agreement: Agreement, local: LocalPolicy, more: LocalPolicy
@@ -177,7 +176,6 @@ def test_local_policy_only_ever_tightens(
         assert set(before.obligations) <= set(after.obligations)
 
 
-@settings(max_examples=150)
 @given(likely, agreements)
 def test_the_order_of_the_rules_changes_nothing_that_is_let_out(
     question: QuestionFacts, agreement: Agreement
@@ -190,7 +188,6 @@ def test_the_order_of_the_rules_changes_nothing_that_is_let_out(
         assert one.obligations == other.obligations
 
 
-@settings(max_examples=150)
 @given(likely, agreements)
 def test_nothing_is_let_out_that_no_rule_or_purpose_allows(
     question: QuestionFacts, agreement: Agreement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from elsewhere.catalogue import padding, sealed, tags
@@ -16,7 +16,6 @@ WHICH = sealed.CatalogueId("police", "involvement", 1, 1)
 near = st.integers(0, 30) | st.integers(2**64 - 30, 2**64 - 1) | st.integers(0, 2**64 - 1)
 sets = st.sets(near, max_size=60)
 seeds = st.binary(min_size=32, max_size=32)
-few = settings(max_examples=50, deadline=None)
 
 
 def array(values: set[int] | list[int]) -> ShortTags:
@@ -45,7 +44,6 @@ def test_bytes_carry_a_set_in_byte_order(values: set[int]) -> None:
     assert written == b"".join(sorted(value.to_bytes(8) for value in values))
 
 
-@few
 @given(values=sets, seed=seeds)
 def test_padded_sets_pass_their_audit(values: set[int], seed: bytes) -> None:
     padded = padding.pad(array(values), seed)
@@ -63,7 +61,6 @@ def test_padding_is_at_most_an_eighth_beyond_the_minimum(count: int) -> None:
     assert padding.padded_size(size) == size
 
 
-@few
 @given(base=sets, pending=st.lists(near, max_size=60), size=st.integers(1, 20), seed=seeds)
 def test_deltas_publish_every_pending_tag_once_at_constant_size(
     base: set[int], pending: list[int], size: int, seed: bytes
@@ -84,7 +81,6 @@ def test_deltas_publish_every_pending_tag_once_at_constant_size(
     assert len(catalogue) == len(base) + published
 
 
-@few
 @given(values=sets, place=st.integers(0, 10**6), bit=st.integers(0, 7))
 def test_no_altered_bit_opens(values: set[int], place: int, bit: int) -> None:
     (chunk,) = sealed.seal_snapshot(array(values), KEY, WHICH)
