@@ -52,8 +52,11 @@ class Custody:
         self._lock = threading.Lock()
 
     def count(self, root: Path, piece: CachedPiece) -> None:
-        """Count a piece that is on the disk."""
-        size = piece_path(root, piece.name, piece.version).stat().st_size
+        """Count a piece that is on the disk; one whose file was lost takes no room."""
+        try:
+            size = piece_path(root, piece.name, piece.version).stat().st_size
+        except FileNotFoundError:
+            size = 0
         with self._lock:
             self._sizes[piece.name, piece.version] = size
 

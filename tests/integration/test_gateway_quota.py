@@ -98,3 +98,15 @@ async def test_cached_pieces_are_for_the_gateway_alone(tmp_path: Path) -> None:
         await put(gateway, police, 1)
         modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*.piece")}
     assert modes == {"1.piece": 0o600}
+
+
+async def test_a_gateway_whose_cached_file_was_lost_still_starts(tmp_path: Path) -> None:
+    found(tmp_path)
+    police = join(tmp_path, "police")
+    async with running(tmp_path) as gateway:
+        state_keys(gateway, police, ("involvement", 1))
+        assert await put(gateway, police, 1) == 1
+    for path in tmp_path.rglob("*.piece"):
+        path.unlink()
+    async with running(tmp_path) as gateway:
+        assert await put(gateway, police, 2) == 2
