@@ -35,11 +35,6 @@ def short_tags(tags: Sequence[bytes]) -> ShortTags:
     return from_bytes(b"".join(tag[:SHORT_TAG_SIZE] for tag in tags))
 
 
-def short_tag(tag: bytes) -> int:
-    """Give the short tag of one full tag."""
-    return int(short_tags([tag])[0])
-
-
 def to_bytes(tags: ShortTags) -> bytes:
     """Write short tags in their order, 8 bytes each, big-endian."""
     return tags.astype(_BIG_ENDIAN).tobytes()

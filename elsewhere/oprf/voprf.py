@@ -26,7 +26,6 @@ from elsewhere.oprf import dleq, group
 from elsewhere.random import RandomBytes
 
 MAX_BATCH = 256
-OUTPUT_SIZE = 64
 TAG_SIZE = 32  # a tag is the first half of an output: 256 bits are ample for a catalogue
 SEED_SIZE = 32
 

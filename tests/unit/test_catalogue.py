@@ -28,7 +28,7 @@ def real_tags(count: int, label: int = 7) -> ShortTags:
 def test_a_short_tag_is_the_first_eight_bytes_big_endian() -> None:
     tag = bytes(range(1, 33))
 
-    assert tags.short_tag(tag) == 0x0102030405060708
+    assert tags.short_tags([tag]).tolist() == [0x0102030405060708]
     assert tags.to_bytes(tags.short_tags([tag, tag[::-1]])) == tag[:8] + tag[::-1][:8]
 
 

@@ -198,7 +198,7 @@ def _oprf() -> dict[str, str]:
         "key": OPRF_KEY.scalar.hex(),
         "public": voprf.public_key(OPRF_KEY).hex(),
         "tag of nhs": tag.hex(),
-        "short tag of nhs": str(tags.short_tag(tag)),
+        "short tag of nhs": str(int(tags.short_tags([tag])[0])),
     }
 
 
