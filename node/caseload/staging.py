@@ -197,7 +197,9 @@ class Staging:
             select(record.c.id, *columns, held.c.shield.label("was"))
             .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == self.id))
             .outerjoin(held, (held.c.record_id == record.c.id) & (held.c.load_id == self.before))
-            .order_by(record.c.id)
+            .order_by(
+                member.c.record_id
+            )  # its key's order: sorting would read all that follow for each batch
             .limit(BATCH)
         )
         last = 0
@@ -205,10 +207,10 @@ class Staging:
             newest = conn.execute(
                 select(func.max(member.c.record_id)).where(member.c.load_id == self.id)
             ).scalar_one()
-        query = query.where(record.c.id <= (newest or 0))
+        query = query.where(member.c.record_id <= (newest or 0))
         while True:
             with self._store.read() as conn:
-                batch = [Candidate(*row) for row in conn.execute(query.where(record.c.id > last))]
+                batch = [Candidate(*row) for row in conn.execute(query.where(member.c.record_id > last))]
             if not batch:
                 return
             yield batch

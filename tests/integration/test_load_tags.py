@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +71,25 @@ def test_tagging_anew_commits_by_the_batch_whatever_the_reason(
     # Clearing the copied records' old tags away takes 256 commits a set, whatever the number of records.
     assert copied < 2 * 256 + 100
     assert len(commits) < 100
+
+
+def test_no_step_of_a_load_sorts_the_records_for_each_batch(store: Store) -> None:
+    load_rows(store, [ANN, BOB, EVA])
+    asked: dict[str, Any] = {}
+    with store.read() as conn:
+        event.listen(
+            conn.engine,
+            "before_cursor_execute",
+            lambda _c, _u, statement, given, _x, _m: asked.setdefault(statement, given),
+        )
+    load_rows(store, [ANN, BOB, EVA | {"shield": "place"}], keys=LATER)
+
+    batched = {text: given for text, given in asked.items() if text.startswith("SELECT") and "LIMIT" in text}
+    assert any("person" in text for text in batched)
+    with store.read() as conn:
+        for text, given in batched.items():
+            plan = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", given)]
+            assert not [step for step in plan if "TEMP B-TREE" in step], text
 
 
 def test_records_are_tagged_in_a_new_set_without_any_export(store: Store) -> None:
