@@ -13,7 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from elsewhere.errors import KeyFileExposed, KeyFileMissing
+from elsewhere.errors import ElsewhereError, KeyFileExposed, KeyFileMissing, StoreUnavailable
+
+
+class StoreExposed(ElsewhereError):
+    """Others than its owner can read the store. Do not start; set mode 0600 and find out why."""
+
+    code = "store.exposed"
 
 
 def write_secret(path: Path, data: bytes) -> None:
@@ -55,6 +61,29 @@ def check_secrets(folder: Path) -> None:
     """
     for path in sorted(folder.glob("*.key")):
         _check_private(path.name, path.lstat())
+
+
+def check_store_file(path: Path) -> None:
+    """Make a SQLite file for its owner alone, or check that it is. SQLite gives its side files the same mode.
+
+    Raises:
+        StoreUnavailable: no such folder, no right to it, or a link.
+        StoreExposed: others have a right to the file.
+    """
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as err:
+        raise StoreUnavailable(
+            f"expected to open {path.name} in an existing folder: {os.strerror(err.errno or 0)}"
+        ) from None
+    try:
+        mode = os.fstat(handle).st_mode & 0o777
+    finally:
+        os.close(handle)
+    if mode & 0o077:
+        raise StoreExposed(
+            f"expected {path.name} with mode 0600; it has {mode:04o}: others can read what is in it"
+        )
 
 
 class Replacement:

@@ -38,12 +38,6 @@ class CatalogueNoRoom(ElsewhereError):
     code = "catalogue.no_room"
 
 
-class StoreExposed(ElsewhereError):
-    """Others than its owner can read the store. The node must not start; set mode 0600 and find out why."""
-
-    code = "store.exposed"
-
-
 class StoreVersionWrong(ElsewhereError):
     """The store was made by another version of elsewhere. Nothing was changed."""
 

@@ -9,7 +9,6 @@ Source:   SQLite: WAL with synchronous=FULL survives power loss; BEGIN IMMEDIATE
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
 
 from elsewhere.errors import StoreBusy, StoreUnavailable
-from node.errors import StoreExposed, StoreVersionWrong
+from elsewhere.keyfiles import check_store_file
+from node.errors import StoreVersionWrong
 from node.store.schema import SCHEMA_VERSION, VERSION_KEY, meta, metadata
 
 BUSY_TIMEOUT_MS = 10_000
@@ -78,7 +78,7 @@ def open_store(url: str) -> Store:
     from node.store import caseload, exchange  # noqa: F401
 
     parsed = _parse_url(url)
-    _check_file(Path(str(parsed.database)).absolute())
+    check_store_file(Path(str(parsed.database)).absolute())
     # hide_parameters: the parameters are people's names.
     engine = create_engine(parsed, hide_parameters=True, pool_size=16, max_overflow=16)
     event.listen(engine, "connect", _prepare_connection)
@@ -117,24 +117,6 @@ def _parse_url(url: str) -> URL:
     if name != "sqlite" or parsed.database in (None, "", ":memory:"):
         raise StoreUnavailable(f"expected a sqlite:///FILE URL in store.url; {name!r} is not supported yet")
     return parsed
-
-
-def _check_file(path: Path) -> None:
-    """Create the file for its owner alone, or check that it is. SQLite gives its side files the same mode."""
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as err:
-        raise StoreUnavailable(
-            f"expected to open {path.name} in an existing folder: {os.strerror(err.errno or 0)}"
-        ) from None
-    try:
-        mode = os.fstat(handle).st_mode & 0o777
-    finally:
-        os.close(handle)
-    if mode & 0o077:
-        raise StoreExposed(
-            f"expected {path.name} with mode 0600; it has {mode:04o}: others can read the records"
-        )
 
 
 def _check_version(store: Store) -> None:

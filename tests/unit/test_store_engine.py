@@ -13,8 +13,9 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from elsewhere.errors import StoreBusy, StoreUnavailable
+from elsewhere.keyfiles import StoreExposed
 from node.caseload.workplace import hold_right_to_load
-from node.errors import LoadRunning, StoreExposed, StoreVersionWrong
+from node.errors import LoadRunning, StoreVersionWrong
 from node.store import engine
 from node.store.engine import Store, open_store
 from node.store.schema import meta, metadata
