@@ -74,6 +74,7 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
         # Queued before the link is known to anybody, so that nothing can go out ahead of it.
         link.send(link_pb2.AttachResponse(welcome=welcome))
         link.show_directory(self._directory.frame())
+        link.show_catalogues(self._directory.newest())
         self._links.attach(link)
         call = asyncio.current_task()
         if call is not None:

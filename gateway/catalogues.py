@@ -9,14 +9,16 @@ Refuses:  a piece by anyone but its custodian, out of order or over a bound; a f
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
+import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 
-from elsewhere.errors import ElsewhereError, PieceMissing, PieceRefused
+from elsewhere.errors import ElsewhereError, PieceMissing, PieceRefused, StoreUnavailable
 from elsewhere.roster import AGENCY_ID, MAX_VERSION
 from elsewhere.sealing import CATALOGUE_KEY, sealed_size
 from elsewhere.statement import COLLECTION
@@ -24,8 +26,9 @@ from elsewhere.wire.channel import MAX_GRANTS, agency_of
 from elsewhere.wire.status import to_status
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc
 from gateway.config import CatalogueConfig
-from gateway.custody import LIVE_EPOCHS, Custody, Members
+from gateway.custody import Custody, Members
 from gateway.directory import Directory
+from gateway.notices import is_outlived
 from gateway.pieces import PieceWriter, piece_path, read_chunks, sweep
 from gateway.store import CachedPiece, CatalogueName, Store
 
@@ -46,15 +49,16 @@ class Catalogues:
         self._root, self._store, self._config = root, store, config
         self._custody = Custody(members, config.quota_mb * 2**20)
         self._publishing: set[str] = set()
+        self._lock = threading.Lock()  # what a call reads of the index is of one moment
         root.mkdir(mode=0o700, exist_ok=True)
-        pieces = store.pieces()
+        pieces = store.all_pieces()
         sweep(root, pieces)
         for piece in pieces:
             self._custody.count(root, piece)
 
     def newest(self) -> list[tuple[CatalogueName, int]]:
-        """Every cached catalogue with its newest version."""
-        return [(piece.name, piece.version) for piece in self._store.pieces()]
+        """Every cached catalogue with its versions, the newest last."""
+        return [(piece.name, piece.version) for piece in self._store.all_pieces()]
 
     async def publish(self, caller: str, requests: _Requests) -> tuple[CatalogueName, int]:
         """Take one piece from its custodian.
@@ -68,49 +72,58 @@ class Catalogues:
 
         Raises:
             PieceRefused: another's piece, out of order, over a bound, or one is on its way already.
+            StoreUnavailable: the disk is full or fails. Nothing was changed.
         """
         if caller in self._publishing:
             raise PieceRefused("expected one publication at a time; another is on its way")
         self._publishing.add(caller)
         try:
             return await self._take(caller, requests)
+        except OSError as err:
+            # Translated here: gRPC would show the caller the text, with a path of this machine.
+            reason = errno.errorcode.get(err.errno or 0, "an error")
+            raise StoreUnavailable(f"expected room for the piece; writing it failed with {reason}") from None
         finally:
             self._publishing.discard(caller)
 
-    def add_grants(self, caller: str, request: catalogue_pb2.GrantRequest) -> int:
-        """Add the custodian's grants to its newest snapshot, in the place of its older ones to the same.
+    def add_grants(self, caller: str, request: catalogue_pb2.GrantRequest) -> tuple[int, CatalogueName, int]:
+        """Add the custodian's grants to its newest snapshot, in the place of older ones to the same. Blocks.
 
         Returns:
-            How many were new.
+            How many were new; the catalogue and its newest version, which more can fetch now.
 
         Raises:
             PieceMissing: that snapshot is not the one cached.
             PieceRefused: a grant of the wrong size, to no member, or one searcher twice.
         """
         name = _name(caller, request.collection, request.epoch)
-        held = self._store.pieces(name)
-        if not held or held[0].version != request.snapshot_version:
-            raise PieceMissing("expected the newest snapshot's version; another is cached, or none")
         grants = _grants(request.grants)
         self._custody.check_grants(grants)
-        return self._store.add_grants(name, request.snapshot_version, grants)
+        with self._lock:
+            held = self._store.chain(name)
+            if held is None or held.snapshot_version != request.snapshot_version:
+                raise PieceMissing("expected the newest snapshot's version; another is cached, or none")
+            added = self._store.add_grants(name, request.snapshot_version, grants)
+        return added, name, held.newest
 
     def wanted(self, caller: str, request: catalogue_pb2.FetchRequest) -> tuple[list[CachedPiece], bytes]:
-        """Say which pieces bring a searcher up to date, and give the snapshot key sealed to it.
+        """Say which pieces bring a searcher up to date, and give the snapshot key sealed to it. Blocks.
 
         Raises:
             PieceMissing: nothing is cached, there is no grant for the caller, or no such chunk.
         """
-        held = self._store.pieces(_name(request.custodian, request.collection, request.epoch))
-        if not held:
-            raise PieceMissing("expected a cached catalogue; its custodian has published none")
-        snapshot = held[0]
-        grant = self._store.grant(snapshot.name, snapshot.version, caller)
-        if grant is None:
-            raise PieceMissing("expected a grant for the caller; the custodian has sealed none to it")
-        if request.held_version < snapshot.version and request.from_chunk >= snapshot.chunks:
-            raise PieceMissing(f"expected a chunk below {snapshot.chunks} to resume at")
-        return [piece for piece in held if piece.version > request.held_version], grant
+        name = _name(request.custodian, request.collection, request.epoch)
+        with self._lock:
+            held = self._store.chain(name)
+            if held is None:
+                raise PieceMissing("expected a cached catalogue; its custodian has published none")
+            grant = self._store.grant(name, held.snapshot_version, caller)
+            if grant is None:
+                raise PieceMissing("expected a grant for the caller; the custodian has sealed none to it")
+            pieces = self._store.pieces(name, above=request.held_version)
+        if pieces and pieces[0].is_snapshot and request.from_chunk >= pieces[0].chunks:
+            raise PieceMissing(f"expected a chunk below {pieces[0].chunks} to resume at")
+        return pieces, grant
 
     def chunks(self, piece: CachedPiece, from_chunk: int) -> Iterator[tuple[int, bytes]]:
         """The chunks of a cached piece; raises PieceMissing when it has just been superseded."""
@@ -122,8 +135,7 @@ class Catalogues:
         head = await anext(frames, None)
         if head is None or head.WhichOneof("part") != "piece":
             raise PieceRefused("expected the head of a piece first")
-        piece, grants = self._opened(caller, head.piece)
-        room_bytes = self._custody.room_bytes(caller, self._superseded(piece))
+        piece, grants, room_bytes = await asyncio.to_thread(self._opened, caller, head.piece)
         writer = PieceWriter(piece_path(self._root, piece.name, piece.version), piece.chunks, room_bytes)
         try:
             async for frame in frames:
@@ -133,32 +145,37 @@ class Catalogues:
             await asyncio.to_thread(writer.finish)
         finally:
             writer.abandon()
-        superseded = self._superseded(piece)
-        self._store.put_piece(piece, grants, superseded)
+        await asyncio.to_thread(self._put, piece, grants)
+        return piece.name, piece.version
+
+    def _put(self, piece: CachedPiece, grants: dict[str, bytes]) -> None:
+        """Enter a piece in the index, and remove what it supersedes."""
+        with self._lock:
+            superseded = self._superseded(piece)
+            self._store.put_piece(piece, grants, superseded)
         self._custody.count(self._root, piece)
         for old in superseded:
             self._custody.forget(old)
             piece_path(self._root, old.name, old.version).unlink(missing_ok=True)
-        return piece.name, piece.version
 
-    def _opened(self, caller: str, piece: catalogue_pb2.Piece) -> tuple[CachedPiece, dict[str, bytes]]:
-        """Check everything that the head of a piece says against what is cached."""
+    def _opened(self, caller: str, piece: catalogue_pb2.Piece) -> tuple[CachedPiece, dict[str, bytes], int]:
+        """Check everything that the head of a piece says against what is cached; tell what room is left."""
         if piece.custodian != caller:
             raise PieceRefused("expected the caller's own catalogue; the piece names another custodian")
         name = _name(caller, piece.collection, piece.epoch)
         self._custody.check_name(name)
         self._custody.check_statement(piece)
-        held = self._store.pieces(name)
-        newest = held[-1].version if held else 0
+        held = self._store.chain(name)
+        newest = held.newest if held is not None else 0
         is_snapshot = piece.version == piece.snapshot_version
         if is_snapshot:
             # A version may be skipped: one whose publication broke off may have reached somebody.
             if not newest < piece.version <= MAX_VERSION:
                 raise PieceRefused(f"expected a snapshot above version {newest}, got {piece.version}")
             self._custody.check_new(name)
-        elif not held or piece.snapshot_version != held[0].version or piece.version != newest + 1:
+        elif held is None or (piece.snapshot_version, piece.version) != (held.snapshot_version, newest + 1):
             raise PieceRefused(f"expected a delta of version {newest + 1} on the snapshot cached")
-        elif piece.grants or len(held) > self._config.max_deltas:
+        elif piece.grants or held.pieces > self._config.max_deltas:
             raise PieceRefused("expected a delta without grants, or a new snapshot by now")
         bound = self._config.max_chunks if is_snapshot else 1
         if not 1 <= piece.chunks <= bound:
@@ -166,7 +183,7 @@ class Catalogues:
         cached = CachedPiece(name, piece.version, piece.snapshot_version, piece.chunks, piece.statement)
         grants = _grants(piece.grants)
         self._custody.check_grants(grants)
-        return cached, grants
+        return cached, grants, self._custody.room_bytes(caller, self._superseded(cached))
 
     def _superseded(self, piece: CachedPiece) -> list[CachedPiece]:
         """What a new snapshot makes useless: all before it, and epochs whose keys are destroyed."""
@@ -175,9 +192,8 @@ class Catalogues:
         name = piece.name
         return [
             old
-            for old in self._store.pieces()
-            if (old.name.custodian, old.name.collection) == (name.custodian, name.collection)
-            and (old.name.epoch == name.epoch or old.name.epoch <= name.epoch - LIVE_EPOCHS)
+            for old in self._store.pieces_of(name.custodian, name.collection)
+            if old.name == name or is_outlived(old.name, name)
         ]
 
 
@@ -205,7 +221,7 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
         """Send what brings the caller up to date, with its own grant and nobody else's."""
         try:
             caller = self._caller(context)
-            pieces, grant = self._catalogues.wanted(caller, request)
+            pieces, grant = await asyncio.to_thread(self._catalogues.wanted, caller, request)
             for piece in pieces:
                 yield _head(piece, caller, grant)
                 chunks = self._catalogues.chunks(piece, request.from_chunk if piece.is_snapshot else 0)
@@ -223,12 +239,13 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
     ) -> catalogue_pb2.GrantResponse:
         """Add sealed keys for members that have none, or another key now, and let them know."""
         try:
-            added = self._catalogues.add_grants(self._caller(context), request)
+            caller = self._caller(context)
+            added, name, version = await asyncio.to_thread(self._catalogues.add_grants, caller, request)
         except ElsewhereError as err:
             _log.warning("grants refused", code=err.code)
             await context.abort(*to_status(err))
         if added:
-            self._directory.changed()
+            self._directory.show_catalogue(name, version)
         return catalogue_pb2.GrantResponse(added=added)
 
     def _caller(self, context: _ServicerContext) -> str:

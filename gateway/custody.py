@@ -19,12 +19,12 @@ from elsewhere.roster import Roster
 from elsewhere.signing import open_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE, KeyStatement
 from elsewhere.wire.v1 import catalogue_pb2
+from gateway.notices import LIVE_EPOCHS, is_outlived
 from gateway.pieces import piece_path
 from gateway.store import CachedPiece, CatalogueName
 
 MAX_PIECE_STATEMENT_BYTES = 4096  # of the signed envelope; ours have about 1,000
 MAX_COLLECTIONS = 8  # of one custodian
-LIVE_EPOCHS = 2  # while members change over from one key to the next
 
 
 class Members(Protocol):
@@ -96,8 +96,7 @@ class Custody:
         if len({other.collection for other in (*cached, name)}) > MAX_COLLECTIONS:
             raise PieceRefused(f"expected at most {MAX_COLLECTIONS} collections of one custodian")
         # Going down through the epochs would else never make an older one superseded.
-        epochs = [other.epoch for other in cached if other.collection == name.collection]
-        if any(name.epoch <= epoch - LIVE_EPOCHS for epoch in epochs):
+        if any(is_outlived(name, other) for other in cached):
             raise PieceRefused(f"expected one of the newest {LIVE_EPOCHS} epochs of what is cached")
 
     def check_statement(self, piece: catalogue_pb2.Piece) -> None:

@@ -1,7 +1,8 @@
 """The signed documents that every node needs: kept, watched for change, and passed on unaltered.
 
 Holds:    roster and agreement as files that the operator replaces; each member's newest key statement;
-          the newest version of each cached catalogue.
+          the newest version of each cached catalogue, told apart from them: it changes every minute, they
+          hardly ever.
 Sees:     public documents only.
 Refuses:  a roster that does not follow the one held; a statement by anyone but its own agency, or an older
           one. Nodes verify all of it again: a gateway can withhold, but not add, swap or alter.
@@ -10,6 +11,7 @@ Refuses:  a roster that does not follow the one held; a statement by anyone but 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -20,12 +22,15 @@ from elsewhere.roster import Roster, check_successor, open_roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
 from elsewhere.wire.channel import MAX_STATEMENT_BYTES
 from elsewhere.wire.v1 import directory_pb2, link_pb2
+from gateway.ends import End
 from gateway.folder import AGREEMENT_FILE, ROSTER_FILE, read_anchor, read_document
+from gateway.notices import Notices
 from gateway.store import CatalogueName, Store
 from gateway.timing import Alarm, Timing
 
 _log = structlog.get_logger("elsewhere.gateway.directory")
 _Stamp = tuple[int, int, int]
+Newest = dict[CatalogueName, int]
 
 
 class Directory:
@@ -48,22 +53,26 @@ class Directory:
         self._stamps: dict[str, _Stamp | None] = {}
         self._envelopes: dict[str, bytes] = {ROSTER_FILE: b"", AGREEMENT_FILE: b""}
         self._statements: dict[str, tuple[bytes, KeyStatement]] = {}
-        self._catalogues: dict[tuple[str, str], tuple[int, int]] = {}
+        self._notices = Notices()
+        self._agreement_end: datetime | None = None
         self._frame: link_pb2.AttachResponse | None = None
-        self._is_push_due = False
+        self._is_push_due = self._has_changed = False
         self._alarms: dict[str, Alarm] = {}
         self._push: Callable[[link_pb2.AttachResponse], None] = lambda frame: None
+        self._tell: Callable[[Newest], None] = lambda newest: None
         self._drop: Callable[[frozenset[str]], None] = lambda agencies: None
         self._roster = self._read_roster()
         self.active: frozenset[str] = frozenset()
         self._take_roster(self._roster)
         self._reload(AGREEMENT_FILE, self._take_agreement)
+        self._has_changed = False  # whoever attaches is shown all of it
 
     def watch(
         self,
         poll_s: float,
         *,
         push: Callable[[link_pb2.AttachResponse], None],
+        tell: Callable[[Newest], None],
         drop: Callable[[frozenset[str]], None],
     ) -> None:
         """Look at the files from now on.
@@ -71,9 +80,10 @@ class Directory:
         Args:
             poll_s: how often.
             push: sends a changed directory to every link.
+            tell: sends every link the newest versions of the catalogues that have changed.
             drop: ends the links of agencies that are members no longer.
         """
-        self._push, self._drop = push, drop
+        self._push, self._tell, self._drop = push, tell, drop
 
         def look() -> None:
             self.refresh()
@@ -136,42 +146,50 @@ class Directory:
         return statement.version
 
     def show_catalogue(self, name: CatalogueName, version: int) -> None:
-        """Tell all that a newer version of a catalogue can be fetched; of an older epoch nothing is told."""
-        key = (name.custodian, name.collection)
-        if (name.epoch, version) > self._catalogues.get(key, (-1, 0)):
-            self._catalogues[key] = (name.epoch, version)
-            self.changed()
+        """Tell all that a version of a catalogue can be fetched, or by somebody more."""
+        self._notices.put(name, version)
+        self._push_soon()
+
+    def newest(self) -> Newest:
+        """Every catalogue of an active member that can be fetched, with its newest version."""
+        return self._notices.all(self.active)
 
     def changed(self) -> None:
         """Have the directory sent to all, together with what changes in the next moment."""
-        self._frame = None
-        if not self._is_push_due:
-            self._is_push_due = True
-            self._alarms["push"] = self._timing.later(self._push_s, self._push_now)
+        self._frame, self._has_changed = None, True
+        self._push_soon()
 
     def frame(self) -> link_pb2.AttachResponse:
         """The whole directory as it stands."""
         if self._frame is None:
-            notices = [
-                directory_pb2.CatalogueNotice(
-                    custodian=custodian, collection=collection, epoch=epoch, version=version
-                )
-                for (custodian, collection), (epoch, version) in sorted(self._catalogues.items())
-                if custodian in self.active
-            ]
             shown = directory_pb2.Directory(
                 roster=self._envelopes[ROSTER_FILE],
                 agreement=self._envelopes[AGREEMENT_FILE],
                 statements=[self._statements[agency][0] for agency in sorted(self._statements)],
-                catalogues=notices,
             )
             self._frame = link_pb2.AttachResponse(directory=shown)
         return self._frame
 
+    def ends(self) -> list[End]:
+        """When the documents shown run out."""
+        ends = [End("roster", self._roster.valid_until_utc)]
+        return ends if self._agreement_end is None else [*ends, End("agreement", self._agreement_end)]
+
+    def _push_soon(self) -> None:
+        """Gather for a moment, so that changes go out together."""
+        if not self._is_push_due:
+            self._is_push_due = True
+            self._alarms["push"] = self._timing.later(self._push_s, self._push_now)
+
     def _push_now(self) -> None:
-        """Send what has gathered."""
+        """Send what has gathered: documents only if one of them has changed, for they are large."""
         self._is_push_due = False
-        self._push(self.frame())
+        if self._has_changed:
+            self._has_changed = False
+            self._push(self.frame())
+        newest = self._notices.take_untold(self.active)
+        if newest:
+            self._tell(newest)
 
     def _reload(self, name: str, take: Callable[[], None]) -> None:
         """Run `take` if a file is another than last time."""
@@ -210,13 +228,14 @@ class Directory:
                 _log.warning("statement not shown", agency=agency, code=err.code)
         _log.info("roster in force", version=roster.version, members=len(self.active))
         self._drop(before - self.active)
+        self._notices.repeat(self.active - before)  # nobody was told of them while they were not members
         self.changed()
 
     def _take_agreement(self) -> None:
         """Put a verified agreement in the directory."""
         envelope = read_document(self._folder / AGREEMENT_FILE)
         agreement = open_agreement(envelope, [self._anchor.public])
-        self._envelopes[AGREEMENT_FILE] = envelope
+        self._envelopes[AGREEMENT_FILE], self._agreement_end = envelope, agreement.validity.valid_until
         _log.info("agreement shown", version=agreement.version)
         self.changed()
 

@@ -17,6 +17,8 @@ from functools import partial
 from elsewhere.errors import ElsewhereError, LinkOutOfOrder, LinkReplaced, LinkSilent, LinkSlow
 from elsewhere.wire.convert.link import MISSED_BEATS
 from elsewhere.wire.v1 import link_pb2
+from gateway.notices import to_frame
+from gateway.store import CatalogueName
 from gateway.timing import Alarm, Timing
 
 
@@ -39,6 +41,7 @@ class Link:
         self._capacity, self._most = capacity, capacity + owed
         self._waiting: deque[link_pb2.AttachResponse] = deque()
         self._directory: link_pb2.AttachResponse | None = None
+        self._newest: dict[CatalogueName, int] | None = None
         self._news = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -65,6 +68,11 @@ class Link:
         self._directory = frame
         self._news.set()
 
+    def show_catalogues(self, newest: Mapping[CatalogueName, int]) -> None:
+        """Send notices of catalogues, an empty frame of them too; those still to go out make one frame."""
+        self._newest = {**(self._newest or {}), **newest}
+        self._news.set()
+
     async def next_frame(self) -> link_pb2.AttachResponse | None:
         """Wait for the next frame to write; None once the link has ended."""
         while not self.is_ended:
@@ -76,6 +84,9 @@ class Link:
             if self._directory is not None:
                 frame, self._directory = self._directory, None
                 return frame
+            if self._newest is not None:
+                newest, self._newest = self._newest, None
+                return to_frame(newest)
             self._news.clear()
             await self._news.wait()
         return None
@@ -97,7 +108,7 @@ class Link:
             return
         self.is_ended, self.error = True, error
         self._waiting.clear()
-        self._directory = None
+        self._directory = self._newest = None
         self._news.set()
         self._room.set()
         if self._pulse is not None:

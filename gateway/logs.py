@@ -11,7 +11,10 @@ from typing import Final
 from elsewhere import logs
 
 ALLOWED: Final = frozenset(
-    {"agency", "code", "document", "kind", "members", "port", "under_way", "version"},
+    {
+        *("agency", "code", "document", "kind", "members", "port", "under_way", "version"),
+        *("what", "end", "remedy"),
+    },
 )
 
 

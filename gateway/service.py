@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import grpc
@@ -17,19 +17,23 @@ import structlog
 
 from elsewhere.clock import Clock
 from elsewhere.errors import ConfigInvalid, ElsewhereError, GatewayDraining, NotActive
+from elsewhere.fields import format_instant
 from elsewhere.wire.channel import SERVER_OPTIONS, agency_of
 from elsewhere.wire.status import to_status
+from elsewhere.wire.tls import certificate_end
 from elsewhere.wire.v1 import catalogue_pb2_grpc, directory_pb2, directory_pb2_grpc, link_pb2, link_pb2_grpc
 from gateway.attach import LinkService
 from gateway.catalogues import Catalogues, CatalogueService
 from gateway.config import GatewayConfig
-from gateway.directory import Directory
-from gateway.folder import serving_credentials
+from gateway.directory import Directory, Newest
+from gateway.ends import End, is_soon, nearest
+from gateway.folder import CERTIFICATE_FILE, serving_credentials
 from gateway.links import Links
 from gateway.lookups import Limits, Lookups
 from gateway.store import Store
 from gateway.timing import Alarm, LoopTiming
 
+TELL_END_S = 86_400.0
 SEEN_S = 60.0  # how often the attached agencies are written down, for a gateway that is killed
 
 _log = structlog.get_logger("elsewhere.gateway")
@@ -76,7 +80,7 @@ class Gateway:
             self.directory.show_catalogue(name, version)
         self._server = self._build_server()
         self._stopped = asyncio.Event()
-        self._seen_alarm: Alarm | None = None
+        self._alarms: dict[str, Alarm] = {}
         self.port = 0
 
     def _build_server(self) -> grpc.aio.Server:
@@ -114,9 +118,11 @@ class Gateway:
         self.directory.watch(
             self._config.poll_s,
             push=self._show,
+            tell=self._tell,
             drop=self._drop,
         )
         self._note_seen()
+        self._tell_end()
         _log.info("gateway listening", port=self.port)
 
     async def serve(self) -> None:
@@ -133,8 +139,8 @@ class Gateway:
         self.links.end_all(GatewayDraining("the gateway is going down"))
         await self._server.stop(grace=1)
         self.directory.unwatch()
-        if self._seen_alarm is not None:
-            self._seen_alarm.cancel()
+        for alarm in self._alarms.values():
+            alarm.cancel()
         self._store.close()
         _log.info("gateway stopped")
 
@@ -147,6 +153,11 @@ class Gateway:
         for link in self.links.all():
             link.show_directory(frame)
 
+    def _tell(self, newest: Newest) -> None:
+        """Send notices of catalogues down every link."""
+        for link in self.links.all():
+            link.show_catalogues(newest)
+
     def _drop(self, agencies: frozenset[str]) -> None:
         """End the links of agencies that the roster no longer lists as active."""
         for agency in agencies:
@@ -154,14 +165,33 @@ class Gateway:
 
     def _left(self, agency: str, at: datetime) -> None:
         """Note an agency's departure and settle what it leaves behind."""
-        self._store.put_seen({agency: at})
         self.lookups.lost(agency)
+        self._put_seen({agency: at})
 
     def _note_seen(self) -> None:
         """Write down who is attached, so that a gateway that is killed still knows since when."""
         now = self._timing.utc_now()
-        self._store.put_seen({link.agency: now for link in self.links.all()})
-        self._seen_alarm = self._timing.later(SEEN_S, self._note_seen)
+        self._put_seen({link.agency: now for link in self.links.all()})
+        self._alarms["seen"] = self._timing.later(SEEN_S, self._note_seen)
+
+    def nearest_end(self) -> End:
+        """What runs out first of all that this gateway serves with."""
+        own = End("certificate", certificate_end((self._config.dir / CERTIFICATE_FILE).read_bytes()))
+        return nearest([*self.directory.ends(), own])
+
+    def _tell_end(self) -> None:
+        """Say once a day what runs out within three weeks: members could not ask each other any more."""
+        end = self.nearest_end()
+        if is_soon(end, self._timing.utc_now()):
+            _log.warning("ends soon", what=end.what, end=format_instant(end.at), remedy=end.remedy)
+        self._alarms["end"] = self._timing.later(TELL_END_S, self._tell_end)
+
+    def _put_seen(self, seen: Mapping[str, datetime]) -> None:
+        """Write down times of contact; a full disk is no reason to stop relaying."""
+        try:
+            self._store.put_seen(seen)
+        except ElsewhereError as err:
+            _log.error("times of contact not kept", code=err.code)
 
 
 async def run(config: GatewayConfig, *, clock: Clock, ready: Callable[[Gateway], None]) -> None:

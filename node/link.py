@@ -3,6 +3,7 @@
 Holds:    the TLS credentials of this node; questions in flight until their lookup ends.
 Sees:     frames; sealed bytes pass through it unopened.
 Refuses:  frames that break link.proto; a link that stays silent for three beats is ended and dialled anew.
+Promises: whoever reads never waits: not for a disk, a call, or a handler.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import grpc
 import structlog
@@ -20,22 +22,33 @@ from elsewhere.errors import FrameMalformed, GatewayUnreachable
 from elsewhere.lookup import PROTOCOL_VERSION
 from elsewhere.random import RandomBytes
 from elsewhere.wire.channel import CLIENT_OPTIONS
-from elsewhere.wire.convert.link import MISSED_BEATS, check_from_gateway
+from elsewhere.wire.convert.link import MAX_DEADLINE_MS, MISSED_BEATS, check_from_gateway
 from elsewhere.wire.status import code_of
 from elsewhere.wire.v1 import directory_pb2, link_pb2, link_pb2_grpc
+from node.outbox import Outbox
 
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.2, 15.0
 DIAL_TIMEOUT_S = 10.0
 OUTGOING = 256  # frames waiting to leave; beyond it, whoever sends waits
 HANDLING = 16_384  # dispatches at hand, waiting ones included: every member's two queues, full
 LAST_WORDS_S = 2.0  # for what waits to leave when this node goes
+DRAIN_S = MAX_DEADLINE_MS / 1000  # for all of it: nothing asked before is of use to anybody after that
 LAST_ROUND_S = 5.0  # for a second round that is still to come then; its searcher may have gone too
 
 _log = structlog.get_logger(__name__)
 
 Handler = Callable[[link_pb2.Dispatch], Awaitable[link_pb2.Reply | None]]
-DirectoryTaker = Callable[[directory_pb2.Directory], Awaitable[None]]
 _Call = grpc.aio.StreamStreamCall[link_pb2.AttachRequest, link_pb2.AttachResponse]
+
+
+class Intake(Protocol):
+    """Who takes what the gateway shows, without making the link wait; `node.directory` has the one in use."""
+
+    def take_directory(self, directory: directory_pb2.Directory) -> None: ...
+
+    def take_notices(self, notices: directory_pb2.CatalogueNotices) -> None: ...
+
+    async def settled(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +58,17 @@ class LinkParts:
     address: str
     credentials: grpc.ChannelCredentials
     handle: Handler
-    take_directory: DirectoryTaker
+    intake: Intake
     clock: Clock
     random: RandomBytes
 
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One lookup in flight on a link: outcomes in the order they came, then None if the link was lost."""
+    """One lookup in flight on one life of a link: outcomes in the order they came, None if it was lost."""
 
     ask_id: bytes
+    outbox: Outbox
     outcomes: asyncio.Queue[link_pb2.Outcome | None] = field(default_factory=asyncio.Queue)
 
 
@@ -64,7 +78,7 @@ class Link:
     def __init__(self, parts: LinkParts) -> None:
         self._parts = parts
         self._sessions: dict[bytes, Session] = {}
-        self._outgoing: asyncio.Queue[link_pb2.AttachRequest] = asyncio.Queue(OUTGOING)
+        self._outbox = Outbox(OUTGOING)  # of the newest life
         self._handling: set[asyncio.Task[None]] = set()
         self._owed: dict[bytes, float] = {}  # lookups whose second round is to come, and until when
         self._news = asyncio.Event()
@@ -102,7 +116,7 @@ class Link:
         """
         if not self.attached.is_set():
             raise GatewayUnreachable("expected a link to the gateway; there is none now")
-        session = self._sessions[ask_id] = Session(ask_id)
+        session = self._sessions[ask_id] = Session(ask_id, self._outbox)
         return session
 
     def close_session(self, session: Session) -> None:
@@ -116,17 +130,28 @@ class Link:
         frame = link_pb2.Ask(ask_id=session.ask_id, deadline_ms=deadline_ms)
         for custodian, lookup_id, sealed in questions:
             frame.questions.add(custodian=custodian, lookup_id=lookup_id, sealed=sealed)
-        await self._outgoing.put(link_pb2.AttachRequest(ask=frame))
+        await session.outbox.put(link_pb2.AttachRequest(ask=frame))
 
     async def redeem(self, session: Session, custodian: str, sealed: bytes) -> None:
         """Send one custodian's second round."""
         frame = link_pb2.Redeem(ask_id=session.ask_id, custodian=custodian, sealed=sealed)
-        await self._outgoing.put(link_pb2.AttachRequest(redeem=frame))
+        await session.outbox.put(link_pb2.AttachRequest(redeem=frame))
 
     async def drain(self) -> None:
-        """Announce that no new questions are taken, and finish those at hand, both rounds of them."""
+        """Announce that no new questions are taken, and finish those at hand, both rounds of them.
+
+        It ends in time whatever the gateway does or leaves undone.
+        """
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self._finish()
+        except TimeoutError:
+            _log.warning("link.drain_cut", gateway=self._parts.address)
+
+    async def _finish(self) -> None:
+        """Send the announcement, then wait for what is at hand."""
         if self.attached.is_set():
-            await self._outgoing.put(link_pb2.AttachRequest(drain=link_pb2.Drain(draining=True)))
+            await self._outbox.put(link_pb2.AttachRequest(drain=link_pb2.Drain(draining=True)))
         while True:
             if self._handling:
                 await asyncio.wait(self._handling)
@@ -139,7 +164,7 @@ class Link:
                 await asyncio.wait_for(self._news.wait(), left_s)
         if self.attached.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._outgoing.join(), LAST_WORDS_S)
+                await asyncio.wait_for(self._outbox.flushed(), LAST_WORDS_S)
 
     def close(self) -> None:
         """End the link and dial no more."""
@@ -153,8 +178,8 @@ class Link:
             self._parts.address, self._parts.credentials, options=CLIENT_OPTIONS
         ) as channel:
             self.channel = channel
-            self._outgoing = asyncio.Queue(OUTGOING)
-            call = link_pb2_grpc.LinkServiceStub(channel).Attach(self._frames())
+            self._outbox = Outbox(OUTGOING)
+            call = link_pb2_grpc.LinkServiceStub(channel).Attach(self._frames(self._outbox))
             beating: asyncio.Task[None] | None = None
             try:
                 first = await _read(call, DIAL_TIMEOUT_S)
@@ -163,7 +188,7 @@ class Link:
                 self._was_welcome, self.refusal = True, ""
                 beat_s = first.welcome.beat_ms / 1000
                 self._warn_of_clock(first.welcome.sent_ms)
-                beating = asyncio.create_task(self._beat(beat_s))
+                beating = asyncio.create_task(self._beat(self._outbox, beat_s))
                 self.attached.set()
                 _log.info("link.attached", gateway=self._parts.address)
                 await self._receive(call, beat_s * MISSED_BEATS)
@@ -172,6 +197,7 @@ class Link:
             finally:
                 self.attached.clear()
                 self.channel = None
+                self._outbox.end()  # nobody may wait for a connection that is gone
                 if beating is not None:
                     beating.cancel()
                 call.cancel()
@@ -196,12 +222,17 @@ class Link:
                 if session is not None:
                     session.outcomes.put_nowait(frame.outcome)
             elif kind == "directory":
-                await self._parts.take_directory(frame.directory)
+                self._parts.intake.take_directory(frame.directory)
+            elif kind == "notices":
+                self._parts.intake.take_notices(frame.notices)
 
     async def _handle(self, dispatch: link_pb2.Dispatch) -> None:
         """Work on one dispatch and send its reply on whatever link life is current."""
         expires = asyncio.get_running_loop().time() + dispatch.remaining_ms / 1000
         self._owed.pop(dispatch.lookup_id, None)
+        # A suspension that came before this question holds for it.
+        await self._parts.intake.settled()
+        dispatch.remaining_ms = max(0, int((expires - asyncio.get_running_loop().time()) * 1000))
         reply = await self._parts.handle(dispatch)
         if reply is None or not self.attached.is_set():
             return
@@ -211,11 +242,10 @@ class Link:
             self._owed[dispatch.lookup_id] = now + min(dispatch.remaining_ms / 1000, LAST_ROUND_S)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(expires):  # nor does a gateway that reads nothing fill the memory
-                await self._outgoing.put(link_pb2.AttachRequest(reply=reply))
+                await self._outbox.put(link_pb2.AttachRequest(reply=reply))
 
-    async def _frames(self) -> AsyncIterator[link_pb2.AttachRequest]:
+    async def _frames(self, outbox: Outbox) -> AsyncIterator[link_pb2.AttachRequest]:
         """What this node sends: a hello, then whatever waits, in order."""
-        outgoing = self._outgoing
         yield link_pb2.AttachRequest(
             hello=link_pb2.Hello(
                 protocol_min=PROTOCOL_VERSION,
@@ -223,15 +253,14 @@ class Link:
                 sent_ms=to_ms(self._parts.clock()),
             )
         )
-        while True:
-            yield await outgoing.get()
-            outgoing.task_done()  # gRPC asks for the next frame once this one is written
+        async for frame in outbox.frames():
+            yield frame  # gRPC asks for the next one once this one is written
 
-    async def _beat(self, beat_s: float) -> None:
+    async def _beat(self, outbox: Outbox, beat_s: float) -> None:
         sequence = 0
         while True:
             sequence += 1
-            await self._outgoing.put(link_pb2.AttachRequest(beat=link_pb2.Beat(sequence=sequence)))
+            await outbox.put(link_pb2.AttachRequest(beat=link_pb2.Beat(sequence=sequence)))
             await asyncio.sleep(beat_s)
 
     def _lose_sessions(self) -> None:

@@ -5,7 +5,7 @@ Sees:     which version each gateway has taken, and to which sealing keys each s
 Promises: while a gateway listens, exactly one delta a tick of one constant size, whether or not anything is
           new; a member that is no longer in force has no key to what is published from the next tick on.
 
-A gateway says in each Directory what it has; its word decides only what it is sent. A gateway that claims
+A gateway says in its notices what it has; its word decides only what it is sent. A gateway that claims
 too much withholds, which it could do anyway.
 """
 
@@ -66,7 +66,7 @@ class _Gateway:
 
     source: ChannelSource
     channel: grpc.aio.Channel | None = None
-    hints: dict[Name, int] = field(default_factory=dict)  # newest versions, as its Directory says
+    hints: dict[Name, int] = field(default_factory=dict)  # newest versions, as its notices say
     heads: dict[Name, Head] = field(default_factory=dict)  # newest versions known to be there
     granted: dict[Name, tuple[int, dict[str, str]]] = field(
         default_factory=dict
@@ -77,7 +77,7 @@ class _Gateway:
 
     @property
     def live(self) -> grpc.aio.Channel | None:
-        """The channel, once a Directory came over it and while it is still the link's."""
+        """The channel, once notices came over it and while it is still the link's."""
         return self.channel if self.channel is not None and self.source() is self.channel else None
 
 
@@ -145,11 +145,11 @@ class Publisher:
         self._told_late = late
 
     def take_notices(self, gateway: int, notices: Iterable[directory_pb2.CatalogueNotice]) -> None:
-        """Hear from a gateway's Directory what it has of ours; who may be given keys may have changed too.
+        """Hear from a gateway what it has of ours. Who may be given keys may have changed too.
 
         Args:
             gateway: its place in `PublisherParts.gateways`.
-            notices: of its newest Directory. Nothing is sent over a channel before its first one.
+            notices: all that came over this channel. Nothing is sent over one before its first.
         """
         found = self._gateways[gateway]
         channel = found.source()

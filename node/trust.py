@@ -3,15 +3,21 @@
 Holds:    the trust anchor that was handed over in person; the newest roster, agreement and key statements.
 Sees:     public documents, from a gateway that may withhold them but cannot make them.
 Refuses:  rollbacks, forks and anything unsigned; a refused document changes nothing.
+Promises: what was taken is in force at once, also when the disk is full; `keep` writes it down, and tries
+          again what could not be written before. Each document read is whole: any thread may read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+
+import structlog
 
 from elsewhere.agreement.document import open_agreement
 from elsewhere.agreement.terms import Agreement
@@ -23,6 +29,8 @@ from elsewhere.statement import KeyStatement, check_newer_statement, open_statem
 from node.errors import AgreementRollback
 
 _ANCHOR, _ROSTER, _AGREEMENT = "federation.json", "roster.json", "agreement.json"
+_STATEMENTS = "statements"
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -35,6 +43,11 @@ class Trust:
     roster: Roster
     agreement: Agreement | None = None
     statements: dict[str, KeyStatement] = field(default_factory=dict)
+    _envelopes: dict[str, bytes] = field(default_factory=dict, repr=False)  # as held, by file
+    _unkept: set[str] = field(default_factory=set, repr=False)  # files still to be written
+    # Two gateways may show something at once.
+    _taking: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _keeping: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @classmethod
     def load(cls, directory: Path, me: str) -> Trust:
@@ -47,27 +60,31 @@ class Trust:
         folder = directory / "trust"
         try:
             anchor = Federation.from_json(parse_canonical((folder / _ANCHOR).read_bytes()))
-            roster = open_roster((folder / _ROSTER).read_bytes(), anchor.public)
+            kept = (folder / _ROSTER).read_bytes()
+            roster = open_roster(kept, anchor.public)
         except FileNotFoundError:
             raise NotAdmitted("expected an admission; run 'elsewhere node accept ADMISSION' first") from None
         trust = cls(me=me, folder=folder, anchor=anchor, roster=roster)
+        trust._envelopes[_ROSTER] = kept
         if (folder / _AGREEMENT).exists():
-            envelope = (folder / _AGREEMENT).read_bytes()
-            trust.agreement = open_agreement(envelope, [anchor.public])
-        for path in sorted((folder / "statements").glob("*.json")):
+            trust.take_agreement((folder / _AGREEMENT).read_bytes())
+        for path in sorted((folder / _STATEMENTS).glob("*.json")):
             # A member suspended since keeps no node from starting; its statement is simply not in force.
             with contextlib.suppress(NotActive):
                 trust.take_statement(path.read_bytes())
+        trust._unkept.clear()  # all of it came from there
         return trust
 
     def take_roster(self, envelope: bytes) -> bool:
         """Take a roster if it is newer; True if it changed anything. Raises as `check_successor`."""
+        if self._is_held(_ROSTER, envelope):
+            return False
         new = open_roster(envelope, self.anchor.public)
         check_successor(self.roster, new)
         if new.version == self.roster.version:
             return False
         self.roster = new
-        replace_file(self.folder / _ROSTER, envelope)
+        self._hold(_ROSTER, envelope)
         return True
 
     def take_agreement(self, envelope: bytes) -> bool:
@@ -77,6 +94,8 @@ class Trust:
             AgreementRollback: an older version, or another agreement of the same version.
             SignatureInvalid, DocumentInvalid: not one that binds this federation.
         """
+        if self._is_held(_AGREEMENT, envelope):
+            return False
         new = open_agreement(envelope, [self.anchor.public])
         held = self.agreement
         if held is not None:
@@ -87,7 +106,7 @@ class Trust:
             if new.version == held.version:
                 return False
         self.agreement = new
-        replace_file(self.folder / _AGREEMENT, envelope)
+        self._hold(_AGREEMENT, envelope)
         return True
 
     def take_statement(self, envelope: bytes) -> bool:
@@ -96,34 +115,64 @@ class Trust:
         Raises:
             StatementRollback, SignatureInvalid, NotActive, DocumentInvalid: keep the one held.
         """
+        if envelope in self._envelopes.values():
+            return False
         new = open_statement(envelope, self.roster)
         held = self.statements.get(new.agency)
         if held is not None:
             check_newer_statement(held, new)
             if held.version == new.version:
                 return False
-        self.statements[new.agency] = new
-        folder = self.folder / "statements"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        replace_file(folder / f"{new.agency}.json", envelope)
+        # In the place of the old one, which other threads may be reading.
+        self.statements = {**self.statements, new.agency: new}
+        self._hold(f"{_STATEMENTS}/{new.agency}.json", envelope)
         return True
 
     def take_directory(self, roster: bytes, agreement: bytes, statements: Sequence[bytes]) -> list[str]:
-        """Take whatever of a gateway's directory holds up.
+        """Take whatever of a gateway's directory holds up; what is held already costs nothing.
 
         Returns:
-            The codes of what was refused, in order; empty when all was well. The rest was taken.
+            The codes of what was refused, in order; empty when all was well. The rest was taken, and is in
+            force; `keep` writes it down.
         """
         refused: list[str] = []
         steps = [(self.take_roster, roster)] if roster else []
         steps += [(self.take_agreement, agreement)] if agreement else []
         steps += [(self.take_statement, statement) for statement in statements]
-        for take, envelope in steps:
-            try:
-                take(envelope)
-            except ElsewhereError as err:
-                refused.append(err.code)
+        with self._taking:
+            for take, envelope in steps:
+                try:
+                    take(envelope)
+                except ElsewhereError as err:
+                    refused.append(err.code)
         return refused
+
+    def keep(self) -> None:
+        """Write down what was taken. Where the disk takes nothing it stays in memory, for the next call."""
+        with self._keeping:
+            with self._taking:
+                unkept = sorted(self._unkept)
+            for name in unkept:
+                envelope, path = self._envelopes[name], self.folder / name
+                try:
+                    path.parent.mkdir(mode=0o700, exist_ok=True)
+                    replace_file(path, envelope)
+                except OSError as err:
+                    code = errno.errorcode.get(err.errno or 0, "os")
+                    _log.error("trust.not_kept", code=code, remedy="make room for the node's folder")
+                    return
+                with self._taking:
+                    if self._envelopes[name] == envelope:
+                        self._unkept.discard(name)
+
+    def _is_held(self, name: str, envelope: bytes) -> bool:
+        """Whether these very bytes were verified before."""
+        return self._envelopes.get(name) == envelope
+
+    def _hold(self, name: str, envelope: bytes) -> None:
+        """Remember a verified document, to be written down."""
+        self._envelopes[name] = envelope
+        self._unkept.add(name)
 
     def member(self, agency: str, now: datetime) -> Member:
         """The active member of this id.

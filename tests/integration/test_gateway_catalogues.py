@@ -2,127 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
 from pathlib import Path
 
 import grpc
 import pytest
 
-from elsewhere.canonical import Json
-from elsewhere.sealing import CATALOGUE_KEY, sealed_size
-from elsewhere.signing import sign_document
-from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
 from gateway import enrolment
-from gateway.service import Gateway
+from gateway.store import CachedPiece, CatalogueName, Store
 from tests.gateway_support import (
     PATIENCE_S,
     Agency,
+    Peer,
     attached,
     channel_to,
     found,
     join,
-    running,
     state_keys,
     utc_now,
 )
-
-NAME, REFUSED = "involvement", "catalogue.refused"
-GRANT_BYTES = sealed_size(CATALOGUE_KEY)
-LABELS = ("custodian", "collection", "epoch", "version", "snapshot_version")
-Chunks = list[bytes]
-
-
-def grant(searcher: str) -> catalogue_pb2.KeyGrant:
-    """A sealed key, as far as the gateway can tell."""
-    return catalogue_pb2.KeyGrant(searcher=searcher, sealed=secrets.token_bytes(GRANT_BYTES))
-
-
-def piece(version: int, snapshot: int, chunks: int = 1, **changes: object) -> catalogue_pb2.Piece:
-    """The head of a piece of the police's catalogue."""
-    base: dict[str, object] = {
-        "custodian": "police",
-        "collection": "involvement",
-        "epoch": 1,
-        "version": version,
-        "snapshot_version": snapshot,
-        "chunks": chunks,
-        "grants": [grant("social"), grant("schools")] if version == snapshot else [],
-    }
-    return catalogue_pb2.Piece(**(base | changes))  # type: ignore[arg-type]
-
-
-def sign(head: catalogue_pb2.Piece, agency: Agency, kind: str = CATALOGUE_STATEMENT_TYPE) -> bytes:
-    """A catalogue statement that says of a piece what its head says."""
-    told: dict[str, Json] = {name: getattr(head, name) for name in LABELS}
-    return sign_document([agency.signing], kind, told)
-
-
-def parts(head: catalogue_pb2.Piece, chunks: Chunks) -> list[catalogue_pb2.PublishRequest]:
-    """A publication as it goes over the wire."""
-    return [
-        catalogue_pb2.PublishRequest(piece=head),
-        *(
-            catalogue_pb2.PublishRequest(chunk=catalogue_pb2.Chunk(index=index, ciphertext=chunk))
-            for index, chunk in enumerate(chunks)
-        ),
-    ]
-
-
-async def publish(
-    gateway: Gateway, agency: Agency, requests: list[catalogue_pb2.PublishRequest]
-) -> int | str:
-    """Publish, signed unless the head has a statement; gives the version, or the code of the refusal."""
-
-    async def stream() -> AsyncIterator[catalogue_pb2.PublishRequest]:
-        for request in requests:
-            if request.HasField("piece") and not request.piece.statement:
-                request.piece.statement = sign(request.piece, agency)
-            yield request
-
-    async with channel_to(gateway, agency) as channel:
-        stub = catalogue_pb2_grpc.CatalogueServiceStub(channel)
-        try:
-            return (await stub.Publish(stream(), timeout=PATIENCE_S)).version
-        except grpc.aio.AioRpcError as err:
-            return err.details() or ""
-
-
-async def fetch(
-    gateway: Gateway, agency: Agency, *, held: int = 0, from_chunk: int = 0, **changes: object
-) -> tuple[list[catalogue_pb2.Piece], list[catalogue_pb2.Chunk]] | str:
-    """Fetch the police's catalogue; gives heads and chunks, or the code it was refused with."""
-    base: dict[str, object] = {"custodian": "police", "collection": "involvement", "epoch": 1}
-    request = catalogue_pb2.FetchRequest(held_version=held, from_chunk=from_chunk, **(base | changes))  # type: ignore[arg-type]
-    heads, chunks = [], []
-    async with channel_to(gateway, agency) as channel:
-        call = catalogue_pb2_grpc.CatalogueServiceStub(channel).Fetch(request, timeout=PATIENCE_S)
-        try:
-            async for response in call:
-                if response.HasField("piece"):
-                    heads.append(response.piece)
-                else:
-                    chunks.append(response.chunk)
-        except grpc.aio.AioRpcError as err:
-            return err.details() or ""
-    return heads, chunks
+from tests.integration.gateway_pieces import NAME, REFUSED, fetch, grant, parts, piece, publish, serving, sign
 
 
 @pytest.fixture
 def agencies(tmp_path: Path) -> dict[str, Agency]:
     found(tmp_path)
     return {name: join(tmp_path, name) for name in ("social", "police", "schools")}
-
-
-@asynccontextmanager
-async def serving(folder: Path, agencies: dict[str, Agency]) -> AsyncIterator[Gateway]:
-    """A gateway that holds the police's key statement."""
-    async with running(folder) as gateway:
-        if gateway.directory.statement("police") is None:
-            state_keys(gateway, agencies["police"], (NAME, 1), (NAME, 2))
-        yield gateway
 
 
 async def test_a_snapshot_and_its_deltas_arrive_whole_and_in_order(
@@ -300,22 +208,104 @@ async def test_a_new_snapshot_or_a_second_epoch_leaves_nothing_of_the_old(
     assert newest == [f"{root}/2/1.piece", f"{root}/3/1.piece"]
 
 
-async def test_members_are_told_of_the_newest_version_also_after_a_restart(
+def notice(epoch: int, version: int) -> directory_pb2.CatalogueNotice:
+    """Of the police's catalogue."""
+    return directory_pb2.CatalogueNotice(
+        custodian="police", collection="involvement", epoch=epoch, version=version
+    )
+
+
+async def notices(peer: Peer) -> list[directory_pb2.CatalogueNotice]:
+    """The next frame of notices."""
+    return list((await peer.frame("notices")).notices.notices)
+
+
+async def test_members_are_told_of_what_is_newer_and_of_nothing_else(
     tmp_path: Path, agencies: dict[str, Agency]
 ) -> None:
-    notice = directory_pb2.CatalogueNotice(custodian="police", collection="involvement", epoch=2, version=1)
+    police = agencies["police"]
     async with serving(tmp_path, agencies) as gateway, attached(gateway, agencies["social"]) as (peer,):
+        assert await notices(peer) == []  # after the welcome, also when there is nothing
+        await publish(gateway, police, parts(piece(1, 1), [b"c"]))
+        assert await notices(peer) == [notice(1, 1)]
+        await publish(gateway, police, parts(piece(1, 1, epoch=2), [b"c"]))
+        assert await notices(peer) == [notice(2, 1)]
+        await publish(gateway, police, parts(piece(2, 1), [b"d"]))
+        assert await notices(peer) == [notice(1, 2)]
+        # The signed documents, which are large, went out once and not with every tick.
+        kinds = [frame.WhichOneof("frame") for frame in peer.held]
+        assert kinds.count("directory") == 1
+
+
+async def test_somebody_who_is_granted_a_key_is_told_where_it_leads(
+    tmp_path: Path, agencies: dict[str, Agency]
+) -> None:
+    hospital = join(tmp_path, "hospital")
+    async with serving(tmp_path, agencies) as gateway:
         await publish(gateway, agencies["police"], parts(piece(1, 1), [b"c"]))
-        await publish(gateway, agencies["police"], parts(piece(1, 1, epoch=2), [b"c"]))
-        while list((await peer.frame("directory")).directory.catalogues) != [notice]:
+        await publish(gateway, agencies["police"], parts(piece(2, 1), [b"d"]))
+        async with attached(gateway, hospital) as (peer,), channel_to(gateway, agencies["police"]) as channel:
+            assert await notices(peer) == [notice(1, 2)]
+            request = catalogue_pb2.GrantRequest(
+                collection="involvement", epoch=1, snapshot_version=1, grants=[grant("hospital")]
+            )
+            await catalogue_pb2_grpc.CatalogueServiceStub(channel).Grant(request, timeout=PATIENCE_S)
+            assert await notices(peer) == [notice(1, 2)]
+
+
+async def test_both_live_epochs_are_told_also_after_a_restart_and_older_ones_never(
+    tmp_path: Path, agencies: dict[str, Agency]
+) -> None:
+    async with serving(tmp_path, agencies) as gateway, attached(gateway, agencies["social"]) as (peer,):
+        for epoch in (1, 2, 3):
+            names = [(NAME, each) for each in range(1, epoch + 1)]
+            state_keys(gateway, agencies["police"], *names, version=epoch + 1)
+            await publish(gateway, agencies["police"], parts(piece(1, 1, epoch=epoch), [b"c"]))
+        while notice(3, 1) not in await notices(peer):
             pass
     (tmp_path / "catalogues" / "police" / "involvement" / "2" / "2.part").write_bytes(b"broke off")
-    async with serving(tmp_path, agencies) as gateway, attached(gateway, agencies["social"]) as (peer,):
-        assert list((await peer.frame("directory")).directory.catalogues) == [notice]
-        got = await fetch(gateway, agencies["social"])
+    async with serving(tmp_path, agencies) as gateway, attached(gateway, agencies["schools"]) as (peer,):
+        assert await notices(peer) == [notice(2, 1), notice(3, 1)]
+        assert await fetch(gateway, agencies["social"]) == "catalogue.missing"
+        got = await fetch(gateway, agencies["social"], epoch=3)
         assert isinstance(got, tuple)
         assert [c.ciphertext for c in got[1]] == [b"c"]
     assert not list(tmp_path.rglob("*.part"))
+
+
+async def test_a_full_disk_refuses_a_piece_by_a_code_and_shows_no_path(
+    tmp_path: Path, agencies: dict[str, Agency], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path))
+
+    async with serving(tmp_path, agencies) as gateway:
+        monkeypatch.setattr("gateway.pieces.PieceWriter.add", full)
+        assert await publish(gateway, agencies["police"], parts(piece(1, 1), [b"c"])) == "store.unavailable"
+        monkeypatch.undo()
+        assert await publish(gateway, agencies["police"], parts(piece(1, 1), [b"c"])) == 1
+
+
+async def test_a_fetch_reads_what_is_above_the_version_held_and_no_more(
+    tmp_path: Path, agencies: dict[str, Agency], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    whole = Store.pieces
+
+    def pieces(store: Store, name: CatalogueName, *, above: int = 0) -> list[CachedPiece]:
+        assert threading.current_thread() is not threading.main_thread()  # nobody else waits for the disk
+        found = whole(store, name, above=above)
+        read.append(len(found))
+        return found
+
+    async with serving(tmp_path, agencies) as gateway:
+        for version in range(1, 6):
+            await publish(gateway, agencies["police"], parts(piece(version, 1), [b"c"]))
+        monkeypatch.setattr(Store, "pieces", pieces)
+        got = await fetch(gateway, agencies["social"], held=4)
+    assert isinstance(got, tuple)
+    assert [head.version for head in got[0]] == [5]
+    assert read == [1]
 
 
 async def test_only_active_members_publish_and_fetch(tmp_path: Path, agencies: dict[str, Agency]) -> None:
@@ -326,7 +316,7 @@ async def test_only_active_members_publish_and_fetch(tmp_path: Path, agencies: d
         gateway.directory.refresh()
         assert await publish(gateway, agencies["police"], parts(piece(2, 2), [b"c"])) == "roster.not_active"
         assert await fetch(gateway, agencies["social"]) == "roster.not_active"
-        assert not gateway.directory.frame().directory.catalogues
+        assert not gateway.directory.newest()
 
 
 async def test_one_publication_at_a_time(tmp_path: Path, agencies: dict[str, Agency]) -> None:

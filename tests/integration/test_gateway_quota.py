@@ -8,7 +8,7 @@ import pytest
 
 from gateway.service import Gateway
 from tests.gateway_support import Agency, attached, found, join, running, state_keys
-from tests.integration.test_gateway_catalogues import LABELS, REFUSED, fetch, parts, piece, publish, sign
+from tests.integration.gateway_pieces import LABELS, REFUSED, fetch, parts, piece, publish, sign
 
 CHUNK = bytes(2**20)
 

@@ -13,7 +13,7 @@ import re
 from elsewhere.errors import FrameMalformed
 from elsewhere.roster import AGENCY_ID
 from elsewhere.sealing import EVALUATE_REPLY, EVALUATE_REQUEST, REDEEM_REPLY, REDEEM_REQUEST, sealed_size
-from elsewhere.wire.v1 import common_pb2, link_pb2
+from elsewhere.wire.v1 import common_pb2, directory_pb2, link_pb2
 
 PROTOCOL_VERSION = 1
 ID_BYTES = 16
@@ -63,6 +63,8 @@ def check_from_gateway(frame: link_pb2.AttachResponse) -> None:
         check_dispatch(frame.dispatch)
     elif kind == "beat":
         check_beat(frame.beat)
+    elif kind == "notices":
+        check_notices(frame.notices)
     elif kind == "welcome":
         check_welcome(frame.welcome)
 
@@ -153,6 +155,13 @@ def check_outcome(outcome: link_pb2.Outcome) -> None:
             raise FrameMalformed("non_answer", f"expected a known non-answer, got {outcome.non_answer}")
     if outcome.since_ms and outcome.non_answer not in _DATED:
         raise FrameMalformed("since_ms", "expected a time only with UNREACHABLE or MAINTENANCE")
+
+
+def check_notices(notices: directory_pb2.CatalogueNotices) -> None:
+    """Custodians by their ids, and versions from 1 up; raises FrameMalformed."""
+    for notice in notices.notices:
+        _check_agency("custodian", notice.custodian)
+        _check_range("version", notice.version, 1, 2**64 - 1)
 
 
 def agree_version(hello: link_pb2.Hello) -> int | None:

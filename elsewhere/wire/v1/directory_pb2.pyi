@@ -20,14 +20,13 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Directory(_message.Message):
-    """The whole directory, sent after Welcome and whenever something in it changes."""
+    """All signed documents, sent after Welcome and again when the roster, the agreement or a statement has changed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ROSTER_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
     STATEMENTS_FIELD_NUMBER: _builtins.int
-    CATALOGUES_FIELD_NUMBER: _builtins.int
     roster: _builtins.bytes
     """DSSE envelope, JSON"""
     agreement: _builtins.bytes
@@ -36,29 +35,55 @@ class Directory(_message.Message):
     def statements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """key statements, one DSSE envelope an agency, at most 100"""
 
-    @_builtins.property
-    def catalogues(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogueNotice]:
-        """newest published catalogue of each collection"""
-
     def __init__(
         self,
         *,
         roster: _builtins.bytes = ...,
         agreement: _builtins.bytes = ...,
         statements: _abc.Iterable[_builtins.bytes] | None = ...,
-        catalogues: _abc.Iterable[Global___CatalogueNotice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "catalogues", b"catalogues", "roster", b"roster", "statements", b"statements"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "roster", b"roster", "statements", b"statements"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Directory: _TypeAlias = Directory  # noqa: Y015
 
 @_typing.final
+class CatalogueNotices(_message.Message):
+    """What can be fetched. The first on a link, after the first Directory, has a notice of every cached catalogue,
+    and may be empty. A later one has those that have a newer version since, or new grants; what it does not
+    name stays as it was.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTICES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___CatalogueNotice]:
+        """one of each custodian, collection and epoch"""
+
+    def __init__(
+        self,
+        *,
+        notices: _abc.Iterable[Global___CatalogueNotice] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["notices", b"notices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CatalogueNotices: _TypeAlias = CatalogueNotices  # noqa: Y015
+
+@_typing.final
 class CatalogueNotice(_message.Message):
-    """A hint that something newer can be fetched. Unsigned: a searcher checks what it fetches."""
+    """A hint that something newer can be fetched. Unsigned: a searcher checks what it fetches. While a custodian
+    changes over from one key to the next, both epochs of a collection are live and each has its own notice;
+    the gateway drops the catalogue of an older epoch, and its notice, with the first snapshot of the epoch
+    after the next, and tells nobody.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

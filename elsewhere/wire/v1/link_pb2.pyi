@@ -75,6 +75,7 @@ class AttachResponse(_message.Message):
     DISPATCH_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     DIRECTORY_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
@@ -85,6 +86,8 @@ class AttachResponse(_message.Message):
     def outcome(self) -> Global___Outcome: ...
     @_builtins.property
     def directory(self) -> _directory_pb2.Directory: ...
+    @_builtins.property
+    def notices(self) -> _directory_pb2.CatalogueNotices: ...
     def __init__(
         self,
         *,
@@ -93,12 +96,13 @@ class AttachResponse(_message.Message):
         dispatch: Global___Dispatch | None = ...,
         outcome: Global___Outcome | None = ...,
         directory: _directory_pb2.Directory | None = ...,
+        notices: _directory_pb2.CatalogueNotices | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["beat", b"beat", "directory", b"directory", "dispatch", b"dispatch", "frame", b"frame", "outcome", b"outcome", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["beat", b"beat", "directory", b"directory", "dispatch", b"dispatch", "frame", b"frame", "notices", b"notices", "outcome", b"outcome", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["beat", b"beat", "directory", b"directory", "dispatch", b"dispatch", "frame", b"frame", "outcome", b"outcome", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["beat", b"beat", "directory", b"directory", "dispatch", b"dispatch", "frame", b"frame", "notices", b"notices", "outcome", b"outcome", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["welcome", "beat", "dispatch", "outcome", "directory"]  # noqa: Y015
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["welcome", "beat", "dispatch", "outcome", "directory", "notices"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
 

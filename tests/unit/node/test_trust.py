@@ -1,0 +1,122 @@
+"""What a node believes: each document is verified once, in force at once, and kept when the disk allows."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from elsewhere.canonical import canonical_json
+from elsewhere.roster import Federation, Member, Roster, sign_roster
+from elsewhere.sealing import SealingKey
+from elsewhere.signing import SigningKey
+from elsewhere.statement import KeyStatement, SealingKeyEntry, sign_statement
+from node import trust as module
+from node.trust import Trust
+
+NOW = datetime(2026, 9, 1, tzinfo=UTC)
+FEDERATION, POLICE = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2))
+ROSTER = Roster(
+    federation="northshire",
+    version=1,
+    previous_digest=None,
+    members=(Member("police", "Police", "POLICE", "Police", "active", POLICE.public),),
+    issued_utc=NOW,
+    valid_until_utc=NOW + timedelta(days=90),
+)
+NEXT = sign_roster(FEDERATION, replace(ROSTER, version=2, previous_digest=ROSTER.digest))
+
+
+def statement(version: int) -> bytes:
+    entry = SealingKeyEntry(SealingKey(bytes(range(96))).public, NOW + timedelta(days=9))
+    stated = KeyStatement(
+        agency="police",
+        version=version,
+        issued_utc=NOW,
+        sealing_keys=(entry,),
+        oprf_keys=(),
+        protocol_versions=(1,),
+        match_key_versions=("1",),
+    )
+    return sign_statement(POLICE, stated)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What accepting an admission leaves in a node's folder."""
+    trust = tmp_path / "trust"
+    trust.mkdir()
+    anchor = Federation("northshire", FEDERATION.public, b"-----BEGIN CERTIFICATE-----")
+    (trust / "federation.json").write_bytes(canonical_json(anchor.to_json()))
+    (trust / "roster.json").write_bytes(sign_roster(FEDERATION, ROSTER))
+    return tmp_path
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "replace_file", full)
+        yield patch
+
+
+def test_what_was_taken_and_kept_is_there_again(folder: Path) -> None:
+    trust = Trust.load(folder, "social")
+    assert trust.take_directory(NEXT, b"", [statement(1)]) == []
+    trust.keep()
+
+    again = Trust.load(folder, "social")
+
+    assert (again.roster.version, again.statements["police"].version) == (2, 1)
+
+
+def test_the_bytes_held_are_not_verified_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust = Trust.load(folder, "social")
+    assert trust.take_directory(NEXT, b"", [statement(1)]) == []
+
+    def verify(*given: object) -> None:
+        raise AssertionError("verified again")
+
+    for name in ("open_roster", "open_statement", "open_agreement"):
+        monkeypatch.setattr(module, name, verify)
+
+    assert trust.take_directory(NEXT, b"", [statement(1)]) == []
+    with pytest.raises(AssertionError):
+        trust.take_directory(NEXT, b"", [statement(2)])
+
+
+def test_on_a_full_disk_a_document_is_in_force_and_is_kept_with_the_next(
+    folder: Path, full_disk: pytest.MonkeyPatch
+) -> None:
+    trust = Trust.load(folder, "social")
+    with capture_logs() as logs:
+        assert trust.take_directory(NEXT, b"", [statement(1)]) == []
+        trust.keep()
+    assert trust.roster.version == 2
+    assert trust.statements["police"].version == 1
+    assert [(entry["event"], entry["code"]) for entry in logs] == [("trust.not_kept", "ENOSPC")]
+    assert Trust.load(folder, "social").roster.version == 1
+
+    full_disk.undo()
+    assert trust.take_directory(NEXT, b"", [statement(2)]) == []
+    trust.keep()
+
+    again = Trust.load(folder, "social")
+    assert (again.roster.version, again.statements["police"].version) == (2, 2)
+
+
+def test_a_reader_of_the_statements_keeps_the_state_it_began_with(folder: Path) -> None:
+    trust = Trust.load(folder, "social")
+    before = trust.statements
+
+    trust.take_directory(NEXT, b"", [statement(1)])
+
+    assert before == {}
+    assert set(trust.statements) == {"police"}
