@@ -15,6 +15,7 @@ import structlog
 
 from elsewhere.errors import SealBroken
 from elsewhere.lookup import Decision
+from elsewhere.wire.envelope import Opened
 from elsewhere.wire.v1 import link_pb2
 from node import custodian, link
 from node.queueing import BEYOND_WORKERS, WAITING
@@ -32,7 +33,7 @@ class Work:
         self.opened: list[tuple[str, int]] = []
         self.go_on = threading.Event()
 
-    def open(self, _: custodian.Custodian, searcher: str, *given: Any) -> custodian.Opened:
+    def open(self, _: custodian.Custodian, searcher: str, *given: Any) -> Opened:
         self.opened.append((searcher, given[-1]))
         self.go_on.wait()
         raise SealBroken("made up")
