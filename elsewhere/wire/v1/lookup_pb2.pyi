@@ -309,7 +309,9 @@ class CollectionHead(_message.Message):
     epoch: _builtins.int
     """key epoch"""
     @_builtins.property
-    def head(self) -> _common_pb2.CatalogueHead: ...
+    def head(self) -> _common_pb2.CatalogueHead:
+        """its newest published version"""
+
     def __init__(
         self,
         *,
