@@ -151,7 +151,7 @@ async def test_a_statement_that_did_not_reach_the_gateway_is_sent_again(
             Stub.calls += 1
             if Stub.calls < 3:
                 metadata = grpc.aio.Metadata()
-                raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata)
+                raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata, None, None)
             sent.put_nowait(request.statement)
 
     monkeypatch.setattr("node.directory.directory_pb2_grpc.DirectoryServiceStub", Stub)
