@@ -38,7 +38,7 @@ from node.trust import Trust
 CALL_TIMEOUT_S = 30.0
 CHUNK_TIMEOUT_S = 5.0  # more for each chunk of a snapshot
 MISSES_BEFORE_RENEWAL = 2
-PATIENCE_TICKS = 3  # and a call's timeout: for so long a version may wait to be taken
+PATIENCE_TICKS = 1  # and a call's timeout: for so long a version may wait to be taken
 MAX_AHEAD = 2**20  # versions that a gateway may claim to have beyond ours and be believed
 
 T = TypeVar("T")
