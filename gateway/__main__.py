@@ -35,7 +35,7 @@ def serve(directory: Path) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, gateway.stop)
         host = config.listen.rsplit(":", 1)[0]
-        sys.stderr.write(f"ready {host}:{gateway.port}\n{gateway.nearest_end()}\n")
+        sys.stderr.write(f"ready {host}:{gateway.port}\n")
         sys.stderr.flush()
 
     asyncio.run(run(config, clock=utc_now, ready=ready))

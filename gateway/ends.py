@@ -30,9 +30,6 @@ class End:
         """What the operator is to do."""
         return REMEDIES[self.what]
 
-    def __str__(self) -> str:
-        return f"{self.what} good until {self.at:%Y-%m-%d %H:%M} UTC; before then {self.remedy}"
-
 
 def nearest(ends: Iterable[End]) -> End:
     """The one that runs out first."""

@@ -180,10 +180,10 @@ class Gateway:
         return nearest([*self.directory.ends(), own])
 
     def _tell_end(self) -> None:
-        """Say once a day what runs out within three weeks: members could not ask each other any more."""
+        """Say at the start and once a day what runs out first: members could not ask each other any more."""
         end = self.nearest_end()
-        if is_soon(end, self._timing.utc_now()):
-            _log.warning("ends soon", what=end.what, end=format_instant(end.at), remedy=end.remedy)
+        say = _log.warning if is_soon(end, self._timing.utc_now()) else _log.info
+        say("runs out first", what=end.what, end=format_instant(end.at), remedy=end.remedy)
         self._alarms["end"] = self._timing.later(TELL_END_S, self._tell_end)
 
     def _put_seen(self, seen: Mapping[str, datetime]) -> None:

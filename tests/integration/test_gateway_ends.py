@@ -26,8 +26,7 @@ async def test_the_roster_is_said_to_end_before_all_else_and_resigning_moves_it(
         end = gateway.nearest_end()
         roster = open_roster((tmp_path / "roster.json").read_bytes(), anchor.public)
         assert (end.what, end.at) == ("roster", roster.valid_until_utc)
-        assert "elsewhere gateway resign" in str(end)
-        assert f"{end.at:%Y-%m-%d}" in str(end)
+        assert "elsewhere gateway resign" in end.remedy
 
         enrolment.resign(tmp_path, now=utc_now() + timedelta(days=80))
         gateway.directory.refresh()
@@ -35,9 +34,9 @@ async def test_the_roster_is_said_to_end_before_all_else_and_resigning_moves_it(
         assert {one.what for one in gateway.directory.ends()} == {"roster", "agreement"}
 
 
-@pytest.mark.parametrize(("days", "said"), [(60, []), (80, ["roster"]), (100, ["roster"])])
-async def test_an_end_within_three_weeks_is_logged_when_the_gateway_starts(
-    tmp_path: Path, days: int, said: list[str]
+@pytest.mark.parametrize(("days", "level"), [(60, "info"), (80, "warning"), (100, "warning")])
+async def test_what_runs_out_first_is_logged_at_the_start_and_within_three_weeks_as_a_warning(
+    tmp_path: Path, days: int, level: str
 ) -> None:
     found(tmp_path)
     gateway = Gateway(load_config(tmp_path), clock=lambda: utc_now() + timedelta(days=days))
@@ -45,9 +44,9 @@ async def test_an_end_within_three_weeks_is_logged_when_the_gateway_starts(
         await gateway.start()
     gateway.stop()
     await gateway.serve()
-    soon = [entry for entry in logs if entry["event"] == "ends soon"]
-    assert [entry["what"] for entry in soon] == said
-    assert all(entry["remedy"] == REMEDIES[entry["what"]] for entry in soon)
+    said = [entry for entry in logs if entry["event"] == "runs out first"]
+    assert [(entry["what"], entry["remedy"]) for entry in said] == [("roster", REMEDIES["roster"])]
+    assert [entry["log_level"] for entry in said] == [level]
 
 
 async def test_a_store_that_takes_nothing_is_logged_and_links_are_served(
