@@ -33,6 +33,7 @@ from elsewhere.signing import SigningKey, open_document, sign_document
 RECEIPT_TYPE: Final = "application/vnd.elsewhere.receipt.v1+json"
 CALL_REFERENCE: Final = r"[0-9A-Za-z-]{8}"
 _DIGEST: Final = r"[0-9a-f]{64}"
+CLOCK_SKEW: Final = "clock.skew"
 LONGEST_LOOKUP: Final = timedelta(minutes=1)  # between the receipt and its reading, clocks aside
 _DIGESTS: Final = ("commitment", "request_digest", "released", "leaf")
 
@@ -215,7 +216,9 @@ def check_receipt(receipt: Receipt, *, asked: Asked, reply: RedeemReply, now: da
     is_empty = reply.answer.state is AnswerState.NOTHING_RETURNED
     if receipt.decision != Decision.PERMIT.name and not is_empty:
         raise ReceiptMismatch("decision")
-    if abs(receipt.time_utc - now) > CLOCK_TOLERANCE + LONGEST_LOOKUP:
+    # Where round one said that the clocks are apart, they are.
+    are_apart = ruling is not None and ruling.code == CLOCK_SKEW
+    if not are_apart and abs(receipt.time_utc - now) > CLOCK_TOLERANCE + LONGEST_LOOKUP:
         raise ReceiptMismatch("time_utc")
 
 

@@ -59,7 +59,9 @@ def own_statement(directory: Path, agency: str, keys: KeyRing, now: datetime) ->
     found = OwnStatement(held, envelope, frozenset({held.digest}))
     if _same_keys(held, keys) and found.ends_utc - now > RESTATED_BEFORE:
         return found
-    return _write(path, replace(_state(agency, keys, now), version=held.version + 1), keys, found.accepted)
+    # A statement of other keys must not be named any more; one that only lasted less long may be.
+    earlier = found.accepted if _same_keys(held, keys) else frozenset()
+    return _write(path, replace(_state(agency, keys, now), version=held.version + 1), keys, earlier)
 
 
 def _write(path: Path, stated: KeyStatement, keys: KeyRing, earlier: frozenset[bytes]) -> OwnStatement:

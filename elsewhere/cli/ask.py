@@ -51,8 +51,9 @@ def ask(**given: Any) -> None:
     Give the child in a file, or on standard input (end it with Ctrl-D):
 
     \b
-      elsewhere ask --node police --person - --purpose MASH_TRIAGE --urgency RED --case C-1
-      {"given": "Ann", "family": "Lee", "dob": "2015-03-02", "postcode": "AB1 2CD"}
+      elsewhere ask --node police --person - --purpose MASH_TRIAGE \\
+        --urgency RED --case C-1
+      {"given": "Ann", "family": "Lee", "dob": "2015-03-02"}
 
     The fields are named as the options are, with _ for - (past_postcodes and aliases are lists); a MAIS
     Person is read too. The options do the same, but what is typed there stays in the shell's history, and

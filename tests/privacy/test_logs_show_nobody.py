@@ -149,7 +149,7 @@ async def test_nobody_is_named_in_any_log_error_or_figure(
 ) -> None:
     words = await everything(shared, monkeypatch)
 
-    for event in ("question.refused", "question.failed", "lookup.failed", "seal", "AskInvalid"):
+    for event in ("question.refused", "redeem.failed", "lookup.failed", "seal", "AskInvalid"):
         assert any(event in line for line in words), event
     assert_names_nobody(words)
 
