@@ -55,7 +55,8 @@ def configure(fields: frozenset[str], stream: TextIO) -> None:
             for_people if stream.isatty() else structlog.processors.JSONRenderer(sort_keys=True),
         ],
         logger_factory=structlog.PrintLoggerFactory(stream),
-        cache_logger_on_first_use=True,
+        # Not cached: a logger made for one stream must not outlive it, as under a test or a re-configuration.
+        cache_logger_on_first_use=False,
     )
 
 

@@ -166,6 +166,8 @@ class Node:
     async def start(self) -> None:
         """Begin to listen, publish and dial; readiness comes with the first directory and catalogues."""
         await self.peers.open()
+        # Before anybody can ask: what was published must be stated from the first reply on.
+        await self.publisher.open()
         await self.desk.start()
         for work in (
             self.publisher.run,

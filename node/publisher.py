@@ -94,8 +94,7 @@ class Publisher:
         self._told_late: set[Name] = set()
 
     async def run(self) -> None:
-        """Open what was published before, then publish every tick until `close`."""
-        await self.open()
+        """Publish every tick until `close`; after `open`."""
         async with asyncio.TaskGroup() as tasks:
             servers = [tasks.create_task(self._serve(gateway)) for gateway in self._gateways]
             loop = asyncio.get_running_loop()

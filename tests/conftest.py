@@ -9,11 +9,12 @@ import ctypes.util
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -63,3 +64,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     parts = [f"{count} for want of {name} ({PROGRAMS[name][1]})" for name, count in sorted(_not_run.items())]
     reporter.write_line(f"could not run: {', '.join(parts)}")
     _not_run.clear()
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A test that runs a program's start in this process leaves no logger on a stream that is closed."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)

@@ -387,6 +387,7 @@ async def test_running_publishes_by_itself_until_it_is_closed(
             tick_s=0.05,
         )
     )
+    await publisher.open()
     work = asyncio.create_task(publisher.run())
     publisher.take_notices(0, [])
     async with asyncio.timeout(20):
