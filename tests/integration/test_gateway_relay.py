@@ -263,7 +263,7 @@ async def test_a_newer_link_takes_over_and_what_was_asked_stays_open(tmp_path: P
 
 
 async def test_a_custodian_that_stops_reading_holds_up_nobody_else(tmp_path: Path) -> None:
-    found(tmp_path, link={"beat_ms": 500, "queue_frames": 16}, lookup={"of_agency": 4096, "of_all": 4096})
+    found(tmp_path, link={"beat_ms": 2500, "queue_frames": 16}, lookup={"of_agency": 4096, "of_all": 4096})
     agencies = [join(tmp_path, name) for name in ("social", "police", "schools")]
     async with running(tmp_path) as gateway, attached(gateway, *agencies) as (searcher, _, other):
         reasons: list[int] = []
