@@ -131,13 +131,7 @@ class Custodian:
         if limited is not None and _counts(verdict):
             verdict = Verdict(limited)
         reply = self._reply(request, opened.digest, verdict)
-        sealed_reply, _ = wrap(
-            convert.evaluate_reply_to_wire(reply),
-            kinds.EVALUATE_REPLY,
-            signer=self.keys.signing,
-            receiver=SealingPublic.from_bytes(request.reply_key),
-            context=kinds.reply_context(searcher, self.guard.trust.me, lookup_id, 1),
-        )
+        sealed_reply = self._seal(convert.evaluate_reply_to_wire(reply), request, 1)
         return Prepared(sealed_reply, self._counting(request, opened, verdict, sealed_reply, now))
 
     def redeem(self, searcher: str, lookup_id: bytes, sealed: bytes) -> Prepared:
@@ -192,13 +186,7 @@ class Custodian:
             time_utc=now.replace(microsecond=0),
         )
         reply = RedeemReply(opened.digest, found.answer, sign_receipt(self.keys.signing, receipt), reference)
-        sealed_reply, _ = wrap(
-            convert.redeem_reply_to_wire(reply),
-            kinds.REDEEM_REPLY,
-            signer=self.keys.signing,
-            receiver=SealingPublic.from_bytes(request.reply_key),
-            context=kinds.reply_context(searcher, self.guard.trust.me, lookup_id, 2),
-        )
+        sealed_reply = self._seal(convert.redeem_reply_to_wire(reply), request, 2)
         return Prepared(sealed_reply, _redeeming(row.digest, opened.digest, sealed_reply, (entry, subject)))
 
     def _find(self, connection: Connection, rounds: Both, now: datetime) -> Redeemed:
@@ -222,6 +210,17 @@ class Custodian:
             sender_public=member.signing_key,
             context=kinds.request_context(searcher, self.guard.trust.me, lookup_id, round_),
         )
+
+    def _seal(self, payload: bytes, request: EvaluateRequest, round_: int) -> bytes:
+        """Sign and seal a reply to the key that its question brought."""
+        sealed, _ = wrap(
+            payload,
+            kinds.EVALUATE_REPLY if round_ == 1 else kinds.REDEEM_REPLY,
+            signer=self.keys.signing,
+            receiver=SealingPublic.from_bytes(request.reply_key),
+            context=kinds.reply_context(request.searcher, request.custodian, request.lookup_id, round_),
+        )
+        return sealed
 
     def _reply(self, request: EvaluateRequest, digest: bytes, verdict: Verdict) -> EvaluateReply:
         """Evaluate under the real key, or under one thrown away at once: the same work and the same look."""

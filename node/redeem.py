@@ -69,7 +69,8 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
             subjects |= dict.fromkeys(holders.records)
     verdict = judge(found, names_asked=asked.names_asked)
     match = verdict.groups[0] if verdict.kind is VerdictKind.MATCH else None
-    answer = compose(verdict, child_of(connection, match), source_states(connection), tier, now)
+    states = source_states(connection)
+    answer = compose(verdict, child_of(connection, match, states), states, tier, now)
     return Redeemed(answer, tuple(sorted(subjects)), verdict.reason)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, ScalarSelect, Select, func, select
 from elsewhere.lookup import Flag
 from elsewhere.matching import GROUP_LIMIT
 from elsewhere.person.identity import Person
-from node.caseload.index import SourceState, source_states
+from node.caseload.index import SourceState
 from node.caseload.shields import NONE
 from node.store.caseload import DONE, load, member, record, tag, tag_set
 
@@ -94,8 +94,13 @@ def holders_of(conn: Connection, collection: str, epoch: int, tag_bytes: bytes) 
     )
 
 
-def child_of(conn: Connection, group_id: int | None) -> Child | None:
-    """Sum a child up in five queries; None, after as many, for no group."""
+def child_of(conn: Connection, group_id: int | None, states: Mapping[str, SourceState]) -> Child | None:
+    """Sum a child up in four queries; None, after as many, for no group.
+
+    Args:
+        group_id: of the child, or None.
+        states: every source's, as `source_states` gave them on this connection.
+    """
     wanted = _NOBODY if group_id is None else group_id
     # "CURRENT" sorts before "PAST".
     order = (record.c.status, record.c.last_contact.desc(), record.c.id.desc())
@@ -105,7 +110,6 @@ def child_of(conn: Connection, group_id: int | None) -> Child | None:
     ).one()
     flags = conn.execute(_of(wanted, record.c.flags).distinct().limit(MAX_FLAG_SETS)).scalars().all()
     names = conn.execute(_of(wanted, record.c.source).distinct()).scalars().all()
-    states = source_states(conn)
     if row is None:
         return None
     return Child(

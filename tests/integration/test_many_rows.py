@@ -13,6 +13,7 @@ from elsewhere.oprf.voprf import tag_each
 from elsewhere.person.identity import Person
 from node.caseload import child
 from node.caseload.child import child_of, holders_of
+from node.caseload.index import source_states
 from node.store.engine import open_store
 from tests.caseload import ANN, BOB, KEYS, load_rows, person
 
@@ -39,7 +40,8 @@ class Counted:
 
 def _known(connection: Connection, tag: bytes) -> tuple[child.Holders, child.Child | None]:
     holders = holders_of(connection, "involvement", 1, tag)
-    return holders, child_of(connection, holders.groups[0] if holders.groups else None)
+    group = holders.groups[0] if holders.groups else None
+    return holders, child_of(connection, group, source_states(connection))
 
 
 def test_many_rows_of_one_child_take_the_queries_of_none(
