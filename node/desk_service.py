@@ -25,8 +25,8 @@ from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, history_to
 from elsewhere.wire.desk_status import internal_desk_status, to_desk_status
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
+from node.asking.searcher import Searcher
 from node.desk_tls import DeskTls, client_of
-from node.searcher import Searcher
 
 MAX_REQUEST_BYTES = 64 * 1024
 _OPTIONS: Final = (

@@ -31,29 +31,29 @@ from elsewhere.random import RandomBytes
 from elsewhere.wire.channel import client_credentials
 from elsewhere.wire.tls import certificate_end
 from elsewhere.wire.v1 import directory_pb2
-from node.answering import Answering
+from node.answering.custodian import Custodian
+from node.answering.guard import Guard
+from node.answering.keeping import AT_ONCE, forget
+from node.answering.queueing import BEYOND_WORKERS, Pace, Turns
+from node.answering.service import Answering
+from node.asking.history import History
+from node.asking.questions import QuestionMaker
+from node.asking.retrying import Retrier, RetrierParts
+from node.asking.rounds import ExchangeParts
+from node.asking.searcher import Searcher, SearcherParts
 from node.caseload.index import is_outdated
+from node.catalogues.own import OwnParts
+from node.catalogues.peers import Peers, PeersParts
+from node.catalogues.publisher import Publisher, PublisherParts
 from node.config import NodeConfig, load_config
-from node.custodian import Custodian
 from node.desk_service import DeskServer, DeskService
 from node.desk_tls import load_tls
 from node.directory import DirectoryIntake, IntakeParts
 from node.errors import NodeRunning, StoreOutdated
-from node.exchange import ExchangeParts
-from node.guard import Guard
-from node.history import History
 from node.identity import own_statement
-from node.keeping import AT_ONCE, forget
 from node.keys import KeyRing
 from node.link import Link, LinkParts
 from node.logs import configure
-from node.own_catalogue import OwnParts
-from node.peers import Peers, PeersParts
-from node.publisher import Publisher, PublisherParts
-from node.questions import QuestionMaker
-from node.queueing import BEYOND_WORKERS, Pace, Turns
-from node.retrying import Retrier, RetrierParts
-from node.searcher import Searcher, SearcherParts
 from node.store.engine import open_store
 from node.store.writer import Writer
 from node.trust import Trust

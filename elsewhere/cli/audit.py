@@ -45,8 +45,8 @@ def show(call_reference: str, directory: Path, as_json: bool) -> None:
     "answered" entries say what this agency told another; "asked" ones what it was told itself. Ends with 0
     when there is something, 1 when there is not.
     """
+    from node.asking.history import find_call
     from node.config import load_config
-    from node.history import find_call
     from node.store.engine import open_store
 
     reference = "".join(call_reference.split())

@@ -15,6 +15,9 @@ _BY_STRICTNESS = (NONE, SHIELD_LOCATION, SHIELD_IDENTITY)
 
 INVOLVEMENT: Final = "involvement"
 PROTECTED: Final = "protected"
+# The agreement's word for location-shielded children. Over the wire they are asked about in the collection
+# "protected", which holds everybody else too: one question is one question, whatever its purpose.
+SHIELDED: Final = "shielded"
 
 # A collection that is not listed here holds nothing of the caseload.
 _PERMITTED = {

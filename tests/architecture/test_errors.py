@@ -55,7 +55,7 @@ def test_every_documented_code_can_be_met_in_the_source() -> None:
 
 
 def test_every_code_that_comes_with_a_non_answer_is_documented() -> None:
-    text = "".join(path.read_text("utf-8") for path in (ROOT / "node").glob("*.py"))
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "node").rglob("*.py"))
     kinds = r"(?:Ruling\(\s*Decision\.\w+,|_limited\(|_incompatible\(|absent\([^()]+,|Note\()"
     by_call = kinds + r"\s*\"([a-z_.]+)\""
     by_state = r"\(State\.\w+, \"([a-z_.]+)\"\)"

@@ -20,9 +20,9 @@ from elsewhere.wire.envelope import Kind, wrap
 from elsewhere.wire.v1 import link_pb2
 from gateway import enrolment
 from gateway.agreed import TEXT_FILE
+from node.asking.part import Part
 from node.caseload import index
 from node.config import load_config
-from node.part import Part
 from node.program import Node
 from tests.federation import KAI, ZOE, Federation, Shifted
 

@@ -20,7 +20,7 @@ from gateway import enrolment
 from gateway.agreed import TEXT_FILE
 from gateway.links import Link as GatewayLink
 from gateway.lookups import Lookups
-from node.part import Part
+from node.asking.part import Part
 from node.program import Node
 from node.store.exchange import log, question
 from tests.federation import ZOE, Federation, Lookup, ask_about

@@ -14,7 +14,7 @@ from elsewhere.receipt import open_receipt
 from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.v1 import lookup_pb2
-from node.part import Part
+from node.asking.part import Part
 from tests.fault.direct import Pair, pair, with_request
 from tests.fault.rig import kept, leaves, somebody
 from tests.federation import EVA, KAI

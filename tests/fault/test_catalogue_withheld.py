@@ -18,7 +18,7 @@ from gateway import catalogues as caching
 from gateway import enrolment
 from gateway.catalogues import Catalogues
 from gateway.store import CachedPiece, CatalogueName
-from node.holding import Held
+from node.catalogues.holding import Held
 from tests.fault.rig import check_absent, check_healed, deadline, flipped, leaves, somebody, until
 from tests.federation import EVA, Federation
 

@@ -18,9 +18,10 @@ from elsewhere.lookup import EvaluateRequest, Reveal
 from elsewhere.oprf import voprf
 from elsewhere.oprf.group import check_batch
 from elsewhere.receipt import Receipt, open_receipt
-from node import answering, custodian, guard
+from node.answering import custodian, guard
+from node.answering import service as answering
+from node.answering.redeem import Both, Redeemed, redeem
 from node.keys import KeyRing
-from node.redeem import Both, Redeemed, redeem
 from tests.fault.direct import pair
 from tests.fault.rig import check_absent, check_healed, kept, somebody
 from tests.federation import Federation

@@ -11,8 +11,8 @@ import pytest
 from elsewhere.asking import Coverage, State
 from elsewhere.lookup import Decision, EvaluateReply, RedeemReply, Reveal, Ruling
 from node import link as linking
-from node.holding import Held
-from node.part import Part
+from node.asking.part import Part
+from node.catalogues.holding import Held
 from tests.fault.rig import Asking, Hold, check_absent, check_healed, kept, somebody
 from tests.federation import Federation
 

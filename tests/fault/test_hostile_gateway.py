@@ -10,7 +10,7 @@ import pytest
 
 from elsewhere.asking import State
 from elsewhere.wire.v1 import link_pb2
-from node import keeping
+from node.answering import keeping
 from tests.fault.rig import (
     Relay,
     altered,

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-import node.repeats
+import node.answering.repeats
 from elsewhere.agreement.local import LocalPolicy
 from elsewhere.asking import Ask
 from elsewhere.lookup import Decision
-from node.part import Part
+from node.asking.part import Part
 from tests.fault.direct import Pair, pair, with_request
 from tests.fault.rig import counted, leaves, somebody
 from tests.federation import KAI, ZOE, ask_about
@@ -97,7 +97,7 @@ async def test_what_is_refused_fills_no_limit_and_what_a_person_decides_does(tmp
 async def test_the_same_question_again_counts_once_and_another_child_under_its_id_counts_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(node.repeats, "LEAST_PAUSE", timedelta(0))
+    monkeypatch.setattr(node.answering.repeats, "LEAST_PAUSE", timedelta(0))
     async with pair(tmp_path, ("per_person_per_day = 60", "per_person_per_day = 2")) as two:
         first = _many(two, 1, **AMBER)[0]
         ask, maker = _ask("worker", **AMBER), two.social.searcher._exchange._parts.maker

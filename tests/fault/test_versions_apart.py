@@ -16,9 +16,9 @@ from elsewhere.errors import RosterExpired
 from elsewhere.keyfiles import write_secret
 from elsewhere.lookup import EvaluateRequest
 from elsewhere.sealing import SealingKey
-from node.guard import Guard
-from node.part import Part
-from node.questions import QuestionMaker
+from node.answering.guard import Guard
+from node.asking.part import Part
+from node.asking.questions import QuestionMaker
 from node.trust import Trust
 from tests.fault.rig import check_absent, check_healed, kept, leaves, resign, somebody, until
 from tests.federation import ZOE, Federation, Shifted, federation, small_federation

@@ -26,10 +26,10 @@ from gateway.config import CatalogueConfig
 from gateway.directory import Directory
 from gateway.store import CatalogueName as CachedName
 from gateway.store import Store as GatewayStore
-from node.grants import seal_grant
-from node.own_catalogue import OwnState
-from node.peers import Peers, PeersParts
-from node.publisher import Publisher, PublisherParts
+from node.catalogues.grants import seal_grant
+from node.catalogues.own import OwnState
+from node.catalogues.peers import Peers, PeersParts
+from node.catalogues.publisher import Publisher, PublisherParts
 from tests.unit.node.exchange_world import AGENCIES, MEMBERS, NAMES, NOW, Agency, make_statement
 
 Message = catalogue_pb2.FetchResponse

@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 from elsewhere.errors import PieceRefused
 from elsewhere.wire import tls
 from gateway.catalogues import Catalogues
+from node.catalogues.own import OwnState
+from node.catalogues.publisher import Publisher
 from node.errors import CatalogueStale
-from node.own_catalogue import OwnState
-from node.publisher import Publisher
 from tests.integration.catalogue_hosts import Gateway, peers_of, publisher_of, tick
 from tests.unit.node.exchange_world import (
     NOW,

@@ -16,9 +16,9 @@ from elsewhere.lookup import Head
 from elsewhere.sealing import SealingKey
 from elsewhere.wire import tls
 from gateway.store import CatalogueName as CachedName
+from node.catalogues.peers import Peers
+from node.catalogues.publisher import Publisher, PublisherParts
 from node.errors import CatalogueDiverged, CatalogueStale
-from node.peers import Peers
-from node.publisher import Publisher, PublisherParts
 from tests.integration.catalogue_hosts import Gateway, peers_of, publisher_of, tick
 from tests.unit.node.exchange_world import (
     NAMES,

@@ -13,10 +13,10 @@ import pytest_asyncio
 
 from elsewhere.lookup import Head
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
+from node.catalogues.own import OwnState
+from node.catalogues.peers import Peers, PeersParts
+from node.catalogues.publisher import Publisher, PublisherParts
 from node.errors import CatalogueStale
-from node.own_catalogue import OwnState
-from node.peers import Peers, PeersParts
-from node.publisher import Publisher, PublisherParts
 from tests.integration.catalogue_hosts import Message, Scripted, version
 from tests.unit.node.exchange_world import NAMES, NOW, Agency, make_agencies, numbers
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from elsewhere.asking import Started, State
 from elsewhere.errors import AskInvalid, DeskBusy
-from node.searcher import WAITING_PER_SLOT
+from node.asking.searcher import WAITING_PER_SLOT
 from tests.federation import ZOE, Federation, ask_about, federation
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -11,7 +11,7 @@ import pytest
 from elsewhere.asking import Coverage, State
 from elsewhere.wire.v1.catalogue_pb2 import FetchRequest
 from gateway.catalogues import CatalogueService
-from node.peers import Peers
+from node.catalogues.peers import Peers
 from tests.federation import EVA, KAI, ZOE, ask_about, federation, small_federation
 
 

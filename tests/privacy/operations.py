@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-import node.custodian
+import node.answering.custodian
+import node.answering.redeem
 import node.logbook
 import node.program
-import node.redeem
 from elsewhere.oprf import group
 from elsewhere.wire import envelope
-from node.custodian import Custodian, Prepared
+from node.answering.custodian import Custodian, Prepared
 
 # Function -> which argument is a batch, whose size counts; None where there is none.
 _GROUP: dict[str, int | None] = {
@@ -64,7 +64,10 @@ class Operations:
             patch.setattr(group, name, self._counted(getattr(group, name), name, batch))
         for name in ("seal", "open_sealed", "sign_bytes", "check_signature"):
             patch.setattr(envelope, name, self._counted(getattr(envelope, name), name, None))
-        for module, name in ((node.custodian, "sign_receipt"), (node.redeem, "record_keys")):
+        for module, name in (
+            (node.answering.custodian, "sign_receipt"),
+            (node.answering.redeem, "record_keys"),
+        ):
             patch.setattr(module, name, self._counted(getattr(module, name), name, None))
         patch.setattr(node.logbook, "append", self._counted(node.logbook.append, "append", None))
         patch.setattr(Custodian, "evaluate", self._traced(Custodian.evaluate, 1))
@@ -111,7 +114,9 @@ class Operations:
 
         return traced
 
-    def _followed(self, change: node.custodian.Change, trace: Trace) -> node.custodian.Change:
+    def _followed(
+        self, change: node.answering.custodian.Change, trace: Trace
+    ) -> node.answering.custodian.Change:
         """The change that makes a round durable runs on another thread, within the writer's transaction."""
 
         def followed(connection: Connection) -> None:

@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-import node.part
-import node.questions
+import node.asking.part
+import node.asking.questions
 from elsewhere.asking import Ask, State
 from elsewhere.lookup import SLOTS, EvaluateRequest, Head, RedeemRequest, Reveal
 from elsewhere.matchkeys import question_keys, record_keys
@@ -22,9 +22,9 @@ from elsewhere.oprf import group, voprf
 from elsewhere.person.identity import Person
 from elsewhere.question import Question, build_question
 from gateway.lookups import Lookups
+from node.asking.part import Part
+from node.asking.questions import QuestionMaker
 from node.caseload.index import find_tag
-from node.part import Part
-from node.questions import QuestionMaker
 from node.store.exchange import log, subject
 from tests.federation import Federation, person
 from tests.privacy.people import ASKER, DORRAN, POPULATION, QUILLA, QUILLA_NHS, YSOLDE, ask
@@ -92,7 +92,7 @@ async def test_twin_a_question_that_is_not_blinded_shows_its_child(
         blinds = (ONE,) * SLOTS
         return replace(made, blinds=blinds, blinded=tuple(voprf.blind(made.inputs, blinds)))
 
-    monkeypatch.setattr(node.questions, "build_question", unblinded)
+    monkeypatch.setattr(node.asking.questions, "build_question", unblinded)
     await shared.tap.ask(shared.made, ask(QUILLA))
 
     with pytest.raises(AssertionError, match="not hidden"):
@@ -205,7 +205,7 @@ async def test_twin_a_second_round_that_always_says_what_was_asked_is_caught(
             def say(digest: bytes, nonce: bytes, reveals: tuple[Reveal, ...], _: bool) -> RedeemRequest:
                 return RedeemRequest(digest, nonce, reveals, names_asked)
 
-            patch.setattr(node.part, "RedeemRequest", say)
+            patch.setattr(node.asking.part, "RedeemRequest", say)
             return seal(part, reveals, names_asked=names_asked, random=random)
 
     monkeypatch.setattr(Part, "seal_redeem", telling)
@@ -324,8 +324,8 @@ async def test_a_practitioner_has_one_pseudonym_at_each_custodian_and_another_at
 
 
 async def test_twin_one_pseudonym_for_all_is_caught(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
-    make = node.questions.pseudonym
-    monkeypatch.setattr(node.questions, "pseudonym", lambda key, _, *rest: make(key, "anybody", *rest))
+    make = node.asking.questions.pseudonym
+    monkeypatch.setattr(node.asking.questions, "pseudonym", lambda key, _, *rest: make(key, "anybody", *rest))
 
     with pytest.raises(AssertionError, match="the same pseudonym"):
         assert_known_by_pseudonym_only(await requests_of_two_lookups(shared))

@@ -19,8 +19,8 @@ from elsewhere.errors import LogUnavailable
 from elsewhere.receipt import RECEIPT_TYPE
 from elsewhere.signing import open_document
 from elsewhere.wire.v1 import link_pb2
-from node.answering import Answering
-from node.custodian import Custodian, Prepared
+from node.answering.custodian import Custodian, Prepared
+from node.answering.service import Answering
 from tests.caseload import path_of
 from tests.federation import Federation
 from tests.privacy.people import QUILLA, YSOLDE, ask

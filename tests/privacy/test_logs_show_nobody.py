@@ -11,15 +11,15 @@ import pytest_asyncio
 import structlog
 from sqlalchemy import Connection, text
 
+import node.answering.redeem
 import node.logbook
-import node.redeem
 from elsewhere.asking import Ask, State
 from elsewhere.errors import AskInvalid
 from elsewhere.person.identity import Person
 from elsewhere.wire.v1 import link_pb2
-from node.answering import Answering
-from node.part import Part
-from node.questions import QuestionMaker
+from node.answering.service import Answering
+from node.asking.part import Part
+from node.asking.questions import QuestionMaker
 from tests.federation import Federation
 from tests.privacy.canaries import assert_absent
 from tests.privacy.people import ASKER, CASE, QUILLA, QUILLA_NHS, YSOLDE, ask, words_of
@@ -112,7 +112,7 @@ def fail_in_round_two(patch: pytest.MonkeyPatch) -> State:
     def fail(found: Any, **_: Any) -> Any:
         raise ValueError(f"cannot judge {QUILLA['family']} {found}")
 
-    patch.setattr(node.redeem, "judge", fail)
+    patch.setattr(node.answering.redeem, "judge", fail)
     return State.POSSIBLE
 
 

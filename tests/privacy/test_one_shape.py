@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-import node.custodian
-import node.redeem
+import node.answering.custodian
+import node.answering.redeem
 from elsewhere.asking import State
 from elsewhere.clock import to_ms
 from elsewhere.lookup import EvaluateReply
-from node import results
-from node.answer import NOTHING
-from node.custodian import Custodian
-from node.exchange import Exchange
-from node.guard import Guard
-from node.questions import pseudonym
+from node.answering.answer import NOTHING
+from node.answering.custodian import Custodian
+from node.answering.guard import Guard
+from node.asking import results
+from node.asking.questions import pseudonym
+from node.asking.rounds import Exchange
 from node.store.exchange import question
 from tests.federation import Federation
 from tests.privacy.people import DORRAN, QUILLA, YSOLDE, ask
@@ -219,14 +219,16 @@ async def test_twin_a_denial_that_counts_no_limits_is_caught(
 async def test_twin_a_second_round_without_decoys_is_caught(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redeem = node.redeem.redeem
+    redeem = node.answering.redeem.redeem
 
-    def idle(connection: Any, rounds: node.redeem.Both, **rest: Any) -> node.redeem.Redeemed:
+    def idle(
+        connection: Any, rounds: node.answering.redeem.Both, **rest: Any
+    ) -> node.answering.redeem.Redeemed:
         if rounds.asked.reveals and rounds.tier:
             return redeem(connection, rounds, **rest)
-        return node.redeem.Redeemed(NOTHING, (), "none")
+        return node.answering.redeem.Redeemed(NOTHING, (), "none")
 
-    monkeypatch.setattr(node.custodian, "redeem", idle)
+    monkeypatch.setattr(node.answering.custodian, "redeem", idle)
     seen = {"found": await view(shared, QUILLA), "not found": await view(shared, YSOLDE)}
 
     assert_one_shape(seen)

@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-import node.answer
+import node.answering.answer
+import node.answering.custodian
+import node.answering.redeem
 import node.caseload.workers
-import node.custodian
-import node.redeem
 from elsewhere import matchkeys
 from elsewhere.asking import CustodianAnswer, State
 from elsewhere.canonical import Json
@@ -24,7 +24,7 @@ from elsewhere.matchkeys import MatchKey, record_keys
 from elsewhere.oprf import voprf
 from elsewhere.receipt import RECEIPT_TYPE
 from elsewhere.signing import open_document
-from node.part import Part
+from node.asking.part import Part
 from node.store.exchange import log, subject
 from tests.federation import Federation, person
 from tests.privacy.people import DORRAN, QUILLA, YSOLDE, ask
@@ -113,15 +113,15 @@ async def test_a_child_in_hiding_is_as_absent_for_every_other_purpose(shared: Sh
 async def test_twin_a_hint_about_a_removed_child_is_caught(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redeem = node.redeem.redeem
+    redeem = node.answering.redeem.redeem
 
-    def hinting(connection: Any, rounds: Any, **rest: Any) -> node.redeem.Redeemed:
+    def hinting(connection: Any, rounds: Any, **rest: Any) -> node.answering.redeem.Redeemed:
         found = redeem(connection, rounds, **rest)
         if rounds.asked.reveals and found.answer.state is AnswerState.NOTHING_RETURNED:
             return replace(found, answer=replace(found.answer, source_age_days=1))
         return found
 
-    monkeypatch.setattr(node.custodian, "redeem", hinting)
+    monkeypatch.setattr(node.answering.custodian, "redeem", hinting)
     found = [await told(shared, child, "S47_ENQUIRY") for child in (YSOLDE, DORRAN)]
 
     with pytest.raises(AssertionError):
@@ -147,13 +147,13 @@ async def test_a_child_in_hiding_is_a_call_back_and_nothing_else_for_the_purpose
 async def test_twin_a_call_back_that_names_its_service_is_caught(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compose = node.answer.compose
+    compose = node.answering.answer.compose
 
     def naming(verdict: Any, records: Any, *rest: Any) -> Answer:
         answer = compose(verdict, records, *rest)
         return replace(answer, contact=Contact(records[0].service)) if records else answer
 
-    monkeypatch.setattr(node.redeem, "compose", naming)
+    monkeypatch.setattr(node.answering.redeem, "compose", naming)
 
     with pytest.raises(AssertionError):
         assert_call_back_alone(await told(shared, HIDING, "S47_ENQUIRY"))

@@ -14,12 +14,12 @@ import pytest
 import pytest_asyncio
 
 import node.caseload.workers
-import node.peer_files
+import node.catalogues.peer_files
 from elsewhere.catalogue.tags import Catalogue, short_tags
 from elsewhere.matchkeys import question_keys, record_keys
 from elsewhere.oprf.voprf import OprfKey, tag_each
-from node.holding import CatalogueName, Held
-from node.peer_files import PeerFiles
+from node.catalogues.holding import CatalogueName, Held
+from node.catalogues.peer_files import PeerFiles
 from tests.federation import Federation, person
 from tests.privacy.canaries import assert_absent, files_of
 from tests.privacy.people import DORRAN, POPULATION, QUILLA, QUILLA_NHS, words_of
@@ -152,7 +152,7 @@ async def test_twin_a_copy_kept_in_the_clear_is_caught(
     def write_plainly(path: Path, catalogue: Catalogue, **_: Any) -> None:
         path.write_bytes(catalogue.merge().tobytes())
 
-    monkeypatch.setattr(node.peer_files, "write_catalogue", write_plainly)
+    monkeypatch.setattr(node.catalogues.peer_files, "write_catalogue", write_plainly)
     held = copy_of(shared, "police")
     files = PeerFiles(tmp_path, bytes(32), lambda size: bytes(size))
     files.keep_snapshot(CatalogueName("police", "involvement", 1), held, b"statement")

@@ -21,10 +21,10 @@ import structlog
 
 import gateway.attach
 import gateway.links
-import node.custodian
+import node.answering.custodian
+import node.asking.questions
 import node.link
 import node.program
-import node.questions
 from elsewhere.asking import Ask
 from elsewhere.errors import ElsewhereError
 from elsewhere.lookup import EvaluateReply, EvaluateRequest, RedeemReply, RedeemRequest
@@ -35,7 +35,7 @@ from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.convert.link import check_from_gateway, check_from_node
 from elsewhere.wire.envelope import Kind, Opened
 from elsewhere.wire.v1 import link_pb2
-from node.part import Part
+from node.asking.part import Part
 from tests.federation import Federation, Lookup, federation
 from tests.privacy.operations import Operations
 
@@ -201,8 +201,8 @@ class Transcript:
         patch.setattr(Part, "open_answer", answer_and_keep)
         patch.setattr(node.program.Node, "start", start_as)
         patch.setattr(node.link, "check_from_gateway", check_and_keep)
-        patch.setattr(node.custodian, "unwrap", unwrap_and_keep)
-        patch.setattr(node.questions, "build_question", build_and_keep)
+        patch.setattr(node.answering.custodian, "unwrap", unwrap_and_keep)
+        patch.setattr(node.asking.questions, "build_question", build_and_keep)
         patch.setattr(voprf, "unblind_tags", unblind_and_keep)
 
     def _tap_words(self, patch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from elsewhere.lookup import Answer, AnswerState, Contact, Flag
 from elsewhere.matching import Verdict, VerdictKind
 from elsewhere.matchkeys import Strength
-from node.answer import compose
+from node.answering.answer import compose
 from node.caseload.child import Child
 from node.caseload.index import SourceState
 

@@ -32,7 +32,8 @@ from elsewhere.person.places import read_postcode
 from elsewhere.wire import channel, kinds
 from elsewhere.wire.convert import link
 from elsewhere.wire.convert.lookup import signed_to_wire
-from node import identity, keeping
+from node import identity
+from node.answering import keeping
 from node.config import NodeConfig
 from tests.architecture.sources import PACKAGES, ROOT
 

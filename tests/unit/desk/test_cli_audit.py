@@ -19,7 +19,7 @@ from elsewhere.receipt import Receipt, sign_receipt
 from elsewhere.roster import Federation, Member, Roster, sign_roster
 from elsewhere.signing import SigningKey
 from elsewhere.wire.tls import make_authority
-from node.history import History
+from node.asking.history import History
 from node.logbook import append, make_entry
 from node.store.engine import open_store
 from node.vault import Vault

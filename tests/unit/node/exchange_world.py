@@ -21,7 +21,7 @@ from elsewhere.roster import Federation, Member, Roster
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
 from elsewhere.statement import KeyStatement, OprfKeyEntry, SealingKeyEntry
-from node.own_catalogue import OwnCatalogue, OwnParts
+from node.catalogues.own import OwnCatalogue, OwnParts
 from node.store.caseload import DONE, entry, load, tag_set
 from node.store.engine import Store, open_store
 from node.store.writer import Writer

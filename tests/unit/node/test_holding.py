@@ -17,9 +17,9 @@ from elsewhere.errors import CatalogueBroken, DocumentInvalid, SealBroken, Signa
 from elsewhere.signing import sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from elsewhere.wire.v1 import catalogue_pb2
-from node.grants import in_force, open_grant, recipients, seal_grant
-from node.holding import CatalogueName, Held, Intake, Reader, Superseded
-from node.own_catalogue import OwnCatalogue, OwnState
+from node.catalogues.grants import in_force, open_grant, recipients, seal_grant
+from node.catalogues.holding import CatalogueName, Held, Intake, Reader, Superseded
+from node.catalogues.own import OwnCatalogue, OwnState
 from tests.unit.node.exchange_world import NOW, Agency, agreement_of, make_agencies, numbers, set_state
 
 Message = catalogue_pb2.FetchResponse

@@ -16,8 +16,8 @@ from elsewhere.catalogue.sealed import open_delta
 from elsewhere.catalogue.statement import delta_root, snapshot_root
 from elsewhere.catalogue.tags import contains
 from elsewhere.errors import LogUnavailable
-from node import own_catalogue
-from node.own_catalogue import MAX_BACKLOG_TICKS, OwnCatalogue, OwnState, drop_others
+from node.catalogues import own as own_catalogue
+from node.catalogues.own import MAX_BACKLOG_TICKS, OwnCatalogue, OwnState, drop_others
 from node.store.exchange import log, published, published_piece
 from tests.unit.node.exchange_world import DELTA_TAGS, NAMES, Agency, make_agencies, numbers
 

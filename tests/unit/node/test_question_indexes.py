@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex
 
 from elsewhere.clock import from_ms, to_ms
-from node import guard
+from node.answering import guard
 from node.store.engine import Store, open_store
 from node.store.exchange import COUNTED, question
 

@@ -10,7 +10,7 @@ import pytest
 from elsewhere.asking import Ask
 from elsewhere.errors import AskInvalid
 from elsewhere.person.identity import Person
-from node.questions import QuestionMaker
+from node.asking.questions import QuestionMaker
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from node.queueing import LOG_EVERY_S, WAITING, Bucket, Dropped, Drops, Pace, Turns
+from node.answering.queueing import LOG_EVERY_S, WAITING, Bucket, Dropped, Drops, Pace, Turns
 
 OPEN = Pace(1000.0, 1000)
 LONG_S = 600.0

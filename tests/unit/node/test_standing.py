@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from elsewhere.lookup import Head
-from node.standing import _MAX_WAITING, Standing
+from node.catalogues.standing import _MAX_WAITING, Standing
 from tests.unit.node.exchange_world import NAMES
 
 NAME, OTHER = NAMES

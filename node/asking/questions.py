@@ -30,10 +30,9 @@ from elsewhere.question import SECRET_SIZE, Question, QuestionSecrets, build_que
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Member
 from elsewhere.sealing import SealingKey
-from node.caseload.shields import INVOLVEMENT, PROTECTED
-from node.guard import SHIELDED
+from node.asking.part import Part, Route
+from node.caseload.shields import INVOLVEMENT, PROTECTED, SHIELDED
 from node.keys import KeyRing
-from node.part import Part, Route
 from node.trust import Trust
 
 

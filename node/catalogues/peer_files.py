@@ -25,7 +25,7 @@ from elsewhere.keyfiles import replacing
 from elsewhere.random import RandomBytes
 from elsewhere.roster import AGENCY_ID
 from elsewhere.statement import COLLECTION
-from node.holding import CatalogueName, Held
+from node.catalogues.holding import CatalogueName, Held
 from node.vault import Vault
 
 _LENGTHS = struct.Struct(">II")

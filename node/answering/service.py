@@ -20,9 +20,9 @@ import structlog
 from elsewhere.errors import ElsewhereError
 from elsewhere.lookup import Ruling
 from elsewhere.wire.v1 import link_pb2
-from node.custodian import Custodian, LimitReached, Prepared
+from node.answering.custodian import Custodian, LimitReached, Prepared
+from node.answering.queueing import Dropped, Drops, Turns
 from node.errors import ReplayRefused
-from node.queueing import Dropped, Drops, Turns
 from node.store.writer import Writer
 
 _log = structlog.get_logger(__name__)

@@ -44,13 +44,13 @@ from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.envelope import Opened, unwrap, wrap
 from node import logbook
-from node.answer import NOTHING
+from node.answering.answer import NOTHING
+from node.answering.guard import Guard, Verdict
+from node.answering.keeping import REDEEMABLE_FOR, envelope_facts, ruling_facts
+from node.answering.redeem import Both, Redeemed, redeem
+from node.answering.repeats import core_of, is_asked_again
 from node.errors import ReplayRefused
-from node.guard import Guard, Verdict
-from node.keeping import REDEEMABLE_FOR, envelope_facts, ruling_facts
 from node.keys import KeyRing
-from node.redeem import Both, Redeemed, redeem
-from node.repeats import core_of, is_asked_again
 from node.store.engine import Store
 from node.store.exchange import question
 

@@ -38,7 +38,7 @@ from elsewhere.statement import OprfKeyEntry
 from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.envelope import unwrap, wrap
-from node.holding import Held
+from node.catalogues.holding import Held
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 
+from node.catalogues.holding import CatalogueName
 from node.errors import CatalogueNoRoom
-from node.holding import CatalogueName
 
 
 class Room:

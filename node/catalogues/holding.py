@@ -28,7 +28,7 @@ from elsewhere.sealing import SealingKey
 from elsewhere.signing import open_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from elsewhere.wire.v1 import catalogue_pb2
-from node.grants import open_grant
+from node.catalogues.grants import open_grant
 
 MAX_TAGS: Final = 64 * 2**20  # of one catalogue: 512 MiB of memory
 _TAGS_PER_CHUNK: Final = CHUNK_SIZE // SHORT_TAG_SIZE

@@ -16,7 +16,7 @@ from elsewhere.clock import to_ms
 from elsewhere.lookup import EvaluateRequest
 from elsewhere.wire.convert.lookup import evaluate_request_from_wire
 from node import logbook
-from node.guard import Verdict
+from node.answering.guard import Verdict
 from node.store.exchange import question
 
 REDEEMABLE_FOR = timedelta(minutes=10)

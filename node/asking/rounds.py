@@ -24,13 +24,13 @@ from elsewhere.lookup import Decision, EvaluateReply, Head, Reveal, Ruling
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Member
 from elsewhere.wire.v1 import common_pb2, link_pb2
-from node import results
+from node.asking import results
+from node.asking.part import Part
+from node.asking.questions import Prepared, QuestionMaker
+from node.catalogues.holding import Held
+from node.catalogues.peers import Peers
 from node.errors import CatalogueDiverged, CatalogueStale
-from node.holding import Held
 from node.link import Link, Session
-from node.part import Part
-from node.peers import Peers
-from node.questions import Prepared, QuestionMaker
 
 T = TypeVar("T")
 # The gateway stops a little before the asker does, so that its word on who was late still arrives.

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from elsewhere.asking import MemberStatus
 from elsewhere.errors import RosterExpired
-from node.holding import CatalogueName
+from node.catalogues.holding import CatalogueName
 from node.trust import Trust
 
 

@@ -21,7 +21,7 @@ from elsewhere.matchkeys import MatchKey, Strength, record_keys
 from elsewhere.oprf import voprf
 from elsewhere.person.identity import Person
 from elsewhere.random import RandomBytes
-from node.answer import compose
+from node.answering.answer import compose
 from node.caseload.child import Holders, child_of, holders_of
 from node.caseload.index import source_states
 

@@ -29,13 +29,13 @@ from elsewhere.lookup import Head
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
-from node.calls import CallBroke, breaking
 from node.caseload.shields import INVOLVEMENT, PROTECTED
+from node.catalogues.calls import CallBroke, breaking
+from node.catalogues.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded, Taken
+from node.catalogues.peer_files import PeerFiles
+from node.catalogues.peer_status import member_statuses
+from node.catalogues.room import Room
 from node.errors import CatalogueDiverged, CatalogueStale
-from node.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded, Taken
-from node.peer_files import PeerFiles
-from node.peer_status import member_statuses
-from node.room import Room
 from node.trust import Trust
 
 __all__ = ["CatalogueName", "Held", "Peers", "PeersParts"]

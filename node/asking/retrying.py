@@ -24,8 +24,8 @@ from elsewhere.clock import Clock, to_ms
 from elsewhere.errors import ElsewhereError
 from elsewhere.matchkeys import version as match_key_version
 from elsewhere.roster import Member
-from node.exchange import Lookup
-from node.history import History, Opening
+from node.asking.history import History, Opening
+from node.asking.rounds import Lookup
 from node.store.engine import Store
 from node.store.exchange import waiting
 from node.store.writer import Writer

@@ -21,10 +21,10 @@ from elsewhere.canonical import Json
 from elsewhere.errors import DeskBusy, ElsewhereError
 from elsewhere.question import QuestionSecrets, commit
 from elsewhere.roster import Member
-from node.exchange import Exchange, ExchangeParts, Lookup
-from node.history import History, Opening
-from node.questions import choose
-from node.retrying import Retrier
+from node.asking.history import History, Opening
+from node.asking.questions import choose
+from node.asking.retrying import Retrier
+from node.asking.rounds import Exchange, ExchangeParts, Lookup
 from node.store.writer import Writer
 
 T = TypeVar("T")

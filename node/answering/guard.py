@@ -22,18 +22,15 @@ from elsewhere.lookup import PROTOCOL_VERSION, SLOTS, Decision, EvaluateRequest,
 from elsewhere.matchkeys import version as match_key_version
 from elsewhere.oprf.group import check_batch
 from elsewhere.roster import Roster
-from node.caseload.shields import INVOLVEMENT, PROTECTED
+from node.answering.repeats import is_asked_again
+from node.caseload.shields import INVOLVEMENT, PROTECTED, SHIELDED
 from node.errors import ClockSkewed
 from node.identity import OwnStatement
-from node.repeats import is_asked_again
 from node.store.exchange import COUNTED, question
 from node.trust import Trust
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
-# The agreement's word for location-shielded children. Over the wire they are asked about in the collection
-# "protected", which holds everybody else too: one question is one question, whatever its purpose.
-SHIELDED = "shielded"
 
 
 @dataclass(frozen=True, slots=True)

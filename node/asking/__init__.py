@@ -1,0 +1,1 @@
+"""Asking other agencies: the two rounds, seen from the node that asks."""

@@ -1,0 +1,1 @@
+"""Catalogues: publishing this agency's own, and holding those of others."""
