@@ -1,5 +1,6 @@
 # The commands people type. Nothing here uses sudo, apt or files outside this folder, except `make system`.
 # Variables: PYTHON=python3.12  ONCE=1 JSON=1 (demo)  STRICT=1 (test, check, system)  SIZE=400 SEED=... (demo)
+#            CASES=20000 (fuzz)
 
 PYTHON ?= python3
 ONCE ?=
@@ -7,11 +8,12 @@ JSON ?=
 STRICT ?=
 SIZE ?=
 SEED ?=
+CASES ?= 1000000
 export STRICT
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check proto system clean run-environment dev-environment
+.PHONY: help demo test fuzz check proto system clean run-environment dev-environment
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +24,10 @@ demo: run-environment  ## a gateway and four agencies on this machine; asks abou
 
 test: dev-environment  ## every test; the last line names what could not run and how to allow it
 	@$(BIN)/python -m pytest
+
+fuzz: dev-environment  ## a million cases for every parser of what others send; CASES=20000 for fewer
+	@$(BIN)/pip install --quiet --constraint constraints.txt atheris
+	@$(BIN)/python -m tests.fuzz --cases $(CASES)
 
 check: dev-environment  ## style, types, who may import whom, and the wire contract
 	@$(BIN)/ruff check

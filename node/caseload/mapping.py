@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import datetime
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -247,7 +248,7 @@ def _check_date_format(form: str) -> None:
     probe = datetime.date(1987, 10, 23)
     try:
         found = datetime.datetime.strptime(probe.strftime(form), form).date()
-    except ValueError:
+    except (ValueError, re.error):  # the latter for a part that is named twice
         found = None
     if found != probe or "%y" in form:
         raise ValueError("expected date formats with day, month and four-digit year, such as %d/%m/%Y")

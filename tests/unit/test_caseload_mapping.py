@@ -60,6 +60,7 @@ def test_a_good_mapping_lists_every_column_once(tmp_path: Path) -> None:
         ("source.date_formats", []),
         ("source.date_formats", ["%d/%m/%y"]),
         ("source.date_formats", ["%d/%m"]),
+        ("source.date_formats", ["%Y-%m-%d %Y"]),
         ("source.date_formats", ["DD/MM/YYYY"]),
         ("source.repeated_ids", "merge"),
         ("source.max_refused_percent", 51),

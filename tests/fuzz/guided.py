@@ -1,0 +1,51 @@
+"""Runs one parser under coverage guidance: mutations that reach new code are kept and mutated further.
+
+Promises: the same seed gives the same cases. Ends with an error at the first case that is neither accepted
+          nor refused, that takes more than five seconds, or with which the process outgrows a gigabyte.
+Source:   atheris, which drives libFuzzer.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+import atheris
+
+MOST_BYTES = 16 * 1024
+SLOWEST_S = 5
+MOST_MB = 1024
+
+
+def fuzz(name: str, *, cases: int, seed: int, corpus: Path) -> None:
+    """Run cases of one parser and never return: libFuzzer ends the process, with 0 if nothing was found.
+
+    Args:
+        name: of a parser in `tests.fuzz.parsers`.
+        corpus: a folder of cases to begin with; what reaches new code is added to it.
+    """
+    with atheris.instrument_imports(include=["elsewhere", "node", "gateway"]):
+        from tests.fuzz.parsers import all_parsers
+    parser = next(parser for parser in all_parsers() if parser.name == name)
+
+    def mutate(data: bytes, most: int, number: int) -> bytes:
+        draw = random.Random(number)
+        base = data if draw.random() < 0.8 else draw.choice(parser.seeds)
+        return parser.mutate(base, draw)[:most]
+
+    for number, example in enumerate(parser.seeds):
+        (corpus / f"seed-{number}").write_bytes(example)
+    flags = [f"-runs={cases}", f"-seed={seed}", f"-max_len={MOST_BYTES}", f"-timeout={SLOWEST_S}"]
+    flags += [
+        f"-rss_limit_mb={MOST_MB}",
+        "-print_final_stats=1",
+        "-verbosity=0",
+        f"-artifact_prefix={corpus}-",
+    ]
+    atheris.Setup([sys.argv[0], *flags, str(corpus)], parser.accepts, custom_mutator=mutate)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    fuzz(sys.argv[1], cases=int(sys.argv[2]), seed=int(sys.argv[3]), corpus=Path(sys.argv[4]))

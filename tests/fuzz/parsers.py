@@ -1,0 +1,398 @@
+"""Every parser that reads what another party sent.
+
+Promises: each either returns or raises one of its own errors, whatever the bytes. Anything else that comes
+          out of it - an error of Python's, of a library's - is a finding: it would end a link or a thread,
+          or quote what a person typed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tomllib
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from elsewhere.agreement.document import agreement_from_json
+from elsewhere.canonical import canonical_json, parse_canonical
+from elsewhere.catalogue import sealed
+from elsewhere.catalogue.statement import CatalogueStatement
+from elsewhere.catalogue.tags import Catalogue, to_bytes
+from elsewhere.cli.person_file import parse_person
+from elsewhere.enrolment import Admission, open_request
+from elsewhere.errors import DocumentInvalid, ElsewhereError
+from elsewhere.matchkeys import question_keys, record_keys
+from elsewhere.oprf import voprf
+from elsewhere.oprf.group import check_batch
+from elsewhere.person.identity import Person
+from elsewhere.receipt import RECEIPT_TYPE, Receipt, open_receipt
+from elsewhere.roster import Roster, sign_roster
+from elsewhere.sealing import CATALOGUE_KEY, open_sealed, seal, unpad
+from elsewhere.signing import open_envelope, sign_document
+from elsewhere.statement import KeyStatement, sign_statement
+from elsewhere.wire.convert import desk, link
+from elsewhere.wire.convert import lookup as convert
+from elsewhere.wire.tls import check_request
+from elsewhere.wire.v1 import catalogue_pb2, common_pb2, desk_pb2, directory_pb2, link_pb2, lookup_pb2
+from gateway.catalogues import _grants
+from node.caseload.csv_source import CsvSource
+from node.caseload.mapping import parse_mapping
+from node.caseload.rows import RowError, RowReader
+from node.caseload.sources import check_columns
+from node.catalogues.grants import _context
+from node.catalogues.holding import CatalogueName, Held, Intake, Reader, Superseded
+from node.trust import Trust
+from tests.fuzz import seeds
+from tests.fuzz.mutation import as_json, as_message
+from tests.fuzz.parser import Parser, document, message_of, wire
+
+
+def _canonical(data: bytes) -> None:
+    """Whatever is accepted has one spelling."""
+    assert canonical_json(parse_canonical(data)) == data
+
+
+def _to_keys(person: Person) -> None:
+    """What follows a person that a system or a file described: its match keys."""
+    assert len(question_keys(person)) <= 40
+    record_keys(person)
+    assert Person.from_canonical(person.canonical()) == person
+
+
+def _envelope(data: bytes) -> None:
+    open_envelope(data, RECEIPT_TYPE, [seeds.TRUST.public, seeds.POLICE.public])
+
+
+def _member_documents(data: bytes) -> None:
+    """A Directory as a gateway sends it, taken in by a node."""
+    found = directory_pb2.Directory()
+    found.ParseFromString(data)
+    trust = Trust("police", Path(), seeds.anchor(), seeds.ROSTER)
+    refused = trust.take_directory(found.roster, found.agreement, found.statements)
+    if refused:
+        raise DocumentInvalid("directory", ", ".join(refused))
+
+
+def _intake(data: bytes) -> None:
+    """A piece of a catalogue as a gateway sends it, to nodes with and without a version of it."""
+    message = catalogue_pb2.FetchResponse()
+    message.ParseFromString(data)
+    reader = Reader(
+        CatalogueName("police", "involvement", 4), seeds.POLICE.public, "trust", [seeds.SEALING], 10_000
+    )
+    held = Held(
+        replace(seeds.CATALOGUE, version=6, snapshot_version=6), seeds.SNAPSHOT_KEY, Catalogue(seeds.TAGS)
+    )
+    for known in (None, held):
+        intake = Intake(reader, known)
+        intake.begin()
+        intake.take(message)
+        chunk = catalogue_pb2.Chunk(ciphertext=seeds.snapshot_chunks()[0])
+        intake.take(catalogue_pb2.FetchResponse(chunk=chunk))
+
+
+def _publication(message: catalogue_pb2.PublishRequest) -> None:
+    """What a gateway reads of a piece before anything of it counts."""
+    _grants(message.piece.grants)
+
+
+def _delta(data: bytes) -> None:
+    """What a hostile custodian encrypted well: any bytes in the place of tags, of the signed size."""
+    tags = (data + bytes(64 * 8))[: 64 * 8]
+    ciphertext = seeds.hostile_delta(tags)
+    sealed.open_delta(ciphertext, seeds.SNAPSHOT_KEY, seeds.CATALOGUE.which, delta_size=64)
+
+
+def _snapshot(data: bytes) -> None:
+    """The same for a whole snapshot, up to its root."""
+    parts = [seeds.hostile_chunk(data)]
+    sealed.open_snapshot(parts, seeds.SNAPSHOT_KEY, seeds.CATALOGUE.which, tag_count=len(data) // 8)
+
+
+def _sealed(data: bytes) -> None:
+    open_sealed(seeds.SEALING, data, context=seeds.PLACE)
+
+
+def _batch(data: bytes) -> None:
+    """Forty elements and a proof, all of a hostile custodian's choosing."""
+    parts = [data[at : at + 32] for at in range(0, 40 * 32, 32)]
+    check_batch(parts, size=40)
+    voprf.check_proof(
+        voprf.public_key(seeds.OPRF), list(seeds.elements()), voprf.Evaluation(tuple(parts), data[40 * 32 :])
+    )
+
+
+def _mapping(data: bytes) -> None:
+    parse_mapping(tomllib.loads(data.decode("utf-8")))
+
+
+def _rows(data: bytes) -> None:
+    """An export in the wrong hands' writing, row by row, as far as a person."""
+    mapping = parse_mapping(tomllib.loads(_MAPPING))
+    source = CsvSource(io.BytesIO(data), mapping.source.csv)
+    check_columns(source, mapping.columns())
+    reader = RowReader(mapping, source.header, date(2026, 9, 1))
+    for _, cells in source.rows():
+        try:
+            Person.from_canonical(reader.read(cells).person)
+        except RowError:
+            continue
+
+
+_MAPPING = """
+[source]
+name = "export"
+max_age_days = 7
+date_formats = ["%d/%m/%Y", "%Y-%m-%d"]
+[source.csv]
+[person]
+id = "id"
+given = "given"
+family = "family"
+birth_date = "born"
+postcode = "postcode"
+nhs_number = "nhs"
+[record]
+status = { always = "CURRENT" }
+last_contact = "seen"
+[shield]
+column = "shield"
+values = { yes = "SHIELD_LOCATION", no = "" }
+[[flags]]
+code = "CP_PLAN"
+start = "plan"
+"""
+_ROWS = (
+    b"id,given,family,born,postcode,nhs,seen,shield,plan\n"
+    b'1,Ada,"Quilla, Zed",01/02/2015,ZZ1 1AA,9990000018,2026-08-01,no,\n'
+    b"2,Ben Ali,O'Zed,2016-03-04,,,,yes,01/01/2026\n"
+)
+_PERSON = {
+    "given": ["Ada", "Mae"],
+    "family": "Quilla-Zed",
+    "dob": "2015-02-01",
+    "postcode": "ZZ1 1AA",
+    "nhs_number": "999 000 0018",
+    "aliases": ["Addie Zed"],
+    "past_postcodes": ["ZZ2 2BB"],
+}
+_MAIS = {
+    "identifier": [{"value": "9990000018", "system": "https://fhir.nhs.uk/Id/nhs-number"}],
+    "name": [{"familyName": ["Quilla"], "givenName": ["Ada"], "use": "usual"}],
+    "dateOfBirth": {"value": "2015-02-01"},
+    "address": [{"postcode": "ZZ1 1AA", "use": "home"}],
+}
+
+
+def _frames() -> tuple[Parser, ...]:
+    """What comes down a link, at both ends."""
+    question = link_pb2.Question(custodian="police", lookup_id=b"i" * 16, sealed=bytes(link.REQUEST_BYTES[1]))
+    sent = (
+        link_pb2.AttachRequest(hello=link_pb2.Hello(protocol_min=1, protocol_max=1, sent_ms=1)),
+        link_pb2.AttachRequest(beat=link_pb2.Beat(sequence=1)),
+        link_pb2.AttachRequest(ask=link_pb2.Ask(ask_id=b"a" * 16, deadline_ms=3000, questions=[question])),
+        link_pb2.AttachRequest(
+            redeem=link_pb2.Redeem(ask_id=b"a" * 16, custodian="police", sealed=bytes(link.REQUEST_BYTES[2]))
+        ),
+        link_pb2.AttachRequest(reply=link_pb2.Reply(route=b"r" * 16, sealed=bytes(link.REPLY_BYTES[1]))),
+        link_pb2.AttachRequest(drain=link_pb2.Drain(draining=True)),
+    )
+    notice = directory_pb2.CatalogueNotice(custodian="police", collection="involvement", epoch=1, version=2)
+    got = (
+        link_pb2.AttachResponse(welcome=link_pb2.Welcome(protocol_version=1, sent_ms=1, beat_ms=5000)),
+        link_pb2.AttachResponse(
+            dispatch=link_pb2.Dispatch(
+                route=b"r" * 16,
+                round=1,
+                searcher="police",
+                lookup_id=b"i" * 16,
+                sealed=bytes(link.REQUEST_BYTES[1]),
+                remaining_ms=2000,
+            )
+        ),
+        link_pb2.AttachResponse(
+            outcome=link_pb2.Outcome(
+                ask_id=b"a" * 16, custodian="police", round=1, sealed=bytes(link.REPLY_BYTES[1])
+            )
+        ),
+        link_pb2.AttachResponse(notices=directory_pb2.CatalogueNotices(notices=[notice])),
+    )
+    return (
+        wire(
+            "frame_from_node",
+            link_pb2.AttachRequest,
+            message_of(link_pb2.AttachRequest, link.check_from_node),
+            *(frame.SerializeToString() for frame in sent),
+        ),
+        wire(
+            "frame_from_gateway",
+            link_pb2.AttachResponse,
+            message_of(link_pb2.AttachResponse, link.check_from_gateway),
+            *(frame.SerializeToString() for frame in got),
+        ),
+    )
+
+
+def _lookups() -> tuple[Parser, ...]:
+    """Both rounds, as they stand inside a seal that opened."""
+    made = seeds.lookup_messages()
+    return (
+        wire(
+            "evaluate_request",
+            lookup_pb2.EvaluateRequest,
+            convert.evaluate_request_from_wire,
+            *made["request"],
+        ),
+        wire("evaluate_reply", lookup_pb2.EvaluateReply, convert.evaluate_reply_from_wire, *made["reply"]),
+        wire("redeem_request", lookup_pb2.RedeemRequest, convert.redeem_request_from_wire, *made["redeem"]),
+        wire("redeem_reply", lookup_pb2.RedeemReply, convert.redeem_reply_from_wire, *made["answer"]),
+        wire("signed_message", common_pb2.Signed, convert.signed_from_wire, *made["signed"]),
+        Parser("element_batch", _batch, (b"".join(seeds.evaluation().elements) + seeds.evaluation().proof,)),
+        Parser("seal", _sealed, (seal(seeds.SEALING.public, b"m" * 90, context=seeds.PLACE, size=100),)),
+        Parser("padding", unpad, (b"\0\0\0\3abc" + bytes(20), bytes(4))),
+    )
+
+
+def _documents() -> tuple[Parser, ...]:
+    """What is signed, as its signer may write it, and the envelopes around it."""
+    receipt = sign_document([seeds.TRUST], RECEIPT_TYPE, seeds.receipt().to_json())
+    files = seeds.join_files()
+    return (
+        Parser("canonical_json", _canonical, (seeds.agreement(), receipt), as_json(canonical_json)),
+        Parser("signed_envelope", _envelope, (receipt,), as_json(canonical_json)),
+        Parser(
+            "receipt_file",
+            lambda data: open_receipt(data, seeds.TRUST.public),
+            (receipt,),
+            as_json(canonical_json),
+        ),
+        document("receipt", Receipt.from_json, canonical_json(seeds.receipt().to_json())),
+        document("roster", Roster.from_json, canonical_json(seeds.ROSTER.to_json())),
+        document("key_statement", KeyStatement.from_json, canonical_json(seeds.STATEMENT.to_json())),
+        document("agreement", agreement_from_json, seeds.agreement()),
+        document(
+            "catalogue_statement", CatalogueStatement.from_json, canonical_json(seeds.CATALOGUE.to_json())
+        ),
+        Parser(
+            "join_request", open_request, (files["request"],), as_json(lambda v: canonical_json(v) + b"\n")
+        ),
+        Parser("certificate_request", lambda data: check_request(data, "police"), (files["csr"],)),
+        Parser("admission", Admission.from_bytes, (files["admission"],), as_json(canonical_json)),
+    )
+
+
+def _catalogues() -> tuple[Parser, ...]:
+    """Pieces of catalogues and what they are sealed with."""
+    grant = seal(
+        seeds.SEALING.public,
+        seeds.SNAPSHOT_KEY,
+        context=_context(seeds.CATALOGUE.which, "trust"),
+        size=CATALOGUE_KEY,
+    )
+    piece = catalogue_pb2.Piece(
+        custodian="police",
+        collection="involvement",
+        epoch=4,
+        version=7,
+        snapshot_version=7,
+        chunks=1,
+        statement=seeds.catalogue_statement(),
+        grants=[catalogue_pb2.KeyGrant(searcher="trust", sealed=grant)],
+    )
+    shown = directory_pb2.Directory(
+        roster=sign_roster(seeds.FEDERATION, seeds.ROSTER),
+        statements=[sign_statement(seeds.POLICE, seeds.STATEMENT)],
+    )
+    return (
+        Parser(
+            "catalogue_piece",
+            _intake,
+            (catalogue_pb2.FetchResponse(piece=piece).SerializeToString(),),
+            as_message(catalogue_pb2.FetchResponse),
+            (ElsewhereError, DecodeError, Superseded),
+        ),
+        wire(
+            "catalogue_publication",
+            catalogue_pb2.PublishRequest,
+            message_of(catalogue_pb2.PublishRequest, _publication),
+            catalogue_pb2.PublishRequest(piece=piece).SerializeToString(),
+        ),
+        Parser("catalogue_delta", _delta, (to_bytes(seeds.TAGS[:64]),)),
+        Parser("catalogue_snapshot", _snapshot, (to_bytes(seeds.TAGS),)),
+        wire("directory", directory_pb2.Directory, _member_documents, shown.SerializeToString()),
+    )
+
+
+def _desk() -> tuple[Parser, ...]:
+    """What an agency's own systems send their node, what it answers, and what operators feed it."""
+    person = desk_pb2.PersonInput(
+        given=["Ada"],
+        family="Quilla",
+        birth_date="2015-02-01",
+        postcodes=["ZZ1 1AA"],
+        nhs_number="9990000018",
+        aliases=[desk_pb2.AliasInput(given=["Addie"], use="nickname")],
+    )
+    unborn = desk_pb2.PersonInput(unborn=desk_pb2.UnbornInput(mother=person, due_date="2026-12-01"))
+    asks = [
+        desk_pb2.AskRequest(person=who, purpose="S47_ENQUIRY", urgency="RED", asker="ada")
+        for who in (person, unborn)
+    ]
+    answer = desk_pb2.AskAnswer(
+        custodian="police", custodian_name="Police", state="KNOWN_CURRENT", strength="STRONG", tier="R2"
+    )
+    events = (
+        desk_pb2.AskResponse(answer=answer),
+        desk_pb2.AskResponse(started=desk_pb2.AskStarted(lookup_id="0" * 32, custodians=["police"])),
+        desk_pb2.AskResponse(done=desk_pb2.AskDone(coverage="COMPLETE", summary="all answered")),
+    )
+    plain = [json.dumps(document).encode() for document in (_PERSON, _MAIS)]
+    return (
+        wire(
+            "ask",
+            desk_pb2.AskRequest,
+            message_of(desk_pb2.AskRequest, lambda message: _to_keys(desk.ask_from_wire(message).person)),
+            *(ask.SerializeToString() for ask in asks),
+        ),
+        wire(
+            "ask_event",
+            desk_pb2.AskResponse,
+            message_of(desk_pb2.AskResponse, desk.event_from_wire),
+            *(event.SerializeToString() for event in events),
+        ),
+        wire(
+            "status",
+            desk_pb2.StatusResponse,
+            message_of(desk_pb2.StatusResponse, desk.status_from_wire),
+            desk_pb2.StatusResponse(
+                agency="trust", ready=True, members=[desk_pb2.StatusMember(custodian="police", name="Police")]
+            ).SerializeToString(),
+        ),
+        wire(
+            "history",
+            desk_pb2.HistoryResponse,
+            message_of(desk_pb2.HistoryResponse, desk.history_from_wire),
+            desk_pb2.HistoryResponse(answers=[answer]).SerializeToString(),
+        ),
+        Parser(
+            "person_file",
+            lambda data: _to_keys(parse_person(data)),
+            tuple(plain),
+            as_json(lambda value: json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")),
+        ),
+        Parser("export", _rows, (_ROWS,)),
+        Parser(
+            "mapping_file",
+            _mapping,
+            (_MAPPING.encode(),),
+            refusals=(ElsewhereError, tomllib.TOMLDecodeError, UnicodeDecodeError),
+        ),
+    )
+
+
+def all_parsers() -> tuple[Parser, ...]:
+    """Every parser there is."""
+    return (*_frames(), *_lookups(), *_documents(), *_catalogues(), *_desk())

@@ -1,0 +1,65 @@
+"""Parsers of what others sent end in a value or in one of their own refusals, whatever the bytes."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.corpus import kept
+from tests.fuzz.mutation import case
+from tests.fuzz.parser import Parser
+from tests.fuzz.parsers import all_parsers
+
+CASES = 300  # of each parser here; `make fuzz` runs a million, guided by coverage
+SLOWEST_S = 2.0  # of one case of 64 KiB at most; a hundred times what any has taken
+PARSERS = all_parsers()
+
+
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+def test_a_parser_accepts_what_is_valid(parser: Parser) -> None:
+    for example in parser.seeds:
+        parser.run(example)
+
+
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda parser: parser.name)
+def test_a_parser_takes_any_bytes(parser: Parser) -> None:
+    cases = [
+        (f"{parser.name}/{n}", case(parser.seeds, parser.mutate, f"{parser.name}/{n}")) for n in range(CASES)
+    ]
+    cases += [(f"{parser.name} corpus line {n}", data) for n, data in enumerate(kept(parser.name), 1)]
+    for name, data in cases:
+        began = time.process_time()
+        try:
+            parser.accepts(data)
+        except Exception as err:
+            pytest.fail(f"case {name}: {type(err).__name__}: {err}")
+        assert time.process_time() - began < SLOWEST_S, name
+
+
+def test_the_mutations_reach_past_the_first_check() -> None:
+    reached = {
+        parser.name: sum(
+            parser.accepts(case(parser.seeds, parser.mutate, f"{parser.name}/{n}")) for n in range(CASES)
+        )
+        for parser in PARSERS
+    }
+    # Behind a signature, a proof or a seal no mutation is accepted; everywhere else some are.
+    closed = {"element_batch", "seal", "certificate_request", "receipt_file", "join_request"}
+    assert {name for name, accepted in reached.items() if accepted == 0} <= closed
+
+
+def test_every_function_that_reads_the_wire_is_fuzzed() -> None:
+    fuzzed = Path(__file__).with_name("parsers.py").read_text("utf-8")
+    readers = {
+        name
+        for path in Path("elsewhere/wire/convert").glob("*.py")
+        for name in re.findall(
+            r"^def ([a-z]\w*_from_wire|check_from_\w+)\(", path.read_text("utf-8"), re.MULTILINE
+        )
+    }
+    within = {"person_from_wire"}  # called by ask_from_wire
+
+    assert {name for name in readers - within if name not in fuzzed} == set()
