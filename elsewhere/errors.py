@@ -230,7 +230,7 @@ class LinkEnded(ElsewhereError):
 
 
 class LinkReplaced(LinkEnded):
-    """A newer link of the same agency took over. Do not dial again: that one is yours, or your key is not."""
+    """A newer link of the same process of the agency took over. Dial again at leisure; find the other one."""
 
     code = "link.replaced"
 

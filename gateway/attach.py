@@ -29,6 +29,7 @@ from gateway.config import LinkConfig
 from gateway.directory import Directory
 from gateway.links import Link, Links
 from gateway.lookups import Lookups
+from gateway.notices import to_frame
 from gateway.timing import Timing
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
         self._links, self._lookups, self._directory = links, lookups, directory
         self._config, self._timing = config, timing
         self._on_frame: dict[str, Callable[[Link, Any], None]] = {
-            "ask": lambda link, ask: self._lookups.ask(link.agency, ask),
+            "ask": lambda link, ask: self._lookups.ask(link, ask),
             "redeem": lambda link, redeem: self._lookups.redeem(link.agency, redeem),
             "reply": lambda link, reply: self._lookups.reply(link.agency, reply),
             "beat": lambda link, beat: link.beat(beat.sequence),
@@ -64,18 +65,12 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
             agency = self._admit(context)
             # Taken only now: an iterator that nobody reads is a coroutine that nobody awaits.
             frames = aiter(request_iterator)
-            welcome = await self._greet(frames)
+            process, welcome = await self._greet(frames)
             self._directory.check_active(agency)  # again: the roster may have changed meanwhile
+            link = self._attach(agency, process, welcome)
         except ElsewhereError as err:
             _log.warning("link refused", code=err.code)
             await context.abort(*to_status(err))
-        owed = (self._lookups.most_of_agency + 1) * MAX_QUESTIONS  # one more: an Ask that is turned away
-        link = Link(agency, capacity=self._config.queue_frames, owed=owed)
-        # Queued before the link is known to anybody, so that nothing can go out ahead of it.
-        link.send(link_pb2.AttachResponse(welcome=welcome))
-        link.show_directory(self._directory.frame())
-        link.show_catalogues(self._directory.newest())
-        self._links.attach(link)
         call = asyncio.current_task()
         if call is not None:
             link.when_ended(self._unstick(call))
@@ -101,8 +96,19 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
             raise GatewayDraining("the gateway is going down")
         return agency
 
-    async def _greet(self, frames: AsyncIterator[link_pb2.AttachRequest]) -> link_pb2.Welcome:
-        """Wait for the Hello and agree on a version."""
+    def _attach(self, agency: str, process: str, welcome: link_pb2.Welcome) -> Link:
+        """Make a link that begins with what every node has to know; raises LinksTaken."""
+        owed = (self._lookups.most_of_agency + 1) * MAX_QUESTIONS  # one more: an Ask that is turned away
+        link = Link(agency, capacity=self._config.queue_frames, owed=owed, process=process)
+        # Queued before the link is known to anybody, so that nothing can go out ahead of it.
+        link.send(link_pb2.AttachResponse(welcome=welcome))
+        link.send(self._directory.frame())
+        link.send(to_frame(self._directory.newest()))
+        self._links.attach(link)
+        return link
+
+    async def _greet(self, frames: AsyncIterator[link_pb2.AttachRequest]) -> tuple[str, link_pb2.Welcome]:
+        """Wait for the Hello, agree on a version, and tell which process it is."""
         try:
             async with asyncio.timeout(self._config.hello_s):
                 first = await anext(frames)
@@ -114,11 +120,12 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
         version = agree_version(first.hello)
         if version is None:
             raise VersionsApart("expected a protocol version in common; there is none")
-        return link_pb2.Welcome(
+        welcome = link_pb2.Welcome(
             protocol_version=version,
             sent_ms=to_ms(self._timing.utc_now()),
             beat_ms=self._config.beat_ms,
         )
+        return first.hello.process, welcome
 
     async def _read(self, link: Link, frames: AsyncIterator[link_pb2.AttachRequest]) -> None:
         """Act on every frame a node sends, until it stops, errs, or the link ends."""

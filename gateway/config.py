@@ -26,6 +26,7 @@ class LinkConfig(Section):
 
     beat_ms: int = Field(default=5000, ge=500, le=60_000, description="heartbeat; three missed end a link")
     hello_s: float = Field(default=5, gt=0, le=60, description="how long a new link may take to say Hello")
+    of_agency: int = Field(default=8, ge=1, le=64, description="processes of one agency, one link each")
     queue_frames: int = Field(default=1024, ge=16, le=65_536, description="frames waiting for one node")
 
 

@@ -1,8 +1,9 @@
-"""Attached nodes: one standing stream each, what waits to go down it, and since when an agency is away.
+"""Attached nodes: one standing stream a process, what waits to go down it, and since when an agency is away.
 
 Holds:    frames not yet sent, in memory, bounded; for each agency a time of last contact.
 Sees:     agency ids and frames with sealed parts; nothing here reads a seal.
-Refuses:  to keep a link that is silent for three beats or does not take what it is sent.
+Refuses:  more links of one agency than the operator allows; to keep a link that is silent for three beats or
+          does not take what it is sent.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import partial
 
 from elsewhere.errors import ElsewhereError, LinkOutOfOrder, LinkReplaced, LinkSilent, LinkSlow
 from elsewhere.wire.convert.link import MISSED_BEATS
+from elsewhere.wire.status import LinksTaken
 from elsewhere.wire.v1 import link_pb2
 from gateway.notices import to_frame
 from gateway.store import CatalogueName
@@ -30,10 +32,12 @@ class Link:
         capacity: frames that may wait before no more questions are handed on and nothing more is read.
         owed: outcomes that the lookups it may have under way can bring at one moment, as when a custodian
             of all of them leaves. Nothing is read meanwhile, so more than both together is a mistake.
+        process: which of its agency's it is; empty for the only one.
     """
 
-    def __init__(self, agency: str, *, capacity: int, owed: int) -> None:
-        self.agency = agency
+    def __init__(self, agency: str, *, capacity: int, owed: int, process: str = "") -> None:
+        self.agency, self.process = agency, process
+        self.at_hand = 0  # questions handed to it that it has not answered
         self.draining_since: datetime | None = None
         self.error: ElsewhereError | None = None
         self.is_ended = False
@@ -146,13 +150,14 @@ class Absence:
 
 
 class Links:
-    """The newest link of every agency.
+    """The links of every agency: one for each of its processes, told apart by the name that each gives.
 
     Args:
         timing: clocks and alarms.
         beat_ms: how often each side says that it is there.
-        last_seen: when agencies were last attached, from before this process.
-        left: called with an agency and the time whenever its last link is gone.
+        last_seen: when agencies were last attached, from before this gateway ran.
+        left: called with each link that is gone, once it can be found here no more.
+        most: links of one agency at once.
     """
 
     def __init__(
@@ -161,40 +166,70 @@ class Links:
         *,
         beat_ms: int,
         last_seen: Mapping[str, datetime],
-        left: Callable[[str, datetime], None],
+        left: Callable[[Link], None],
+        most: int = 1,
     ) -> None:
-        self._timing, self._beat_s = timing, beat_ms / 1000
-        self._links: dict[str, Link] = {}
+        self._timing, self._beat_s, self._most = timing, beat_ms / 1000, most
+        self._links: dict[str, dict[str, Link]] = {}  # by agency and process, the oldest link first
         self._absent = {agency: Absence(False, since) for agency, since in last_seen.items()}
         self._left = left
 
     def attach(self, link: Link) -> None:
-        """Make this the agency's link and start its beat; an older one ends, what it was asked stays open."""
-        older = self._links.get(link.agency)
-        self._links[link.agency] = link
+        """Make this the link of its agency's process and start its beat; an older one of that process ends.
+
+        A process that comes back is believed at once: its machine may have died without a word, and nobody
+        should have to wait until the silence of the old link is noticed.
+
+        Raises:
+            LinksTaken: its agency has as many other processes attached as are allowed. Nothing was changed.
+        """
+        held = self._links.setdefault(link.agency, {})
+        older = held.pop(link.process, None)
+        if len(held) >= self._most:
+            raise LinksTaken(
+                f"expected at most {self._most} processes of {link.agency}; so many are attached"
+            )
+        held[link.process] = link
         self._absent.pop(link.agency, None)
         link.when_ended(partial(self._detach, link))
         if older is not None:
-            older.end(LinkReplaced(f"a newer link of {link.agency} took over"))
+            older.end(LinkReplaced(f"a newer link of the same process of {link.agency} took over"))
         self._schedule_beat(link, 1, 0)
 
     def get(self, agency: str) -> Link | None:
-        """The agency's live link, drained or not; None when it has none."""
-        return self._links.get(agency)
+        """The agency's newest live link, drained or not; None when it has none."""
+        return next(reversed(self._links.get(agency, {}).values()), None)
 
     def all(self) -> tuple[Link, ...]:
         """Every live link."""
-        return tuple(self._links.values())
+        return tuple(link for held in self._links.values() for link in held.values())
+
+    def for_question(self, agency: str, *, not_new: bool) -> list[Link]:
+        """The links that a question may go down, the one with least at hand first.
+
+        Args:
+            agency: who is asked.
+            not_new: also a link whose process announced a drain, after the others: it finishes what it has.
+        """
+        found = [
+            link
+            for link in self._links.get(agency, {}).values()
+            if not link.is_ended and (not_new or link.draining_since is None)
+        ]
+        if len(found) > 1:
+            found.sort(key=lambda link: (link.draining_since is not None, link.at_hand))
+        return found
 
     def absence(self, agency: str) -> Absence | None:
-        """Why the agency takes no new questions now; None when it does."""
-        link = self._links.get(agency)
-        if link is None:
+        """Why the agency takes no new questions now; None when one of its processes does."""
+        held = self._links.get(agency)
+        if not held:
             return self._absent.get(agency, Absence(False, None))
-        return None if link.draining_since is None else Absence(True, link.draining_since)
+        drained = [link.draining_since for link in held.values() if link.draining_since is not None]
+        return Absence(True, max(drained)) if len(drained) == len(held) else None
 
     def drain(self, link: Link, *, draining: bool) -> None:
-        """Take note that a node will take no new questions, or will again."""
+        """Take note that a process will take no new questions, or will again."""
         if not draining:
             link.draining_since = None
         elif link.draining_since is None:
@@ -203,19 +238,19 @@ class Links:
     def end_all(self, error: ElsewhereError, *, agencies: Iterable[str] | None = None) -> None:
         """End all links, or those of some agencies."""
         for agency in tuple(self._links) if agencies is None else agencies:
-            link = self._links.get(agency)
-            if link is not None:
+            for link in tuple(self._links.get(agency, {}).values()):
                 link.end(error)
 
     def _detach(self, link: Link) -> None:
-        """Remember since when the agency is away, unless a newer link stands."""
-        if self._links.get(link.agency) is not link:
-            return
-        del self._links[link.agency]
-        now = self._timing.utc_now()
-        announced = link.draining_since is not None
-        self._absent[link.agency] = Absence(announced, link.draining_since if announced else now)
-        self._left(link.agency, now)
+        """Take a link out, and remember since when the agency is away if it was the last."""
+        held = self._links.get(link.agency, {})
+        if held.get(link.process) is link:
+            del held[link.process]
+            if not held:
+                del self._links[link.agency]
+                since = link.draining_since or self._timing.utc_now()
+                self._absent[link.agency] = Absence(link.draining_since is not None, since)
+        self._left(link)
 
     def _schedule_beat(self, link: Link, sequence: int, missed: int) -> None:
         """Beat once a period and count the periods in which nothing was heard."""

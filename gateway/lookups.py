@@ -1,7 +1,8 @@
 """Relay of lookups: an Ask becomes one Dispatch per custodian, each Reply an Outcome, within one deadline.
 
-Holds:    in memory and until a lookup ends: who asked whom, ids and routes. Never a sealed byte: those pass
-          from frame to frame. Nothing of a lookup is written anywhere, and nothing of it is left afterwards.
+Holds:    in memory and until a lookup ends: who asked whom, ids and routes; the sealed question, until it is
+          answered, so that another process of the same custodian can be handed it if the first one is lost.
+          Nothing of a lookup is written anywhere, and nothing of it is left afterwards.
 Sees:     which agency asks which, when, in constant sizes.
 Refuses:  a reply from anyone but the custodian asked, or on a route used before; a second Redeem; an
           ask_id in use; more lookups at once than the limits. Every part of a lookup ends, with a reason.
@@ -27,6 +28,7 @@ TIMED_OUT = common_pb2.NON_ANSWER_TIMED_OUT
 OVERLOADED = common_pb2.NON_ANSWER_OVERLOADED
 UNREACHABLE = common_pb2.NON_ANSWER_UNREACHABLE
 MAINTENANCE = common_pb2.NON_ANSWER_MAINTENANCE
+KEPT = 16_384  # questions kept to be handed on again, 100 MB; beyond it, a lost process's are not
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class _Part:
     lookup_id: bytes
     stage: _Stage = _Stage.ASKED
     route: bytes = b""
+    link: Link | None = None  # that the question went down; also where its second round goes, while it stands
+    sealed: bytes = b""  # the question, while it is open and may be handed on again
 
     @property
     def round(self) -> int:
@@ -69,12 +73,17 @@ class _Part:
 class _Lookup:
     """One lookup under way."""
 
-    searcher: str
+    link: Link  # the searcher's, that it came on; all outcomes go down it
     ask_id: bytes
     ends_at_s: float
     parts: dict[str, _Part] = field(default_factory=dict)
     open_parts: int = 0
     alarm: Alarm | None = None
+
+    @property
+    def searcher(self) -> str:
+        """Who asks."""
+        return self.link.agency
 
 
 class Lookups:
@@ -118,15 +127,16 @@ class Lookups:
         else:
             call()
 
-    def ask(self, searcher: str, ask: link_pb2.Ask) -> None:
+    def ask(self, link: Link, ask: link_pb2.Ask) -> None:
         """Hand the first round to every custodian named, and start the one deadline.
 
         Args:
-            searcher: whose link the frame came on.
+            link: that the frame came on.
             ask: passed `check_ask`.
         """
+        searcher = link.agency
         refusal = self._refusal(searcher, ask.ask_id)
-        lookup = _Lookup(searcher, ask.ask_id, self._timing.steady_s() + ask.deadline_ms / 1000)
+        lookup = _Lookup(link, ask.ask_id, self._timing.steady_s() + ask.deadline_ms / 1000)
         if refusal is not None:
             self.ignored[f"ask {common_pb2.NonAnswer.Name(refusal)}"] += 1
             for question in ask.questions:
@@ -142,11 +152,7 @@ class Lookups:
                 return  # telling the searcher of an earlier part has just ended its link
             part = _Part(question.custodian, question.lookup_id)
             lookup.parts[question.custodian] = part
-            absence = self._links.absence(question.custodian)
-            if absence is not None:
-                self._absent(lookup, part)
-            else:
-                self._dispatch(lookup, part, question.sealed)
+            self._dispatch(lookup, part, question.sealed)
 
     def redeem(self, searcher: str, redeem: link_pb2.Redeem) -> None:
         """Hand the second round to a custodian whose first reply has been passed on.
@@ -165,10 +171,7 @@ class Lookups:
             return
         part.stage = _Stage.REDEEMED
         # A custodian that announced a drain finishes what it has, so only a missing link stops this round.
-        if self._links.get(redeem.custodian) is None:
-            self._absent(lookup, part)
-        else:
-            self._dispatch(lookup, part, redeem.sealed)
+        self._dispatch(lookup, part, redeem.sealed)
 
     def reply(self, custodian: str, reply: link_pb2.Reply) -> None:
         """Pass a custodian's reply to the searcher and close its route.
@@ -196,17 +199,21 @@ class Lookups:
         outcome = link_pb2.Outcome(
             ask_id=lookup.ask_id, custodian=custodian, round=part.round, sealed=reply.sealed
         )
-        self._send(lookup.searcher, outcome)
+        self._send(lookup.link, outcome)
         if part.stage is _Stage.ASKED:
             part.stage = _Stage.ANSWERED
         else:
             self._done(lookup, part)
 
-    def lost(self, agency: str) -> None:
-        """Settle what an agency leaves behind whose last link is gone: its answers, and its own lookups."""
-        for lookup, part in [found for found in self._routes.values() if found[1].custodian == agency]:
-            self._absent(lookup, part)
-        for lookup in [found for found in self._lookups.values() if found.searcher == agency]:
+    def lost(self, link: Link) -> None:
+        """Settle what a link leaves behind that is gone: what it was asked, and what it asked itself.
+
+        Another process of the same custodian is handed what the lost one did not answer. It is the same
+        question, so the custodian counts and answers it once, whoever of its processes is first.
+        """
+        for lookup, part in [found for found in self._routes.values() if found[1].link is link]:
+            self._offer(lookup, part)
+        for lookup in [found for found in self._lookups.values() if found.link is link]:
             self._forget(lookup)
 
     def _refusal(self, searcher: str, ask_id: bytes) -> common_pb2.NonAnswer.ValueType | None:
@@ -220,21 +227,39 @@ class Lookups:
 
     def _dispatch(self, lookup: _Lookup, part: _Part, sealed: bytes) -> None:
         """Hand one sealed message to a custodian on a fresh route."""
-        part.route = self._random(ID_BYTES)
+        part.route, part.sealed = self._random(ID_BYTES), sealed
+        self._routes[part.route] = (lookup, part)
+        self._offer(lookup, part)
+
+    def _offer(self, lookup: _Lookup, part: _Part) -> None:
+        """Give an open question to a process of its custodian that takes it, or end its part."""
+        links = self._links.for_question(part.custodian, not_new=part.stage is not _Stage.ASKED)
+        if not links:
+            self._absent(lookup, part)
+            return
+        if part.link in links:
+            # The process that answered round one has what round two needs at hand.
+            links.remove(part.link)
+            links.insert(0, part.link)
         left_s = max(0.0, lookup.ends_at_s - self._timing.steady_s())
         dispatch = link_pb2.Dispatch(
             route=part.route,
             round=part.round,
             searcher=lookup.searcher,
             lookup_id=part.lookup_id,
-            sealed=sealed,
+            sealed=part.sealed,
             remaining_ms=int(left_s * 1000),
         )
-        self._routes[part.route] = (lookup, part)
-        link = self._links.get(part.custodian)
-        if link is None or not link.offer(link_pb2.AttachResponse(dispatch=dispatch)):
-            # Its queue is full. The searcher hears so now instead of waiting for the deadline.
+        frame = link_pb2.AttachResponse(dispatch=dispatch)
+        link = next((link for link in links if part.sealed and link.offer(frame)), None)
+        if link is None:
+            # All queues are full. The searcher hears so now instead of waiting for the deadline.
             self._finish(lookup, part, OVERLOADED)
+            return
+        part.link = link
+        link.at_hand += 1
+        if len(self._routes) > KEPT:
+            part.sealed = b""
 
     def _expire(self, lookup: _Lookup) -> None:
         """End every open part: the deadline is the only thing that a lookup waits for."""
@@ -269,18 +294,17 @@ class Lookups:
         outcome = link_pb2.Outcome(
             ask_id=lookup.ask_id, custodian=custodian, round=round_, non_answer=reason, since_ms=since_ms
         )
-        self._send(lookup.searcher, outcome)
+        self._send(lookup.link, outcome)
 
-    def _send(self, searcher: str, outcome: link_pb2.Outcome) -> None:
-        """Queue an outcome on the searcher's newest link; without one nobody is left to be told."""
-        link: Link | None = self._links.get(searcher)
-        if link is not None:
-            link.send(link_pb2.AttachResponse(outcome=outcome))
+    def _send(self, link: Link, outcome: link_pb2.Outcome) -> None:
+        """Queue an outcome on the link that asked; once that is gone nobody is left to be told."""
+        link.send(link_pb2.AttachResponse(outcome=outcome))
 
     def _close_route(self, part: _Part) -> None:
         """Make sure that a route answers once."""
-        self._routes.pop(part.route, None)
-        part.route = b""
+        if self._routes.pop(part.route, None) is not None and part.link is not None:
+            part.link.at_hand -= 1
+        part.route = part.sealed = b""
 
     def _done(self, lookup: _Lookup, part: _Part) -> None:
         """Count a part as ended; the last one takes the lookup with it."""

@@ -28,7 +28,7 @@ from gateway.config import GatewayConfig
 from gateway.directory import Directory, Newest
 from gateway.ends import End, is_soon, nearest
 from gateway.folder import CERTIFICATE_FILE, serving_credentials
-from gateway.links import Links
+from gateway.links import Link, Links
 from gateway.lookups import Limits, Lookups
 from gateway.store import Store
 from gateway.timing import Alarm, LoopTiming
@@ -71,7 +71,11 @@ class Gateway:
         self._store = Store(config.store_url)
         self.directory = Directory(config.dir, self._store, timing, push_s=config.push_ms / 1000)
         self.links = Links(
-            timing, beat_ms=config.link.beat_ms, last_seen=self._store.last_seen(), left=self._left
+            timing,
+            beat_ms=config.link.beat_ms,
+            last_seen=self._store.last_seen(),
+            left=self._left,
+            most=config.link.of_agency,
         )
         limits = Limits(of_agency=config.lookup.of_agency, of_all=config.lookup.of_all)
         self.lookups = Lookups(self.links, timing, random=secrets.token_bytes, limits=limits)
@@ -163,10 +167,11 @@ class Gateway:
         for agency in agencies:
             self.links.end_all(NotActive(agency, "not active"), agencies=[agency])
 
-    def _left(self, agency: str, at: datetime) -> None:
-        """Note an agency's departure and settle what it leaves behind."""
-        self.lookups.lost(agency)
-        self._put_seen({agency: at})
+    def _left(self, link: Link) -> None:
+        """Settle what a link leaves behind, and note the departure of an agency that has no other."""
+        self.lookups.lost(link)
+        if self.links.get(link.agency) is None:
+            self._put_seen({link.agency: self._timing.utc_now()})
 
     def _note_seen(self) -> None:
         """Write down who is attached, so that a gateway that is killed still knows since when."""

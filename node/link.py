@@ -18,7 +18,7 @@ import grpc
 import structlog
 
 from elsewhere.clock import Clock, to_ms
-from elsewhere.errors import FrameMalformed, GatewayUnreachable
+from elsewhere.errors import FrameMalformed, GatewayUnreachable, LinkReplaced
 from elsewhere.lookup import PROTOCOL_VERSION
 from elsewhere.random import RandomBytes
 from elsewhere.wire.channel import CLIENT_OPTIONS
@@ -61,6 +61,7 @@ class LinkParts:
     intake: Intake
     clock: Clock
     random: RandomBytes
+    process: str = ""  # which of this agency's processes it is; empty for the only one
 
 
 @dataclass(slots=True, eq=False)
@@ -103,6 +104,10 @@ class Link:
                 _log.warning("link.lost", gateway=self._parts.address, code=str(code))
             # However it ended: pauses that grew from one lost link to the next would only ever grow.
             pause = BACKOFF_FIRST_S if self._was_welcome else min(pause * 2, BACKOFF_MOST_S)
+            if self.refusal == LinkReplaced.code:
+                # Two that call themselves the same must not take the link from each other all the time.
+                pause = BACKOFF_MOST_S
+                _log.error("link.taken", gateway=self._parts.address, remedy="run each process name once")
             # Jitter, so that a gateway that comes back is not dialled by all nodes in one instant.
             jitter = int.from_bytes(self._parts.random(4)) / 2**32
             with contextlib.suppress(TimeoutError):
@@ -251,6 +256,7 @@ class Link:
                 protocol_min=PROTOCOL_VERSION,
                 protocol_max=PROTOCOL_VERSION,
                 sent_ms=to_ms(self._parts.clock()),
+                process=self._parts.process,
             )
         )
         async for frame in outbox.frames():

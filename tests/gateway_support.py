@@ -164,11 +164,13 @@ class Peer:
             return await self.call.code(), await self.call.details()
 
 
-async def attach(channel: grpc.aio.Channel, agency_id: str, *, low: int = 1, high: int = 1) -> Peer:
+async def attach(
+    channel: grpc.aio.Channel, agency_id: str, *, low: int = 1, high: int = 1, process: str = ""
+) -> Peer:
     """Dial and wait for the welcome."""
     call = link_pb2_grpc.LinkServiceStub(channel).Attach()  # type: ignore[call-arg]
     peer = Peer(agency_id, call)
-    await peer.say(hello=link_pb2.Hello(protocol_min=low, protocol_max=high))
+    await peer.say(hello=link_pb2.Hello(protocol_min=low, protocol_max=high, process=process))
     await peer.frame("welcome")
     return peer
 

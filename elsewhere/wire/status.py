@@ -15,6 +15,7 @@ from elsewhere.errors import (
     ElsewhereError,
     FrameMalformed,
     GatewayDraining,
+    LinkEnded,
     LinkOutOfOrder,
     LinkReplaced,
     LinkSilent,
@@ -30,6 +31,13 @@ from elsewhere.errors import (
 
 INTERNAL: Final = "internal"
 
+
+class LinksTaken(LinkEnded):
+    """As many processes of the agency are attached as the gateway takes. Stop one, or have it take more."""
+
+    code = "link.too_many"
+
+
 _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     CertificateInvalid: grpc.StatusCode.UNAUTHENTICATED,
     DocumentInvalid: grpc.StatusCode.INVALID_ARGUMENT,
@@ -39,6 +47,7 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     LinkReplaced: grpc.StatusCode.ABORTED,
     LinkSilent: grpc.StatusCode.UNAVAILABLE,
     LinkSlow: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    LinksTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotActive: grpc.StatusCode.PERMISSION_DENIED,
     NotCanonical: grpc.StatusCode.INVALID_ARGUMENT,
     PieceMissing: grpc.StatusCode.NOT_FOUND,

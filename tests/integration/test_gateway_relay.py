@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from elsewhere.wire.convert.link import REPLY_BYTES, REQUEST_BYTES
-from elsewhere.wire.v1 import common_pb2, link_pb2
+from elsewhere.wire.v1 import common_pb2, link_pb2, link_pb2_grpc
 from tests.gateway_support import (
     Peer,
     ask,
@@ -248,7 +248,7 @@ async def test_a_frame_over_the_bound_does_not_get_through(tmp_path: Path) -> No
             assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_a_newer_link_takes_over_and_what_was_asked_stays_open(tmp_path: Path) -> None:
+async def test_a_newer_link_of_a_process_takes_over_and_is_asked_what_was_open(tmp_path: Path) -> None:
     found(tmp_path)
     social, police = join(tmp_path, "social"), join(tmp_path, "police")
     async with running(tmp_path) as gateway, attached(gateway, social, police) as (searcher, older):
@@ -257,9 +257,51 @@ async def test_a_newer_link_takes_over_and_what_was_asked_stays_open(tmp_path: P
         async with channel_to(gateway, police) as channel:
             newer = await attach(channel, "police")
             assert await older.end() == (grpc.StatusCode.ABORTED, "link.replaced")
-            await newer.say(reply=reply_to(dispatch))
+            again = await newer.dispatch()
+            assert (again.route, again.sealed) == (dispatch.route, dispatch.sealed)
+            await newer.say(reply=reply_to(again))
             assert (await searcher.outcome()).sealed
             await relay_both_rounds(searcher, newer)
+
+
+async def test_several_processes_of_an_agency_share_its_questions_and_outlive_each_other(
+    tmp_path: Path,
+) -> None:
+    found(tmp_path, link={"of_agency": 2})
+    social, police = join(tmp_path, "social"), join(tmp_path, "police")
+    async with (
+        running(tmp_path) as gateway,
+        attached(gateway, social) as (searcher,),
+        channel_to(gateway, police) as one_channel,
+        channel_to(gateway, police) as two_channel,
+        channel_to(gateway, police) as three_channel,
+    ):
+        one = await attach(one_channel, "police", process="one")
+        two = await attach(two_channel, "police", process="two")
+        call = link_pb2_grpc.LinkServiceStub(three_channel).Attach()  # type: ignore[call-arg]
+        three = Peer("police", call)
+        await three.say(hello=link_pb2.Hello(protocol_min=1, protocol_max=1, process="three"))
+        assert await three.end() == (grpc.StatusCode.RESOURCE_EXHAUSTED, "link.too_many")
+
+        # Each is asked while the other has a question at hand; the second round goes where the first went.
+        lookups = [ask(question("police")), ask(question("police"))]
+        for lookup in lookups:
+            await searcher.say(ask=lookup)
+        first, second = await one.dispatch(), await two.dispatch()
+        await one.say(reply=reply_to(first))
+        assert (await searcher.outcome()).sealed
+        await searcher.say(redeem=redeem(lookups[0].ask_id, "police"))
+        last = await one.dispatch()
+        assert last.round == 2
+
+        # What the second had at hand is the first one's once the second is gone; no time is lost over it.
+        two.call.cancel()
+        taken_over = await one.dispatch()
+        assert (taken_over.route, taken_over.sealed) == (second.route, second.sealed)
+        for dispatch in (last, taken_over):
+            await one.say(reply=reply_to(dispatch))
+            assert (await searcher.outcome()).sealed
+        assert gateway.links.absence("police") is None
 
 
 async def test_a_custodian_that_stops_reading_holds_up_nobody_else(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from elsewhere.matchkeys import question_keys, record_keys
 from elsewhere.oprf import group, voprf
 from elsewhere.person.identity import Person
 from elsewhere.question import Question, build_question
+from gateway.links import Link
 from gateway.lookups import Lookups
 from node.asking.part import Part
 from node.asking.questions import QuestionMaker
@@ -281,9 +282,11 @@ async def test_twin_a_gateway_that_tells_a_custodian_what_others_answered_is_cau
 ) -> None:
     send = Lookups._send
 
-    def tell_all(lookups: Lookups, searcher: str, outcome: Any) -> None:
-        send(lookups, searcher, outcome)
-        send(lookups, "police", outcome)
+    def tell_all(lookups: Lookups, link: Link, outcome: Any) -> None:
+        send(lookups, link, outcome)
+        police = lookups._links.get("police")
+        assert police is not None
+        send(lookups, police, outcome)
 
     monkeypatch.setattr(Lookups, "_send", tell_all)
     await shared.tap.ask(shared.made, ask(QUILLA))

@@ -173,7 +173,9 @@ async def test_twin_no_second_round_where_nothing_was_found_is_caught(
     monkeypatch.setattr(Exchange, "_first_reply", hasty)
     seen = {"found": await view(shared, QUILLA), "not found": await view(shared, YSOLDE)}
     assert shared.made.gateway is not None
-    shared.made.gateway.lookups.lost("social")  # which still awaits that round
+    link = shared.made.gateway.links.get("social")
+    assert link is not None
+    shared.made.gateway.lookups.lost(link)  # which still awaits that round
 
     assert seen["not found"].state is State.NOTHING_RETURNED
     with pytest.raises(AssertionError, match="not found"):

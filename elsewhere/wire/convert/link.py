@@ -16,6 +16,7 @@ from elsewhere.sealing import EVALUATE_REPLY, EVALUATE_REQUEST, REDEEM_REPLY, RE
 from elsewhere.wire.v1 import common_pb2, directory_pb2, link_pb2
 
 PROTOCOL_VERSION = 1
+PROCESS_NAME = "[a-z][a-z0-9-]{0,31}"
 ID_BYTES = 16
 MAX_QUESTIONS = 100
 MIN_DEADLINE_MS, MAX_DEADLINE_MS = 100, 30_000
@@ -25,6 +26,7 @@ REQUEST_BYTES = {1: sealed_size(EVALUATE_REQUEST), 2: sealed_size(REDEEM_REQUEST
 REPLY_BYTES = {1: sealed_size(EVALUATE_REPLY), 2: sealed_size(REDEEM_REPLY)}
 
 _AGENCY = re.compile(AGENCY_ID)
+_PROCESS = re.compile(PROCESS_NAME)
 _ANSWERED = common_pb2.NON_ANSWER_UNSPECIFIED
 _DATED = (common_pb2.NON_ANSWER_UNREACHABLE, common_pb2.NON_ANSWER_MAINTENANCE)
 
@@ -70,8 +72,10 @@ def check_from_gateway(frame: link_pb2.AttachResponse) -> None:
 
 
 def check_hello(hello: link_pb2.Hello) -> None:
-    """A closed range of protocol versions, from 1 up; raises FrameMalformed."""
+    """A closed range of protocol versions, from 1 up, and a process by its name; raises FrameMalformed."""
     _check_range("protocol_min", hello.protocol_min, 1, hello.protocol_max)
+    if hello.process and _PROCESS.fullmatch(hello.process) is None:
+        raise FrameMalformed("process", f"expected a name of the form {PROCESS_NAME}, or none")
 
 
 def check_welcome(welcome: link_pb2.Welcome) -> None:

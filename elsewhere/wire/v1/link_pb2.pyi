@@ -117,22 +117,28 @@ class Hello(_message.Message):
     PROTOCOL_MIN_FIELD_NUMBER: _builtins.int
     PROTOCOL_MAX_FIELD_NUMBER: _builtins.int
     SENT_MS_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
     protocol_min: _builtins.int
     """at least 1"""
     protocol_max: _builtins.int
     """at least protocol_min"""
     sent_ms: _builtins.int
     """sender's clock, ms since 1970 UTC"""
+    process: _builtins.str
+    """Which of its agency's processes this is, the same after a restart: a lower-case letter, then up to 31 of
+    [a-z0-9-]; empty for an agency that runs one. A link of the same name takes the place of the one before.
+    """
     def __init__(
         self,
         *,
         protocol_min: _builtins.int = ...,
         protocol_max: _builtins.int = ...,
         sent_ms: _builtins.int = ...,
+        process: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["protocol_max", b"protocol_max", "protocol_min", b"protocol_min", "sent_ms", b"sent_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["process", b"process", "protocol_max", b"protocol_max", "protocol_min", b"protocol_min", "sent_ms", b"sent_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

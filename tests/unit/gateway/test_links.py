@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from elsewhere.errors import GatewayDraining, LinkOutOfOrder, LinkReplaced, LinkSilent, LinkSlow
+from elsewhere.wire.status import LinksTaken
 from elsewhere.wire.v1 import directory_pb2, link_pb2
 from gateway.links import Absence, Link, Links
 from tests.gateway_timing import FakeTiming
@@ -15,11 +16,11 @@ from tests.gateway_timing import FakeTiming
 SEEN = datetime(2026, 2, 28, tzinfo=UTC)
 
 
-class Left(list[tuple[str, datetime]]):
-    """Who left, and when."""
+class Left(list[str]):
+    """Whose links are gone, in order."""
 
-    def __call__(self, agency: str, at: datetime) -> None:
-        self.append((agency, at))
+    def __call__(self, link: Link) -> None:
+        self.append(link.agency)
 
 
 @pytest.fixture
@@ -29,11 +30,11 @@ def left() -> Left:
 
 @pytest.fixture
 def links(timing: FakeTiming, left: Left) -> Links:
-    return Links(timing, beat_ms=1000, last_seen={"schools": SEEN}, left=left)
+    return Links(timing, beat_ms=1000, last_seen={"schools": SEEN}, left=left, most=2)
 
 
-def new(agency: str = "police", capacity: int = 4, owed: int = 4) -> Link:
-    return Link(agency, capacity=capacity, owed=owed)
+def new(agency: str = "police", capacity: int = 4, owed: int = 4, process: str = "") -> Link:
+    return Link(agency, capacity=capacity, owed=owed, process=process)
 
 
 def frame(number: int) -> link_pb2.AttachResponse:
@@ -71,7 +72,7 @@ async def test_three_silent_periods_end_a_link_and_two_do_not(
     timing.advance(1)
 
     assert isinstance(link.error, LinkSilent)
-    assert left == [("police", timing.utc_now())]
+    assert left == ["police"]
     assert links.absence("police") == Absence(False, timing.utc_now())
     assert timing.pending == 0
 
@@ -85,7 +86,7 @@ def test_a_beat_that_does_not_go_up_is_out_of_order(sequence: int) -> None:
         link.beat(sequence)
 
 
-async def test_the_newest_link_of_an_agency_takes_over_without_the_agency_leaving(
+async def test_the_newest_link_of_a_process_takes_over_without_the_agency_leaving(
     links: Links,
     timing: FakeTiming,
     left: Left,
@@ -95,10 +96,51 @@ async def test_the_newest_link_of_an_agency_takes_over_without_the_agency_leavin
     links.attach(newer)
 
     assert isinstance(older.error, LinkReplaced)
-    assert links.get("police") is newer
-    assert left == []
+    assert links.all() == (newer,)
+    assert left == ["police"]
+    assert links.absence("police") is None
     assert await older.next_frame() is None
     assert timing.pending == 1  # the newer one's beat
+
+
+def test_processes_of_one_agency_stand_side_by_side_until_there_are_too_many(
+    links: Links, left: Left
+) -> None:
+    one, two = new(process="one"), new(process="two")
+    links.attach(one)
+    links.attach(two)
+    with pytest.raises(LinksTaken):
+        links.attach(new(process="three"))
+    assert links.all() == (one, two)
+
+    again = new(process="one")
+    links.attach(again)
+
+    assert isinstance(one.error, LinkReplaced)
+    assert set(links.all()) == {two, again}
+    two.end(None)
+    assert links.absence("police") is None
+    again.end(None)
+    assert links.absence("police") is not None
+    assert left == ["police"] * 3
+
+
+def test_an_agency_is_in_maintenance_only_once_all_of_its_processes_drain(
+    links: Links, timing: FakeTiming
+) -> None:
+    one, two = new(process="one"), new(process="two")
+    for link in (one, two):
+        links.attach(link)
+    links.drain(one, draining=True)
+
+    assert links.absence("police") is None
+    assert links.for_question("police", not_new=False) == [two]
+    assert links.for_question("police", not_new=True) == [two, one]
+
+    timing.start += timedelta(seconds=5)
+    links.drain(two, draining=True)
+    assert links.absence("police") == Absence(True, timing.utc_now())
+    assert links.for_question("police", not_new=False) == []
 
 
 def test_an_agency_is_away_since_it_was_last_seen(links: Links) -> None:

@@ -35,7 +35,7 @@ class Bench:
     ) -> None:
         self.timing, self.ids, self.capacity, self.owed = timing, numbered(), capacity, owed
         self.links = Links(
-            timing, beat_ms=60_000, last_seen={}, left=lambda agency, _: self.lookups.lost(agency)
+            timing, beat_ms=60_000, last_seen={}, left=lambda link: self.lookups.lost(link), most=3
         )
         routes = numbered()
         self.lookups = Lookups(
@@ -47,8 +47,8 @@ class Bench:
         for agency in AGENCIES:
             self.attach(agency)
 
-    def attach(self, agency: str) -> Link:
-        link = Link(agency, capacity=self.capacity, owed=self.owed)
+    def attach(self, agency: str, process: str = "") -> Link:
+        link = Link(agency, capacity=self.capacity, owed=self.owed, process=process)
         self.links.attach(link)
         return link
 
@@ -76,7 +76,9 @@ class Bench:
         ]
         ask_id = next(self.ids)
         frame = link_pb2.Ask(ask_id=ask_id, deadline_ms=deadline_ms, questions=questions)
-        self.lookups.ask(searcher, frame)
+        link = self.links.get(searcher)
+        assert link is not None
+        self.lookups.ask(link, frame)
         return ask_id
 
     def redeem(self, ask_id: bytes, custodian: str) -> None:
@@ -155,6 +157,77 @@ def test_a_custodian_that_leaves_between_the_rounds_is_unreachable_in_the_second
     (ended,) = bench.outcomes()
     assert (ended.round, ended.non_answer) == (2, common_pb2.NON_ANSWER_UNREACHABLE)
     bench.assert_nothing_left()
+
+
+@pytest.mark.parametrize("is_drained", [False, True])
+def test_another_process_is_asked_what_a_lost_one_left_open(bench: Bench, is_drained: bool) -> None:
+    first = bench.links.get("police")
+    assert first is not None
+    bench.ask("police", "schools")
+    asked = bench.dispatch("police")
+    second = bench.attach("police", "second")
+    bench.timing.advance(1)
+    bench.links.drain(second, draining=is_drained)
+    first.end(None)
+
+    if is_drained:
+        (ended,) = bench.outcomes()
+        assert ended.non_answer == common_pb2.NON_ANSWER_MAINTENANCE
+        return
+    again = bench.dispatch("police")
+    assert (again.route, again.sealed) == (asked.route, asked.sealed)
+    assert (asked.remaining_ms, again.remaining_ms) == (3000, 2000)
+    bench.reply("police", again)
+    bench.reply("police", asked)  # of the one whose link was lost, had it come back
+
+    assert [o.round for o in bench.outcomes()] == [1]
+    assert bench.lookups.ignored == {"reply on no route": 1}
+
+
+def test_questions_go_to_the_process_with_least_at_hand(bench: Bench) -> None:
+    first, second = bench.links.get("police"), bench.attach("police", "second")
+    assert first is not None
+    for _ in range(4):
+        bench.ask("police")
+
+    assert [first.waiting, second.waiting] == [2, 2]
+    bench.timing.advance(3)
+    assert [first.at_hand, second.at_hand] == [0, 0]
+
+
+def test_a_process_whose_queue_is_full_leaves_questions_to_the_other(timing: FakeTiming) -> None:
+    bench = Bench(timing, capacity=1)
+    bench.attach("police", "second")
+    for _ in range(3):
+        bench.ask("police")
+
+    assert [o.non_answer for o in bench.outcomes()] == [common_pb2.NON_ANSWER_OVERLOADED]
+
+
+def test_what_is_not_kept_for_another_process_ends_as_overloaded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.lookups.KEPT", 0)
+    first = bench.links.get("police")
+    assert first is not None
+    bench.ask("police")
+    bench.attach("police", "second")
+    first.end(None)
+
+    assert [o.non_answer for o in bench.outcomes()] == [common_pb2.NON_ANSWER_OVERLOADED]
+    bench.lookups.ignored.clear()
+
+
+def test_outcomes_go_down_the_link_that_asked(bench: Bench) -> None:
+    asker = bench.links.get("social")
+    assert asker is not None
+    bench.ask("police")
+    other = bench.attach("social", "second")
+    bench.reply("police", bench.dispatch("police"))
+
+    assert [asker.waiting, other.waiting] == [1, 0]
+    asker.end(None)
+    assert bench.lookups.under_way == 0
 
 
 def test_a_searcher_that_leaves_takes_its_lookups_with_it(bench: Bench) -> None:
