@@ -117,3 +117,9 @@ class NodeRunning(ElsewhereError):
     """Another process runs this folder's node. Stop that one first, or leave it be."""
 
     code = "node.running"
+
+
+class LeadLost(ElsewhereError):
+    """Another process of this node leads by now. What was to be written was not; leave it to that one."""
+
+    code = "lead.lost"

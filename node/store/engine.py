@@ -75,7 +75,7 @@ def open_store(url: str) -> Store:
         StoreVersionWrong: made by another version of elsewhere.
     """
     # Their tables register themselves on the shared MetaData.
-    from node.store import caseload, exchange  # noqa: F401
+    from node.store import caseload, exchange, processes  # noqa: F401
 
     parsed = _parse_url(url)
     check_store_file(Path(str(parsed.database)).absolute())
