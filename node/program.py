@@ -12,11 +12,12 @@ import fcntl
 import os
 import secrets
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 import structlog
@@ -52,6 +53,7 @@ from node.directory import DirectoryIntake, IntakeParts
 from node.errors import NodeRunning, StoreOutdated
 from node.identity import own_statement
 from node.keys import KeyRing
+from node.lead import Lead, LeadParts
 from node.link import Link, LinkParts
 from node.logs import configure
 from node.store.engine import open_store
@@ -61,6 +63,7 @@ from node.vault import Vault
 from node.watch import tell_ends, tell_readiness
 
 FORGET_EVERY_S = 60.0
+Work = Callable[[], Coroutine[Any, Any, None]]
 _log = structlog.get_logger(__name__)
 
 
@@ -79,6 +82,7 @@ class Node:
             if is_outdated(connection):
                 raise StoreOutdated("expected records tagged by this version of match keys; load them again")
         self._writer = Writer(self._store)
+        self.lead = Lead(LeadParts(self._store, self._writer, "main"))
         workers = config.lookup.workers or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(workers, "crypto")
         # Catalogues may take seconds; they must not keep lookups from the cores' own threads.
@@ -94,7 +98,6 @@ class Node:
                 clock_tolerance=timedelta(seconds=config.lookup.clock_tolerance_s),
             ),
             store=self._store,
-            head_of=self.publisher.head,
             clock=clock,
             random=random,
         )
@@ -166,19 +169,13 @@ class Node:
     async def start(self) -> None:
         """Begin to listen, publish and dial; readiness comes with the first directory and catalogues."""
         await self.peers.open()
-        # Before anybody can ask: what was published must be stated from the first reply on.
-        await self.publisher.open()
         await self.desk.start()
-        for work in (
-            self.publisher.run,
-            self.peers.run,
-            self._forget,
-            self._retry,
-            self._tell_ends,
-            self._tell_readiness,
-            *(intake.run for intake in self._intakes),
-            *(link.run for link in self.links),
-        ):
+        leading: list[Work] = [self.publisher.run, self._forget, self._retry]
+        works: list[Work] = [self.lead.run, *(partial(self.lead.during, work) for work in leading)]
+        works += [self.peers.run, self._tell_ends, self._tell_readiness]
+        works += [intake.run for intake in self._intakes]
+        works += [link.run for link in self.links]
+        for work in works:
             task = asyncio.create_task(work())
             self._tasks.add(task)
             task.add_done_callback(self._ended)
@@ -196,6 +193,8 @@ class Node:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(ElsewhereError):  # whoever follows waits a moment longer then
+            await asyncio.to_thread(self.lead.release)
         self._pool.shutdown()
         self._background.shutdown()
         self._writer.close()
@@ -242,6 +241,7 @@ class Node:
             signing=self.keys.signing,
             store=self._store,
             writer=self._writer,
+            lead=self.lead,
             clock=self._clock,
             random=random,
             delta_tags=config.catalogue.delta_tags,

@@ -11,7 +11,7 @@ Source:   docs/protocol.md, "Round one at the custodian", "Round two at the cust
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -49,6 +49,7 @@ from node.answering.guard import Guard, Verdict
 from node.answering.keeping import REDEEMABLE_FOR, envelope_facts, ruling_facts
 from node.answering.redeem import Both, Redeemed, redeem
 from node.answering.repeats import core_of, is_asked_again
+from node.catalogues.stated import stated_heads
 from node.errors import ReplayRefused
 from node.keys import KeyRing
 from node.store.engine import Store
@@ -59,7 +60,7 @@ _STAND_IN_DOMAIN = b"elsewhere/stand-in/"
 _COUNTED = (Decision.PERMIT, Decision.REVIEW)
 
 Change = Callable[[Connection], None]
-HeadOf = Callable[[str, int], Head]
+Heads = Mapping[tuple[str, int], Head]
 
 
 class LimitReached(Exception):
@@ -85,9 +86,9 @@ class Custodian:
     keys: KeyRing
     guard: Guard
     store: Store
-    head_of: HeadOf
     clock: Clock
     random: RandomBytes
+    heads: Callable[[Connection], Heads] = stated_heads  # of this agency's own catalogues
 
     def evaluate(
         self, searcher: str, lookup_id: bytes, sealed: bytes, *, limited: Ruling | None = None
@@ -128,9 +129,10 @@ class Custodian:
                 _check_in_time(asked, now)
                 return Prepared(asked.reply)
             verdict = self.guard.judge(request, now, connection)
+            heads = self.heads(connection)
         if limited is not None and _counts(verdict):
             verdict = Verdict(limited)
-        reply = self._reply(request, opened.digest, verdict)
+        reply = self._reply(request, opened.digest, verdict, heads)
         sealed_reply = self._seal(convert.evaluate_reply_to_wire(reply), request, 1)
         return Prepared(sealed_reply, self._counting(request, opened, verdict, sealed_reply, now))
 
@@ -222,16 +224,18 @@ class Custodian:
         )
         return sealed
 
-    def _reply(self, request: EvaluateRequest, digest: bytes, verdict: Verdict) -> EvaluateReply:
+    def _reply(
+        self, request: EvaluateRequest, digest: bytes, verdict: Verdict, heads: Heads
+    ) -> EvaluateReply:
         """Evaluate under the real key, or under one thrown away at once: the same work and the same look."""
         key = self.keys.oprf[request.collection, request.epoch] if verdict.permits else None
         ruling = verdict.ruling
         elements = _stand_in_elements() if ruling.code == MalformedElement.code else request.elements
         throwaway = voprf.generate_key(self.random)
         evaluation = voprf.blind_evaluate(key or throwaway, elements, random=self.random)
-        published = self.head_of(request.collection, request.epoch)
+        published = heads.get((request.collection, request.epoch), Head(0))
         names = sorted(name for name in self.keys.oprf if name != (request.collection, request.epoch))
-        others = tuple((*name, self.head_of(*name)) for name in names[:MAX_OTHERS])
+        others = tuple((*name, heads.get(name, Head(0))) for name in names[:MAX_OTHERS])
         return EvaluateReply(digest, ruling, evaluation.elements, evaluation.proof, published, others)
 
     def _counting(

@@ -4,7 +4,8 @@ Holds:    the snapshot's key, the padding seed and the set published so far; all
           an encrypted file.
 Promises: a version has one content for ever. The file of a new snapshot carries its version in its name and
           stands beside the old one until the row that names it is committed, so that a crash at any point
-          leaves a row and the file it speaks of.
+          leaves a row and the file it speaks of. Of several processes only the one that leads makes versions:
+          its term is checked in the transaction, and is in the file's name, so no two write one file.
 
 A tag once published stays until the end of the epoch, so removing a record changes nothing here.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import structlog
-from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, Update, delete, insert, select, update
 
 from elsewhere.canonical import Json
 from elsewhere.catalogue.files import read_catalogue, write_catalogue
@@ -39,6 +40,7 @@ from elsewhere.signing import SigningKey, open_document, sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node import logbook
 from node.caseload.index import current_load, record_count, short_tags_since
+from node.lead import Lead
 from node.store.engine import Store
 from node.store.exchange import published, published_piece
 from node.store.writer import Writer
@@ -59,6 +61,7 @@ class OwnParts:
     signing: SigningKey = field(repr=False)
     store: Store
     writer: Writer
+    lead: Lead
     clock: Clock
     random: RandomBytes
     delta_tags: int
@@ -87,6 +90,7 @@ class OwnState:
     seed: bytes = field(repr=False)
     catalogue: Catalogue = field(repr=False)  # its base is the snapshot, as nothing is merged in between
     granted: Mapping[str, str]  # agency id -> id of the sealing key that this snapshot's key was sealed to
+    term: int  # of the lead that made the snapshot
 
     @property
     def newest(self) -> CatalogueStatement:
@@ -95,11 +99,16 @@ class OwnState:
 
 
 class OwnCatalogue:
-    """Makes version after version of one collection and epoch. Calls block; any thread may make them."""
+    """Makes version after version of one collection and epoch, in the term of the lead it was made in.
+
+    Calls block; any thread may make them.
+    """
 
     def __init__(self, parts: OwnParts, collection: str, epoch: int) -> None:
         self._parts, self.collection, self.epoch = parts, collection, epoch
         self.state: OwnState | None = None
+        self.stated = Head(0)  # what is stated to those who ask
+        self._term = parts.lead.number
         self._pending: ShortTags = np.zeros(0, dtype=np.uint64)
         self._seen_load = 0
         self._floor = 0  # no version up to this one is made again
@@ -119,21 +128,24 @@ class OwnCatalogue:
             query = select(published_piece).where(*self._is(published_piece))
             stored = conn.execute(query.order_by(published_piece.c.version)).all()
         if row is None:
-            self._sweep(keep=0)
+            self._sweep(keep=None)
             return
         self._floor, self._seed = row.version, row.seed
+        if row.stated_version is not None:
+            self.stated = Head(row.stated_version, row.stated_root)
         try:
             pieces = tuple(
                 OwnPiece(self._read_statement(r.statement), r.statement, r.ciphertext) for r in stored
             )
-            catalogue = self._rebuild(pieces, row.snapshot_key)
+            catalogue = self._rebuild(pieces, row.snapshot_key, row.snapshot_term)
         except (ElsewhereError, FileNotFoundError):
             # The records' tags are still in the store, so a new snapshot keeps the agency answerable. Padding
             # that was in the lost file and is not in the new one shows others roughly how much there was.
             _log.error("catalogue.lost", collection=self.collection, epoch=self.epoch, remedy="snapshot anew")
             return
-        self.state = OwnState(pieces, row.snapshot_key, row.seed, catalogue, json.loads(row.granted))
-        self._sweep(keep=row.snapshot_version)
+        granted, term = json.loads(row.granted), row.snapshot_term
+        self.state = OwnState(pieces, row.snapshot_key, row.seed, catalogue, granted, term)
+        self._sweep(keep=self._path(row.snapshot_version, term))
 
     def renew(self) -> None:
         """Have the next version be a snapshot under a fresh key."""
@@ -148,6 +160,7 @@ class OwnCatalogue:
 
         Raises:
             LogUnavailable, OSError: nothing was published; the next step tries again.
+            LeadLost: nothing was published; another process does it.
         """
         with self._lock:
             self._look()
@@ -171,9 +184,17 @@ class OwnCatalogue:
                 return
             merged = {**state.granted, **granted}
             values = {"granted": json.dumps(merged, sort_keys=True)}
-            change = update(published).where(*self._is(published)).values(values)
-            self._parts.writer.submit(lambda conn: conn.execute(change)).result()
+            self._write(update(published).where(*self._is(published)).values(values))
             self.state = replace(state, granted=merged)
+
+    def note_stated(self, head: Head) -> None:
+        """Have every process state a version from now on, unless a newer one is stated already."""
+        with self._lock:
+            if head.version <= self.stated.version:
+                return
+            values = {"stated_version": head.version, "stated_root": head.root}
+            self._write(update(published).where(*self._is(published)).values(values))
+            self.stated = head
 
     def _look(self) -> None:
         """Add what the caseload has gained to what waits to be published."""
@@ -199,14 +220,13 @@ class OwnCatalogue:
         statement = self._state(version, version, len(tags), snapshot_root(tags), seed)
         piece = OwnPiece(statement, self._sign(statement), b"")
         catalogue = Catalogue(tags)
-        write_catalogue(
-            self._path(version), catalogue, key=parts.local, which=statement.which, random=parts.random
-        )
-        made = OwnState((piece,), key, seed, catalogue, {})
+        path = self._path(version, self._term)
+        write_catalogue(path, catalogue, key=parts.local, which=statement.which, random=parts.random)
+        made = OwnState((piece,), key, seed, catalogue, {}, self._term)
         self._commit(made, unpadded=len(everything))
         self._seed, self._floor, self._is_renewal_due = seed, version, False
         self._pending = self._pending[:0]
-        self._sweep(keep=version)
+        self._sweep(keep=path)
 
     def _make_delta(self, state: OwnState) -> None:
         """Publish the oldest tags that wait, or nothing but padding."""
@@ -219,7 +239,7 @@ class OwnCatalogue:
         statement = self._state(version, held.snapshot_version, held.snapshot_count, root, state.seed)
         piece = OwnPiece(statement, self._sign(statement), seal_delta(delta.tags, state.key, statement.which))
         catalogue = state.catalogue.with_delta(delta.tags)
-        made = OwnState((*state.pieces, piece), state.key, state.seed, catalogue, state.granted)
+        made = replace(state, pieces=(*state.pieces, piece), catalogue=catalogue)
         self._commit(made, unpadded=None)
         self._floor, self._pending = version, delta.carried
 
@@ -227,8 +247,6 @@ class OwnCatalogue:
         """Write a version's row and piece in one transaction; only then is it the state others may see."""
         piece, newest, now = made.pieces[-1], made.newest, self._parts.clock()
         values: dict[str, object] = {
-            "collection": self.collection,
-            "epoch": self.epoch,
             "version": newest.version,
             "snapshot_version": newest.snapshot_version,
             "root": newest.root,
@@ -236,22 +254,32 @@ class OwnCatalogue:
             "snapshot_key": made.key,
             "statement": piece.envelope,
             "granted": json.dumps(dict(made.granted), sort_keys=True),
+            "snapshot_term": made.term,
         }
-        kept = {"collection": self.collection, "epoch": self.epoch, "version": newest.version}
+        name = {"collection": self.collection, "epoch": self.epoch}
 
         def change(conn: Connection) -> None:
-            conn.execute(delete(published).where(*self._is(published)))
-            conn.execute(insert(published).values(values))
+            self._parts.lead.check(conn, self._term)
+            if not conn.execute(update(published).where(*self._is(published)).values(values)).rowcount:
+                conn.execute(insert(published).values(**name, **values))
             if unpadded is not None:
                 conn.execute(delete(published_piece).where(*self._is(published_piece)))
                 facts = self._facts(newest, unpadded, record_count(conn))
                 logbook.append(conn, logbook.make_entry("catalogue", facts, now))
-            conn.execute(
-                insert(published_piece).values(**kept, statement=piece.envelope, ciphertext=piece.ciphertext)
-            )
+            row = {"version": newest.version, "statement": piece.envelope, "ciphertext": piece.ciphertext}
+            conn.execute(insert(published_piece).values(**name, **row))
 
         self._parts.writer.submit(change).result()
         self.state = made
+
+    def _write(self, change: Update) -> None:
+        """Make a change durable, if this term still lasts."""
+
+        def checked(conn: Connection) -> None:
+            self._parts.lead.check(conn, self._term)
+            conn.execute(change)
+
+        self._parts.writer.submit(checked).result()
 
     def _facts(self, newest: CatalogueStatement, unpadded: int, records: int) -> dict[str, Json]:
         """What the log says about a snapshot, for the audit of its padding."""
@@ -266,12 +294,13 @@ class OwnCatalogue:
             "tags": newest.snapshot_count,
         }
 
-    def _rebuild(self, pieces: tuple[OwnPiece, ...], key: bytes) -> Catalogue:
+    def _rebuild(self, pieces: tuple[OwnPiece, ...], key: bytes, term: int) -> Catalogue:
         """Read the snapshot's file and apply the deltas; raises CatalogueBroken unless the roots agree."""
         if not pieces or not pieces[0].statement.is_snapshot:
             raise CatalogueBroken("expected the published snapshot in the store; it is not there")
         snapshot = pieces[0].statement
-        catalogue = read_catalogue(self._path(snapshot.version), key=self._parts.local, which=snapshot.which)
+        path = self._path(snapshot.version, term)
+        catalogue = read_catalogue(path, key=self._parts.local, which=snapshot.which)
         root = snapshot.root
         for piece in pieces[1:]:
             told = piece.statement
@@ -309,14 +338,15 @@ class OwnCatalogue:
             open_document(envelope, CATALOGUE_STATEMENT_TYPE, [self._parts.signing.public])
         )
 
-    def _path(self, version: int) -> Path:
+    def _path(self, version: int, term: int) -> Path:
         """The file of one snapshot."""
-        return self._parts.folder / f"own.{self.collection}.{self.epoch}.{version}.cat"
+        last = f"{version}.{term}" if term else f"{version}"
+        return self._parts.folder / f"own.{self.collection}.{self.epoch}.{last}.cat"
 
-    def _sweep(self, *, keep: int) -> None:
-        """Remove the files of all snapshots but one."""
+    def _sweep(self, *, keep: Path | None) -> None:
+        """Remove the files of all snapshots but one; what a later term made is none of ours."""
         for path in self._parts.folder.glob(f"own.{self.collection}.{self.epoch}.*"):
-            if path != self._path(keep):
+            if path != keep and _term_of(path) <= self._term:
                 path.unlink(missing_ok=True)
 
     def _is(self, table: Table) -> list[ColumnElement[bool]]:
@@ -324,10 +354,19 @@ class OwnCatalogue:
         return [table.c.collection == self.collection, table.c.epoch == self.epoch]
 
 
+def _term_of(path: Path) -> int:
+    """The term in a file's name; 0 where there is none."""
+    term = path.name.split(".")[4:5]
+    return int(term[0]) if term and term[0].isdecimal() else 0
+
+
 def drop_others(parts: OwnParts, kept: Collection[tuple[str, int]]) -> None:
     """Forget the catalogues of keys that are destroyed: rows, snapshot keys and files."""
 
+    term = parts.lead.number
+
     def change(conn: Connection) -> list[tuple[str, int]]:
+        parts.lead.check(conn, term)
         rows = conn.execute(select(published.c.collection, published.c.epoch)).all()
         gone = [(row.collection, row.epoch) for row in rows if (row.collection, row.epoch) not in kept]
         for collection, epoch in gone:

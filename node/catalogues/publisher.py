@@ -1,9 +1,10 @@
 """Publishing: one version of every own catalogue a tick, to every gateway, with its key for every member.
 
-Holds:    nothing but what `own_catalogue` made durable before.
+Holds:    nothing but what `node.catalogues.own` made durable before.
 Sees:     which version each gateway has taken, and to which sealing keys each snapshot's key went.
 Promises: while a gateway listens, exactly one delta a tick of one constant size, whether or not anything is
           new; a member that is no longer in force has no key to what is published from the next tick on.
+          Of a node's processes one publishes, and what all of them state of its catalogues is what it wrote.
 
 A gateway says in its notices what it has; its word decides only what it is sent. A gateway that claims
 too much withholds, which it could do anyway.
@@ -16,10 +17,9 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
-import grpc
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,16 +33,17 @@ from node.catalogues.calls import CallBroke, breaking
 from node.catalogues.grants import in_force, recipients, seal_grant
 from node.catalogues.own import OwnCatalogue, OwnParts, OwnPiece, OwnState, drop_others
 from node.catalogues.standing import Name, Standing
+from node.catalogues.takers import ChannelSource, Taker
 from node.trust import Trust
 
 CALL_TIMEOUT_S = 30.0
 CHUNK_TIMEOUT_S = 5.0  # more for each chunk of a snapshot
 MISSES_BEFORE_RENEWAL = 2
 PATIENCE_TICKS = 1  # and a call's timeout: for so long a version may wait to be taken
+STATE_EVERY_S = 1.0  # at the latest, what is stated follows what has waited too long
 MAX_AHEAD = 2**20  # versions that a gateway may claim to have beyond ours and be believed
 
 T = TypeVar("T")
-ChannelSource = Callable[[], grpc.aio.Channel | None]
 
 _log = structlog.get_logger(__name__)
 
@@ -60,43 +61,24 @@ class PublisherParts:
     now_s: Callable[[], float] = time.monotonic
 
 
-@dataclass(slots=True, eq=False)
-class _Gateway:
-    """What one gateway has taken, for as long as its channel lives."""
-
-    source: ChannelSource
-    channel: grpc.aio.Channel | None = None
-    hints: dict[Name, int] = field(default_factory=dict)  # newest versions, as its notices say
-    heads: dict[Name, Head] = field(default_factory=dict)  # newest versions known to be there
-    granted: dict[Name, tuple[int, dict[str, str]]] = field(
-        default_factory=dict
-    )  # snapshot; agency -> key id
-    misses: dict[Name, int] = field(default_factory=dict)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def live(self) -> grpc.aio.Channel | None:
-        """The channel, once notices came over it and while it is still the link's."""
-        return self.channel if self.channel is not None and self.source() is self.channel else None
-
-
 class Publisher:
-    """Publishes this agency's catalogues for as long as the node runs. `head` may be called by any thread."""
+    """Publishes this agency's catalogues while its process leads."""
 
     def __init__(self, parts: PublisherParts) -> None:
         self._parts = parts
-        self._own = [OwnCatalogue(parts.own, collection, epoch) for collection, epoch in parts.names]
-        self._gateways = [_Gateway(source) for source in parts.gateways]
+        self._own: list[OwnCatalogue] = []  # of this term
+        self._gateways = [Taker(source) for source in parts.gateways]
         self._closing = asyncio.Event()
-        patience_s = PATIENCE_TICKS * parts.tick_s + CALL_TIMEOUT_S
-        self._standing = Standing(patience_s, parts.now_s)
+        self._standing = self._new_standing()
+        self._stating = asyncio.Lock()
         self._told_late: set[Name] = set()
 
     async def run(self) -> None:
-        """Publish every tick until `close`; after `open`."""
+        """Publish every tick until `close`; cancelled when the term is over."""
+        await self.open()
         async with asyncio.TaskGroup() as tasks:
             servers = [tasks.create_task(self._serve(gateway)) for gateway in self._gateways]
+            servers.append(tasks.create_task(self._keep_stating()))
             loop = asyncio.get_running_loop()
             due = loop.time()
             while not self._closing.is_set():
@@ -112,13 +94,22 @@ class Publisher:
         self._closing.set()
 
     async def open(self) -> None:
-        """Take up what an earlier run published, and forget the catalogues of keys that are gone."""
-        self._parts.own.folder.mkdir(mode=0o700, exist_ok=True)
-        await self._call(drop_others, self._parts.own, set(self._parts.names))
+        """Begin a term: take up what the one before published, forget the catalogues of keys that are gone.
+
+        Raises:
+            LeadLost, LogUnavailable, OSError: it has not begun.
+        """
+        parts = self._parts
+        parts.own.folder.mkdir(mode=0o700, exist_ok=True)
+        await self._call(drop_others, parts.own, set(parts.names))
+        self._own = [OwnCatalogue(parts.own, collection, epoch) for collection, epoch in parts.names]
+        self._standing = self._new_standing()
         for own in self._own:
             await self._call(own.open)
-            if own.state is not None:
-                self._standing.begin(own.name, own.state.pieces[-1].head)
+            newest = own.state.pieces[-1].head if own.state is not None else own.stated
+            self._standing.begin(own.name, newest, own.stated)
+        for gateway in self._gateways:
+            gateway.forget()
 
     async def make(self) -> None:
         """Make one version of each catalogue, if it has none yet or a gateway listens; have it sent."""
@@ -135,6 +126,7 @@ class Publisher:
                 _log.error("catalogue.not_made", collection=own.collection, epoch=own.epoch, code=str(code))
             if own.state is not None:
                 self._standing.made(own.name, own.state.pieces[-1].head)
+        await self.state()
         for gateway in self._gateways:
             gateway.wake.set()
         late = self._standing.late() if listens else set()
@@ -154,17 +146,35 @@ class Publisher:
         channel = found.source()
         if channel is not found.channel:
             found.channel = channel
-            found.heads, found.granted, found.misses = {}, {}, {}
+            found.forget()
         mine = [notice for notice in notices if notice.custodian == self._parts.own.agency]
         found.hints = {(notice.collection, notice.epoch): notice.version for notice in mine}
         found.wake.set()
 
     def head(self, collection: str, epoch: int) -> Head:
-        """Give the newest version that a gateway has, or, once it has waited too long, the newest there is.
-
-        Version 0 before there is any.
+        """Give what this process had stated: the newest version that a gateway has, or, once it has waited
+        too long, the newest there is. Version 0 before there is any, and in a process that never led.
         """
-        return self._standing.head((collection, epoch))
+        return next((own.stated for own in self._own if own.name == (collection, epoch)), Head(0))
+
+    async def state(self) -> None:
+        """Have all processes state what is to be stated now."""
+        async with self._stating:
+            for own in self._own:
+                head = self._standing.head(own.name)
+                if head.version <= own.stated.version:
+                    continue
+                try:
+                    await self._call(own.note_stated, head)
+                except (ElsewhereError, SQLAlchemyError) as err:
+                    code = getattr(err, "code", "store.unavailable")
+                    _log.error("catalogue.not_stated", collection=own.collection, code=str(code))
+
+    async def _keep_stating(self) -> None:
+        """State what has come to be late, also between two ticks."""
+        while True:
+            await asyncio.sleep(STATE_EVERY_S)
+            await self.state()
 
     @property
     def is_current(self) -> bool:
@@ -176,14 +186,14 @@ class Publisher:
         for gateway in self._gateways:
             await self._send_to(gateway)
 
-    async def _serve(self, gateway: _Gateway) -> None:
+    async def _serve(self, gateway: Taker) -> None:
         """Send to one gateway whenever there is something to send or to ask of it."""
         while True:
             await gateway.wake.wait()
             gateway.wake.clear()
             await self._send_to(gateway)
 
-    async def _send_to(self, gateway: _Gateway) -> None:
+    async def _send_to(self, gateway: Taker) -> None:
         """Bring one gateway up to date, one publication at a time."""
         async with gateway.lock:
             channel = gateway.live
@@ -197,9 +207,10 @@ class Publisher:
                     _log.warning("catalogue.not_taken", collection=own.collection, code=err.code)
                 except (ElsewhereError, OSError, SQLAlchemyError) as err:
                     _log.error("catalogue.not_sent", collection=own.collection, kind=type(err).__name__)
+            await self.state()
 
     async def _bring_up(
-        self, gateway: _Gateway, stub: catalogue_pb2_grpc.CatalogueServiceAsyncStub, own: OwnCatalogue
+        self, gateway: Taker, stub: catalogue_pb2_grpc.CatalogueServiceAsyncStub, own: OwnCatalogue
     ) -> None:
         """Send the versions that a gateway lacks of one catalogue, then the grants."""
         state = own.state
@@ -230,7 +241,7 @@ class Publisher:
 
     async def _send_after(
         self,
-        gateway: _Gateway,
+        gateway: Taker,
         stub: catalogue_pb2_grpc.CatalogueServiceAsyncStub,
         own: OwnCatalogue,
         state: OwnState,
@@ -254,7 +265,7 @@ class Publisher:
 
     async def _send_piece(
         self,
-        gateway: _Gateway,
+        gateway: Taker,
         stub: catalogue_pb2_grpc.CatalogueServiceAsyncStub,
         own: OwnCatalogue,
         state: OwnState,
@@ -283,7 +294,7 @@ class Publisher:
             raise PieceRefused("expected the gateway to name the version it was sent")
         self._note_head(gateway, own, piece)
         if told.is_snapshot:
-            _note_granted(gateway, own, told.version, wanted)
+            gateway.note_granted(own.name, told.version, wanted)
 
     async def _messages(
         self, head: catalogue_pb2.Piece, state: OwnState, piece: OwnPiece
@@ -304,7 +315,7 @@ class Publisher:
 
     async def _grant(
         self,
-        gateway: _Gateway,
+        gateway: Taker,
         stub: catalogue_pb2_grpc.CatalogueServiceAsyncStub,
         own: OwnCatalogue,
         state: OwnState,
@@ -323,7 +334,7 @@ class Publisher:
             request.grants.extend(await self._seal(own, state, batch))
             with breaking():
                 await stub.Grant(request, timeout=CALL_TIMEOUT_S)
-            _note_granted(gateway, own, version, batch)
+            gateway.note_granted(own.name, version, batch)
 
     async def _seal(
         self, own: OwnCatalogue, state: OwnState, to: dict[str, SealingKeyEntry]
@@ -334,7 +345,7 @@ class Publisher:
             await self._call(own.note_granted, ids, state.newest.snapshot_version)
         return await self._call(_seal_grants, state, to)
 
-    def _note_head(self, gateway: _Gateway, own: OwnCatalogue, piece: OwnPiece) -> None:
+    def _note_head(self, gateway: Taker, own: OwnCatalogue, piece: OwnPiece) -> None:
         """Note what a gateway has; what all that listen have is what can be fetched."""
         gateway.heads[own.name] = piece.head
         known = [
@@ -344,18 +355,12 @@ class Publisher:
         ]
         self._standing.taken(own.name, min(known, key=lambda head: head.version, default=piece.head))
 
+    def _new_standing(self) -> Standing:
+        return Standing(PATIENCE_TICKS * self._parts.tick_s + CALL_TIMEOUT_S, self._parts.now_s)
+
     async def _call(self, work: Callable[..., T], *given: object) -> T:
         """Run work that blocks off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._parts.executor, work, *given)
-
-
-def _note_granted(
-    gateway: _Gateway, own: OwnCatalogue, version: int, given: dict[str, SealingKeyEntry]
-) -> None:
-    """Remember to which keys the key of a snapshot went at one gateway."""
-    snapshot, before = gateway.granted.get(own.name, (0, {}))
-    ids = {agency: entry.key_id for agency, entry in given.items()}
-    gateway.granted[own.name] = (version, {**(before if snapshot == version else {}), **ids})
 
 
 def _seal_grants(state: OwnState, to: dict[str, SealingKeyEntry]) -> list[catalogue_pb2.KeyGrant]:

@@ -45,9 +45,10 @@ class Standing:
         self._patience_s, self._now_s = patience_s, now_s
         self._entries: dict[Name, _Entry] = {}
 
-    def begin(self, name: Name, head: Head) -> None:
-        """Take up what an earlier run made: some searcher may hold it, so nothing older is stated."""
-        self._entries[name] = _Entry(head, head)
+    def begin(self, name: Name, newest: Head, stated: Head) -> None:
+        """Take up what an earlier term made and stated; whatever is not stated yet waits from now on."""
+        self._entries[name] = _Entry(stated, stated)
+        self.made(name, newest)
 
     def made(self, name: Name, head: Head) -> None:
         """Note a version that is durable now, and waits unless it has been taken already."""

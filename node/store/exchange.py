@@ -108,7 +108,7 @@ waiting = Table(
     Column("attempts", Integer, nullable=False),
 )
 
-# The newest state of each catalogue that this node publishes; the tags themselves are in an encrypted file.
+# The newest state of each catalogue that this agency publishes; the tags themselves are in an encrypted file.
 published = Table(
     "published",
     metadata,
@@ -121,6 +121,12 @@ published = Table(
     Column("snapshot_key", LargeBinary(32), nullable=False),
     Column("statement", LargeBinary, nullable=False),  # DSSE envelope of the newest version
     Column("granted", Text, nullable=False),  # JSON: agency id -> sealing key id its grant was sealed to
+    # What every process states to those who ask; it never goes back. Absent before anything could be fetched.
+    Column("stated_version", BigInteger),
+    Column("stated_root", LargeBinary(32)),
+    # The term of the process that made the snapshot (`lease.number`), which is in the name of its file;
+    # 0: made by a version without terms.
+    Column("snapshot_term", BigInteger, nullable=False, server_default="0"),
 )
 
 # The newest snapshot and every delta since, as published: a gateway that lacks one is sent the same bytes.

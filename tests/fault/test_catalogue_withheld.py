@@ -19,6 +19,8 @@ from gateway import enrolment
 from gateway.catalogues import Catalogues
 from gateway.store import CachedPiece, CatalogueName
 from node.catalogues.holding import Held
+from node.catalogues.stated import stated_heads
+from node.program import Node
 from tests.fault.rig import check_absent, check_healed, deadline, flipped, leaves, somebody, until
 from tests.federation import EVA, Federation
 
@@ -39,6 +41,11 @@ async def _publish(made: Federation) -> int:
     await police.publisher.make()
     await until(lambda: police.publisher.head(*NAME[1:]).version > before)
     return police.publisher.head(*NAME[1:]).version
+
+
+def _state(node: Node, head: Head) -> None:
+    """Have a node state this version of each of its catalogues, whatever it has published."""
+    object.__setattr__(node.custodian, "heads", lambda connection: dict.fromkeys(node.keys.oprf, head))
 
 
 async def _check_stale(made: Federation, code: str = "catalogue.stale") -> CustodianAnswer:
@@ -95,13 +102,15 @@ async def test_a_gateway_that_takes_no_new_version_leaves_no_old_one_in_use(
     await made.nodes["police"].publisher.make()
     monkeypatch.setattr(made.nodes["police"].publisher._standing, "_patience_s", -1.0)
     # By the old catalogue a child that came since would not be known, and the whole would look complete.
+    await made.nodes["police"].publisher.state()
     await _check_stale(made)
     assert not made.nodes["police"].status().is_ready
 
-    # A restart does not make it forget what it has published, or was about to.
+    # A restart does not make it forget what it has stated.
     await made.stop("police")
     await made.start("police")
-    assert made.nodes["police"].publisher.head(*NAME[1:]).version == taken.version + 1
+    with made.nodes["police"]._store.read() as connection:
+        assert stated_heads(connection)[NAME[1:]].version == taken.version + 1
     await until(lambda: made.nodes["social"].links[0].attached.is_set())
     await _check_stale(made)
 
@@ -203,13 +212,13 @@ async def test_a_custodian_that_states_another_catalogue_than_others_are_shown_i
     police, social = made.nodes["police"], made.nodes["social"]
     await _publish(made)  # so that what is fetched anew is a snapshot and then some
     await check_healed(made)
-    truth = police.custodian.head_of
+    truth = police.custodian.heads
     version = _held(made).head.version
-    object.__setattr__(police.custodian, "head_of", lambda collection, epoch: Head(version, bytes(32)))
+    _state(police, Head(version, bytes(32)))
     with capture_logs() as logs:
         await _check_stale(made, "catalogue.diverged")
     assert "catalogue.diverged" in {entry["event"] for entry in logs}
-    object.__setattr__(police.custodian, "head_of", truth)
+    object.__setattr__(police.custodian, "heads", truth)
     await check_healed(made)
     assert social.peers.held(*NAME) is not None
 
@@ -235,13 +244,14 @@ async def test_a_copy_that_was_dropped_never_comes_back_older(
     await until(lambda: social.trust.is_active("police"))
     await until(lambda: social.links[0].attached.is_set() and police.links[0].attached.is_set())
     # A custodian that names an old version as its newest does not make it good either.
-    truth = police.custodian.head_of
-    for head in (truth, lambda collection, epoch: Head(1, bytes(32))):
-        object.__setattr__(police.custodian, "head_of", head)
+    truth = police.custodian.heads
+    for head in (None, Head(1, bytes(32))):
+        if head is not None:
+            _state(police, head)
         found = await made.ask("social", somebody())
         check_absent(found, police=State.STALE)
         assert social.peers.held(*NAME) is None
-    object.__setattr__(police.custodian, "head_of", truth)
+    object.__setattr__(police.custodian, "heads", truth)
     monkeypatch.undo()
     await check_healed(made)
     assert _held(made).head.version >= version
@@ -249,11 +259,11 @@ async def test_a_copy_that_was_dropped_never_comes_back_older(
 
 async def test_a_version_that_the_custodian_never_published_is_stale_at_once(made: Federation) -> None:
     police = made.nodes["police"]
-    truth = police.custodian.head_of
-    object.__setattr__(police.custodian, "head_of", lambda collection, epoch: Head(2**40, bytes(32)))
+    truth = police.custodian.heads
+    _state(police, Head(2**40, bytes(32)))
     answer = await _check_stale(made)
     assert answer.elapsed_ms < 10_000
-    object.__setattr__(police.custodian, "head_of", truth)
+    object.__setattr__(police.custodian, "heads", truth)
     await check_healed(made)
 
 

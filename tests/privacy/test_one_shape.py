@@ -189,10 +189,10 @@ async def test_twin_a_denial_that_evaluates_nothing_is_caught(
 ) -> None:
     reply = Custodian._reply
 
-    def early(custodian: Custodian, request: Any, digest: bytes, verdict: Any) -> EvaluateReply:
+    def early(custodian: Custodian, request: Any, digest: bytes, verdict: Any, heads: Any) -> EvaluateReply:
         if verdict.permits:
-            return reply(custodian, request, digest, verdict)
-        published = custodian.head_of(request.collection, request.epoch)
+            return reply(custodian, request, digest, verdict, heads)
+        published = heads[request.collection, request.epoch]
         return EvaluateReply(digest, verdict.ruling, request.elements, bytes(64), published)
 
     monkeypatch.setattr(Custodian, "_reply", early)

@@ -22,6 +22,7 @@ from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
 from elsewhere.statement import KeyStatement, OprfKeyEntry, SealingKeyEntry
 from node.catalogues.own import OwnCatalogue, OwnParts
+from node.lead import Lead, LeadParts
 from node.store.caseload import DONE, entry, load, tag_set
 from node.store.engine import Store, open_store
 from node.store.writer import Writer
@@ -80,12 +81,21 @@ class Agency:
     store: Store = field(init=False)
     writer: Writer = field(init=False)
     executor: ThreadPoolExecutor = field(init=False)
+    lead: Lead = field(init=False)
 
-    def start(self) -> None:
-        """Open the store, as a process does."""
+    def start(self, process: str = "main") -> None:
+        """Open the store, as a process does, and look who leads."""
         self.store = open_store(f"sqlite:///{self.folder / 'store.sqlite'}")
         self.writer = Writer(self.store)
         self.executor = ThreadPoolExecutor(2)
+        self.lead = Lead(LeadParts(self.store, self.writer, process))
+        self.lead.look()
+
+    def beside(self, process: str) -> Agency:
+        """Another process of the same node: the same folder and store, opened once more."""
+        made = replace(self)
+        made.start(process)
+        return made
 
     def stop(self) -> None:
         """Close it, as the end of the process does."""
@@ -104,6 +114,7 @@ class Agency:
             signing=self.signing,
             store=self.store,
             writer=self.writer,
+            lead=self.lead,
             clock=self.clock,
             random=self.random,
             delta_tags=DELTA_TAGS,

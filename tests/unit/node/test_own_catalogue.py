@@ -251,10 +251,10 @@ def test_a_crash_between_file_and_row_leaves_the_old_version(
     monkeypatch.undo()
 
     assert own.state is before
-    assert files(police) == ["own.involvement.1.1.cat", "own.involvement.1.2.cat"]
+    assert files(police) == ["own.involvement.1.1.1.cat", "own.involvement.1.2.1.cat"]
     again = police.opened()
     assert state_of(again).pieces == before.pieces
-    assert files(police) == ["own.involvement.1.1.cat"]
+    assert files(police) == ["own.involvement.1.1.1.cat"]
 
 
 def test_a_crash_before_the_first_row_leaves_nothing(police: Agency, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +280,7 @@ def test_a_lost_file_gives_a_new_snapshot_of_a_new_version(police: Agency, harm:
     own = police.opened()
     own.step()
     own.step()
-    path = police.folder / "catalogues" / "own.involvement.1.1.cat"
+    path = police.folder / "catalogues" / "own.involvement.1.1.1.cat"
     if harm == "gone":
         path.unlink()
     else:
@@ -329,7 +329,7 @@ def test_no_tag_or_key_is_in_a_file_in_clear(police: Agency) -> None:
     own = police.opened()
     own.step()
 
-    data = (police.folder / "catalogues" / "own.involvement.1.1.cat").read_bytes()
+    data = (police.folder / "catalogues" / "own.involvement.1.1.1.cat").read_bytes()
 
     assert not any(int(tag).to_bytes(8) in data for tag in tags)
     assert state_of(own).key not in data
@@ -343,7 +343,7 @@ def test_catalogues_of_destroyed_keys_are_forgotten(police: Agency) -> None:
     drop_others(police.own_parts, {NAMES[0]})
 
     assert [row.collection for row in published_rows(police)] == ["involvement"]
-    assert files(police) == ["own.involvement.1.1.cat"]
+    assert files(police) == ["own.involvement.1.1.1.cat"]
     with police.store.read() as conn:
         assert len(conn.execute(select(published_piece)).all()) == 1
 

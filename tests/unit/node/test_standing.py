@@ -31,9 +31,9 @@ def test_before_anything_is_made_or_taken_version_0_is_stated() -> None:
     assert standing.head(NAME) == head(1)
 
 
-def test_what_an_earlier_run_made_is_stated_at_once() -> None:
+def test_what_an_earlier_term_stated_is_stated_at_once() -> None:
     standing = Standing(100, At())
-    standing.begin(NAME, head(7))
+    standing.begin(NAME, head(7), head(7))
     assert standing.head(NAME) == head(7)
     standing.taken(NAME, head(3))  # a gateway that has forgotten is being sent everything again
     assert standing.head(NAME) == head(7)
@@ -42,8 +42,8 @@ def test_what_an_earlier_run_made_is_stated_at_once() -> None:
 def test_a_version_that_has_waited_too_long_is_stated_though_nobody_can_fetch_it() -> None:
     clock = At()
     standing = Standing(100, clock)
-    standing.begin(NAME, head(1))
-    standing.begin(OTHER, head(1))
+    standing.begin(NAME, head(1), head(1))
+    standing.begin(OTHER, head(1), head(1))
     for version in (2, 3, 4):
         standing.made(NAME, head(version))
         clock.now_s += 50

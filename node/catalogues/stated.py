@@ -1,0 +1,21 @@
+"""Which versions of this agency's own catalogues are stated to those who ask.
+
+Sees:     versions and roots.
+Promises: what every process of this node states is read from one row, which only ever names newer versions:
+          nobody is told an older version than anybody was told before, whichever process they ask.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from elsewhere.lookup import Head
+from node.catalogues.standing import Name
+from node.store.exchange import published
+
+
+def stated_heads(connection: Connection) -> dict[Name, Head]:
+    """Give what is stated now of each own catalogue; of one that is missing, nothing can be fetched yet."""
+    columns = (published.c.collection, published.c.epoch, published.c.stated_version, published.c.stated_root)
+    rows = connection.execute(select(*columns).where(published.c.stated_version.is_not(None)))
+    return {(row.collection, row.epoch): Head(row.stated_version, row.stated_root) for row in rows}
