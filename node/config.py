@@ -103,11 +103,6 @@ class NodeConfig(Section):
         """
         return LocalPolicy.from_fields(Fields(self.policy, "policy"))
 
-    @property
-    def desk_socket(self) -> Path:
-        """Where the desk API listens: a Unix socket of mode 0600."""
-        return self.dir / "desk.sock"
-
 
 def load_config(directory: Path) -> NodeConfig:
     """Read and check a node's settings.
