@@ -9,16 +9,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from elsewhere.settings import Section, read_settings, settings_from
+from elsewhere.settings import Section, StoreSection, read_settings, settings_from
 
 FILE_NAME = "gateway.toml"
 _ADDRESS = r"^[A-Za-z0-9.-]{1,253}:\d{1,5}$"
-
-
-class StoreConfig(Section):
-    """Where key statements, the index of cached catalogues and times of last contact are kept."""
-
-    url: str = Field(default="", description="SQLAlchemy URL; empty: store.sqlite in the gateway's folder")
 
 
 class LinkConfig(Section):
@@ -58,7 +52,7 @@ class GatewayConfig(Section):
     drain_s: float = Field(
         default=5, ge=0, le=60, description="how long lookups under way may take at the end"
     )
-    store: StoreConfig = StoreConfig()
+    store: StoreSection = StoreSection()
     link: LinkConfig = LinkConfig()
     lookup: LookupConfig = LookupConfig()
     catalogue: CatalogueConfig = CatalogueConfig()
@@ -67,7 +61,12 @@ class GatewayConfig(Section):
     @property
     def store_url(self) -> str:
         """The store's URL, with the default filled in."""
-        return self.store.url or f"sqlite:///{self.dir / 'store.sqlite'}"
+        return self.store.url_in(self.dir)
+
+    @property
+    def store_password(self) -> Path | None:
+        """The file with the password of the store's server, if there is one."""
+        return self.store.password_in(self.dir)
 
     @property
     def dialled(self) -> tuple[str, ...]:

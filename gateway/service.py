@@ -68,7 +68,7 @@ class Gateway:
         self._config = config
         self._credentials = serving_credentials(config, now=clock())
         timing = self._timing = LoopTiming(clock)
-        self._store = Store(config.store_url)
+        self._store = Store(config.store_url, config.store_password)
         self.directory = Directory(config.dir, self._store, timing, push_s=config.push_ms / 1000)
         self.links = Links(
             timing,

@@ -78,7 +78,7 @@ class Node:
         self.trust = Trust.load(config.dir, config.agency)
         desk_tls = load_tls(config, self.trust.anchor.tls_ca_pem)
         self.own = own_statement(config.dir, config.agency, self.keys, clock())
-        self._store = open_store(config.store_url)
+        self._store = open_store(config.store_url, config.store_password)
         with self._store.read() as connection:
             # Ordinals of another version's keys would open nothing: every child would seem not known.
             if is_outdated(connection):

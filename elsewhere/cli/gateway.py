@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from elsewhere.cli.paths import FILE, FOLDER, NEW_FOLDER, OutFile
+from elsewhere.cli.upgrade import TO, YES, change
 
 _ABOUT_FOLDER = "The gateway's folder."
 _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help=_ABOUT_FOLDER)
@@ -98,6 +99,19 @@ def state(agency: str, state: str, directory: Path) -> None:
 
     version = set_state(directory, agency, state, now=utc_now())
     click.echo(f"{agency} is {state}; roster {version}")
+
+
+@gateway.command("upgrade", short_help="Bring the store to this version's tables.")
+@_FOLDER
+@TO
+@YES
+def upgrade(directory: Path, to: str | None, is_backed_up: bool) -> None:
+    """Bring the store to the tables of this version, or of another with --to. Stop the gateway first."""
+    from gateway.config import load_config
+    from gateway.store import SCHEMA
+
+    config = load_config(directory)
+    change(config.store_url, config.store_password, SCHEMA, to=to, is_backed_up=is_backed_up)
 
 
 @gateway.command("run", short_help="Run the gateway until it is stopped.")
