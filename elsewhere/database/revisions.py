@@ -123,12 +123,12 @@ def _revise(conn: Connection, schema: Schema, found: str | None, to: str) -> Non
 
     line = revisions(schema)
     names = [one.name for one in line]
-    at, target = (names.index(found) if found is not None else -1), names.index(to)
+    held, wanted = (names.index(found) + 1 if found is not None else 0), names.index(to) + 1
     context = MigrationContext.configure(conn)
     with Operations.context(context):
-        for step in line[at + 1 : target + 1]:
+        for step in line[held:wanted]:
             step.module.upgrade()
-        for step in line[at:target:-1]:
+        for step in reversed(line[wanted:held]):
             step.module.downgrade()
     context.stamp(_scripts(schema), to)
 

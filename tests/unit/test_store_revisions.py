@@ -228,7 +228,7 @@ def test_a_revision_that_fails_half_way_changes_nothing(
             op.drop_table("log")
             raise StoreUnavailable("as if the disk were full")
 
-        line[1].module.downgrade = downgrade  # type: ignore[attr-defined]
+        line[-1].module.downgrade = downgrade  # type: ignore[attr-defined]
         return line
 
     monkeypatch.setattr(module, "revisions", broken)
