@@ -45,6 +45,9 @@ class GatewayConfig(Section):
     federation: str = Field(pattern="^[a-z][a-z0-9-]{1,31}$", description="the partnership's id")
     listen: str = Field(pattern=_ADDRESS, description="host:port to listen on; port 0: any free one")
     addresses: list[str] = Field(default_factory=list, description="host:port that nodes dial; empty: listen")
+    replicas: list[str] = Field(
+        default_factory=list, description="host:port of the federation's other gateways, for admissions"
+    )
     poll_s: float = Field(
         default=1, ge=0.01, le=60, description="how often roster and agreement are looked at"
     )
@@ -70,13 +73,18 @@ class GatewayConfig(Section):
 
     @property
     def dialled(self) -> tuple[str, ...]:
-        """The addresses that admissions tell nodes to dial."""
+        """The addresses that admissions tell nodes to dial, of all gateways."""
+        return (*self.own_addresses, *self.replicas)
+
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """The addresses by which nodes dial this gateway."""
         return tuple(self.addresses) or (self.listen,)
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts that the gateway's certificate is good for; this machine's own names are among them."""
-        dialled = (address.rsplit(":", 1)[0] for address in (*self.dialled, self.listen))
+        dialled = (address.rsplit(":", 1)[0] for address in (*self.own_addresses, self.listen))
         return tuple(dict.fromkeys((*dialled, "localhost", "127.0.0.1")))
 
 

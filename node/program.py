@@ -117,7 +117,9 @@ class Node:
             key_pem=self.keys.tls_pem,
             cert_pem=(config.dir / "trust" / "tls.pem").read_bytes(),
         )
-        self._intakes = [DirectoryIntake(self._intake_parts(place)) for place in range(len(config.gateways))]
+        self._intakes = [
+            DirectoryIntake(self._intake_parts(place, random)) for place in range(len(config.gateways))
+        ]
         self.links = [
             Link(
                 LinkParts(
@@ -150,7 +152,7 @@ class Node:
                 exchange=ExchangeParts(
                     maker=QuestionMaker(self.keys, self.trust, clock, random),
                     peers=self.peers,
-                    link=self._attached,
+                    links=self._attached,
                     pool=self._pool,
                     clock=clock,
                     random=random,
@@ -212,7 +214,7 @@ class Node:
             is_member = True
         except ElsewhereError:
             is_member = False
-        linked = self._attached() is not None
+        linked = bool(self._attached())
         is_ready = is_member and linked and self.trust.agreement is not None and self.peers.ready(now)
         is_ready = is_ready and self.publisher.is_current
         return DeskStatus(self.config.agency, is_ready, members)
@@ -228,12 +230,13 @@ class Node:
         A gateway tells a member that was suspended so and no more, hence before the roster that says it can
         come down the link. Its word is good enough to explain why nobody can be asked.
         """
-        if self._attached() is None and any(link.refusal == NotActive.code for link in self.links):
+        if not self._attached() and any(link.refusal == NotActive.code for link in self.links):
             raise NotActive(self.config.agency, "not active, as the gateway says")
 
-    def _attached(self) -> Link | None:
-        """The first link that is up."""
-        return next((link for link in self.links if link.attached.is_set()), None)
+    def _attached(self) -> list[Link]:
+        """The links that are up, those that are silent for long after the others."""
+        found = [link for link in self.links if link.attached.is_set()]
+        return sorted(found, key=lambda link: link.is_doubtful) if len(found) > 1 else found
 
     def _publisher_parts(self, random: RandomBytes) -> PublisherParts:
         config = self.config
@@ -272,20 +275,26 @@ class Node:
         )
 
     def _any_channel(self) -> grpc.aio.Channel | None:
-        link = self._attached()
-        return link.channel if link is not None else None
+        return next((link.channel for link in self._attached()), None)
 
     def _channel(self, place: int) -> grpc.aio.Channel | None:
         link = self.links[place]
         return link.channel if link.attached.is_set() else None
 
-    def _intake_parts(self, place: int) -> IntakeParts:
+    def _intake_parts(self, place: int, random: RandomBytes) -> IntakeParts:
         return IntakeParts(
             trust=self.trust,
             statement=lambda: self.own.envelope,
             channel=partial(self._channel, place),
+            random=random,
             tell=partial(self._take_notices, place),
+            changed=self._compare,
         )
+
+    def _compare(self) -> None:
+        """Have every gateway compared with what is held now."""
+        for intake in self._intakes:
+            intake.compare()
 
     def _take_notices(self, place: int, notices: Sequence[directory_pb2.CatalogueNotice]) -> None:
         self.publisher.take_notices(place, notices)

@@ -148,6 +148,15 @@ class Trust:
                     refused.append(err.code)
         return refused
 
+    def newer_than(self, roster: bytes, agreement: bytes) -> tuple[bytes, bytes]:
+        """What a gateway lacks that showed these, after they were taken; empty for what it has.
+
+        What is held is never older than what was shown, so where the two differ the gateway is behind.
+        """
+        with self._taking:
+            held = self._envelopes[_ROSTER], self._envelopes.get(_AGREEMENT, b"")
+        return held[0] if held[0] != roster else b"", held[1] if held[1] != agreement else b""
+
     def keep(self) -> None:
         """Write down what was taken. Where the disk takes nothing it stays in memory, for the next call."""
         with self._keeping:

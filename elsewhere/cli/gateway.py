@@ -114,6 +114,27 @@ def upgrade(directory: Path, to: str | None, is_backed_up: bool) -> None:
     change(config.store_url, config.store_password, SCHEMA, to=to, is_backed_up=is_backed_up)
 
 
+@gateway.command("replica", short_help="Make another gateway of the federation, or renew its certificate.")
+@click.option("--dir", "directory", type=NEW_FOLDER, required=True, help="The new gateway's folder.")
+@click.option("--of", "first", type=FOLDER, required=True, help="The folder with the federation's keys.")
+@click.option("--listen", required=True, metavar="HOST:PORT", help="Where the new gateway listens.")
+@click.option(
+    "--address", "addresses", multiple=True, metavar="HOST:PORT", help="What nodes dial, if not that."
+)
+def replica(directory: Path, first: Path, listen: str, addresses: tuple[str, ...]) -> None:
+    """Make the folder of another gateway, to be moved to its machine; again: renew its certificate there."""
+    from gateway.__main__ import utc_now
+    from gateway.config import FILE_NAME
+    from gateway.replica import Place, add
+
+    for option, place in (("--listen", listen), *(("--address", address) for address in addresses)):
+        _check_place(option, place)
+    config = add(directory, first, Place(listen, addresses), now=utc_now())
+    dialled = ", ".join(f'"{address}"' for address in config.own_addresses)
+    click.echo(f"gateway of {config.federation} for {', '.join(config.own_addresses)}")
+    click.echo(f"next: add {dialled} to 'replicas' in {first / FILE_NAME} and to 'gateways' of every node")
+
+
 @gateway.command("run", short_help="Run the gateway until it is stopped.")
 @_FOLDER
 def run(directory: Path) -> None:
