@@ -21,6 +21,7 @@ from node.store.exchange import log, subject
 
 # Crockford's base 32: no I, L, O or U, so that a reference survives being read out over a bad line.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ADD_ENTRY, _ADD_SUBJECT = insert(log), insert(subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +74,16 @@ def append(connection: Connection, entry: Entry, about: Subject | None = None) -
     """Append inside the caller's transaction: the entry and whom it is about become durable together."""
     if about is not None:
         row = {"digest": entry.digest, "salt": about.salt, "records": about.records}
-        connection.execute(insert(subject).values(row))
+        connection.execute(_ADD_SUBJECT, row)
     connection.execute(
-        log.insert().values(
-            time_ms=to_ms(entry.time),
-            kind=entry.kind,
-            call_reference=entry.call_reference,
-            digest=entry.digest,
-            body=entry.body,
-        )
+        _ADD_ENTRY,
+        {
+            "time_ms": to_ms(entry.time),
+            "kind": entry.kind,
+            "call_reference": entry.call_reference,
+            "digest": entry.digest,
+            "body": entry.body,
+        },
     )
 
 

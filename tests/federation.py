@@ -163,8 +163,7 @@ class Federation:
         header["source"]["name"] = source
         from node.keys import KeyRing
 
-        config = load_config(directory)
-        store = open_store(config.store_url, config.store_password)
+        store = open_store(load_config(directory).store_url)
         try:
             job = LoadJob(
                 store=store,

@@ -52,8 +52,7 @@ def show(call_reference: str, directory: Path, as_json: bool) -> None:
     reference = "".join(call_reference.split())
     if not is_call_reference(reference):
         raise click.UsageError("a call reference has 8 letters and digits")
-    config = load_config(directory)
-    store = open_store(config.store_url, config.store_password)
+    store = open_store(load_config(directory).store_url)
     try:
         entries = find_call(store, reference)
     finally:

@@ -105,7 +105,7 @@ def _run(
     if options["dry_run"]:
         return dry_run(file, form, now.date(), progress)
     exported = options["exported"]
-    store = open_store(config.store_url, config.store_password)
+    store = open_store(config.store_url)
     try:
         job = LoadJob(
             store=store,

@@ -86,12 +86,11 @@ def _weights(public: bytes, before: Sequence[bytes], after: Sequence[bytes]) -> 
     # compositeTranscript = I2OSP(len(seed), 2) || seed || I2OSP(i, 2)
     #                       || I2OSP(len(Ci), 2) || Ci || I2OSP(len(Di), 2) || Di || "Composite"
     start = _prefixed(seed)
-    return [
-        group.hash_to_scalar(
-            start + index.to_bytes(2) + _prefixed(c_i) + _prefixed(d_i) + b"Composite", _SCALAR_DOMAIN
-        )
+    transcripts = [
+        start + index.to_bytes(2) + _prefixed(c_i) + _prefixed(d_i) + b"Composite"
         for index, (c_i, d_i) in enumerate(zip(before, after, strict=True))
     ]
+    return group.hash_to_public_scalars(transcripts, _SCALAR_DOMAIN)
 
 
 def _challenge(public: bytes, transcript: Sequence[bytes]) -> bytes:

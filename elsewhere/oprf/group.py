@@ -354,6 +354,22 @@ def hash_to_scalar(message: bytes, domain: bytes) -> bytes:
     return reduce_scalar(hashlib.sha512(inner.digest() + suffix_1).digest())
 
 
+def hash_to_public_scalars(messages: Sequence[bytes], domain: bytes) -> list[bytes]:
+    """Hash each message to a scalar as `hash_to_scalar`, where both are public.
+
+    Python's own numbers reduce them: faster, in a time that depends on what everybody may know.
+    """
+    prefix, suffix_0, suffix_1 = _expansion(domain)
+    sha512, order = hashlib.sha512, ORDER
+    found = []
+    for message in messages:
+        inner = prefix.copy()
+        inner.update(message + suffix_0)
+        uniform = sha512(inner.digest() + suffix_1).digest()
+        found.append((int.from_bytes(uniform, "little") % order).to_bytes(SCALAR_SIZE, "little"))
+    return found
+
+
 @functools.cache
 def _expansion(domain: bytes) -> tuple[hashlib._Hash, bytes, bytes]:
     """Prepare expand_message_xmd with SHA-512 for outputs of 64 bytes, where b_1 is the whole output.

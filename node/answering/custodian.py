@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from elsewhere.canonical import canonical_json, parse_canonical
@@ -58,6 +58,15 @@ from node.store.exchange import question
 _log = structlog.get_logger(__name__)
 _STAND_IN_DOMAIN = b"elsewhere/stand-in/"
 _COUNTED = (Decision.PERMIT, Decision.REVIEW)
+
+# Built once: putting a statement together takes longer than the engine needs to answer it.
+_BY_DIGEST = select(question).where(question.c.digest == bindparam("digest"))
+_INSERT = insert(question)
+_USE_UP = (
+    update(question)
+    .where(question.c.digest == bindparam("asked"), question.c.redeem_digest.is_(None))
+    .values(redeem_digest=bindparam("redeem_digest"), redeem_reply=bindparam("redeem_reply"))
+)
 
 Change = Callable[[Connection], None]
 Heads = Mapping[tuple[str, int], Head]
@@ -121,9 +130,7 @@ class Custodian:
                 "expected the parties and lookup id that the seal binds; the message states others"
             )
         with self.store.read() as connection:
-            asked = connection.execute(
-                select(question).where(question.c.digest == opened.digest)
-            ).one_or_none()
+            asked = connection.execute(_BY_DIGEST, {"digest": opened.digest}).one_or_none()
             # The same bytes again get the same bytes back and are not counted twice.
             if asked is not None:
                 _check_in_time(asked, now)
@@ -251,21 +258,20 @@ class Custodian:
             if limit is not None and counted:
                 raise LimitReached(limit)
             try:
-                connection.execute(
-                    insert(question).values(
-                        digest=opened.digest,
-                        searcher=request.searcher,
-                        lookup_id=request.lookup_id,
-                        nonce=request.nonce,
-                        pseudonym=request.terms.pseudonym,
-                        received_ms=to_ms(now),
-                        core=core_of(request),
-                        counted=counted,
-                        ruling=canonical_json({**ruling_facts(verdict), "counted": counted}).decode(),
-                        request=opened.payload,
-                        reply=sealed_reply,
-                    )
-                )
+                row = {
+                    "digest": opened.digest,
+                    "searcher": request.searcher,
+                    "lookup_id": request.lookup_id,
+                    "nonce": request.nonce,
+                    "pseudonym": request.terms.pseudonym,
+                    "received_ms": to_ms(now),
+                    "core": core_of(request),
+                    "counted": counted,
+                    "ruling": canonical_json({**ruling_facts(verdict), "counted": counted}).decode(),
+                    "request": opened.payload,
+                    "reply": sealed_reply,
+                }
+                connection.execute(_INSERT, row)
             except IntegrityError:
                 raise ReplayRefused("expected a nonce and question that were not used before") from None
 
@@ -273,9 +279,8 @@ class Custodian:
 
     def _waiting(self, connection: Connection, searcher: str, digest: bytes, now: datetime) -> Row[Any]:
         """The question of this digest, if it can still be redeemed."""
-        query = select(question).where(question.c.searcher == searcher, question.c.digest == digest)
-        row = connection.execute(query).one_or_none()
-        if row is None:
+        row = connection.execute(_BY_DIGEST, {"digest": digest}).one_or_none()
+        if row is None or row.searcher != searcher:
             raise ReplayRefused("expected a question that waits to be redeemed; there is none of this lookup")
         _check_in_time(row, now)
         return row
@@ -294,9 +299,7 @@ def _redeeming(
 
     def change(connection: Connection) -> None:
         used = connection.execute(
-            update(question)
-            .where(question.c.digest == digest, question.c.redeem_digest.is_(None))
-            .values(redeem_digest=redeem_digest, redeem_reply=sealed_reply)
+            _USE_UP, {"asked": digest, "redeem_digest": redeem_digest, "redeem_reply": sealed_reply}
         )
         if used.rowcount != 1:
             raise ReplayRefused("expected one redeem for each question; this one was redeemed already")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, bindparam, func, select
 
 from elsewhere.agreement.decide import decide
 from elsewhere.agreement.local import LocalPolicy
@@ -91,12 +91,10 @@ class Guard:
         limits = agreement.limits if agreement is not None else Limits()
         # An agency cannot widen its limits by asking through several nodes or with several keys: it is
         # counted by its id in the roster, and a person by the pseudonym that is stable here.
-        agency = question.c.searcher == request.searcher
-        person = agency & (question.c.pseudonym == request.terms.pseudonym)
+        asked = {"searcher": request.searcher, "pseudonym": request.terms.pseudonym}
+        since = {"day": to_ms(now - DAY), "minute": to_ms(now - MINUTE)}
+        day_agency, day_person, minute_person = connection.execute(_COUNTS, {**asked, **since}).one()
         reserve = limits.red_reserve if request.terms.urgency == "RED" else 0
-        day_agency = _count(connection, agency, now - DAY)
-        day_person = _count(connection, person, now - DAY)
-        minute_person = _count(connection, person, now - MINUTE)
         if day_agency >= limits.per_agency_per_day + reserve:
             return _limited("limits.agency_day", f"{limits.per_agency_per_day} questions a day to one agency")
         if day_person >= limits.per_person_per_day + reserve:
@@ -175,14 +173,15 @@ def _find_bad_element(request: EvaluateRequest) -> Ruling | None:
     return None
 
 
-def _count(connection: Connection, whose: ColumnElement[bool], since: datetime) -> int:
+def _count(whose: ColumnElement[bool], since: str) -> ScalarSelect[int]:
     """Questions counted since a moment: a read of that range of a partial index, whatever else was asked."""
-    query = (
-        select(func.count())
-        .select_from(question)
-        .where(whose, COUNTED, question.c.received_ms > to_ms(since))
-    )
-    return int(connection.execute(query).scalar_one())
+    newer = question.c.received_ms > bindparam(since)
+    return select(func.count()).select_from(question).where(whose, COUNTED, newer).scalar_subquery()
+
+
+_OF_AGENCY = question.c.searcher == bindparam("searcher")
+_OF_PERSON = _OF_AGENCY & (question.c.pseudonym == bindparam("pseudonym"))
+_COUNTS = select(_count(_OF_AGENCY, "day"), _count(_OF_PERSON, "day"), _count(_OF_PERSON, "minute"))
 
 
 def _limited(code: str, what: str) -> Ruling:

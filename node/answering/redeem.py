@@ -22,7 +22,7 @@ from elsewhere.oprf import voprf
 from elsewhere.person.identity import Person
 from elsewhere.random import RandomBytes
 from node.answering.answer import compose
-from node.caseload.child import Holders, child_of, holders_of
+from node.caseload.child import Holders, child_of, holders_of_each
 from node.caseload.index import source_states
 
 
@@ -58,8 +58,10 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
     decoys = tuple(_decoy(slot, random) for slot in range(MAX_REVEALS))
     found: dict[int, list[tuple[str, Strength]]] = defaultdict(list)
     subjects: dict[tuple[str, str], None] = {}
-    for reveal in (*real, *decoys)[:MAX_REVEALS]:
-        holders = holders_of(connection, request.collection, request.epoch, reveal.tag)
+    reveals = (*real, *decoys)[:MAX_REVEALS]
+    tags = [reveal.tag for reveal in reveals]
+    each = holders_of_each(connection, request.collection, request.epoch, tags)
+    for reveal, holders in zip(reveals, each, strict=True):
         key = _key_of(holders)
         # The tag alone proves nothing: it may be kept from another question. The slot's element, made with a
         # blind that only this question's maker knows, proves that this key was asked here and now.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, bindparam, case, func, select
 
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.clock import to_ms
@@ -20,6 +20,12 @@ from node.store.exchange import COUNTED, question
 # Of a question that was answered: its reply may have been lost on the way, but not again and again.
 MOST_ANSWERED = 3
 LEAST_PAUSE = timedelta(seconds=10)
+_EARLIER = select(
+    func.min(question.c.received_ms).label("first"),
+    func.max(question.c.received_ms).label("last"),
+    func.count(question.c.redeem_digest).label("answered"),
+    func.max(case((COUNTED, 1), else_=0)).label("counted"),
+).where(*(question.c[name] == bindparam(name) for name in ("searcher", "lookup_id", "core")))
 
 
 def core_of(request: EvaluateRequest) -> bytes:
@@ -42,14 +48,8 @@ def is_asked_again(connection: Connection, request: EvaluateRequest, now: dateti
     For as long as its urgency allows an answer to be waited for, not oftener than every ten seconds, and a
     few times only once it has been answered.
     """
-    same = (question.c.searcher == request.searcher) & (question.c.lookup_id == request.lookup_id)
-    query = select(
-        func.min(question.c.received_ms).label("first"),
-        func.max(question.c.received_ms).label("last"),
-        func.count(question.c.redeem_digest).label("answered"),
-        func.max(case((COUNTED, 1), else_=0)).label("counted"),
-    ).where(same, question.c.core == core_of(request))
-    earlier = connection.execute(query).one()
+    same = {"searcher": request.searcher, "lookup_id": request.lookup_id, "core": core_of(request)}
+    earlier = connection.execute(_EARLIER, same).one()
     urgency = vocabulary().urgencies.get(request.terms.urgency)
     if urgency is None or not earlier.counted:
         return False

@@ -9,14 +9,14 @@ Promises: the same queries whether or not there is such a child; what grows with
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, Select, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, literal, select, union_all
 
-from elsewhere.lookup import Flag
+from elsewhere.lookup import MAX_REVEALS, Flag
 from elsewhere.matching import GROUP_LIMIT
 from elsewhere.person.identity import Person
 from node.caseload.index import SourceState
@@ -54,43 +54,33 @@ class Child:
     sources: Mapping[str, SourceState]
 
 
-def holders_of(conn: Connection, collection: str, epoch: int, tag_bytes: bytes) -> Holders:
-    """Find who holds a tag, in two queries.
+def holders_of_each(
+    conn: Connection, collection: str, epoch: int, tags: Sequence[bytes]
+) -> tuple[Holders, ...]:
+    """Find who holds each tag, in one query for all of them.
 
     Args:
-        collection, epoch: of the key that the tag was made with.
-        tag_bytes: 32 bytes.
+        collection, epoch: of the key that the tags were made with.
+        tags: MAX_REVEALS of them, 32 bytes each.
     """
-    first = func.min(record.c.id).label("first")
-    query = (
-        select(member.c.group_id, first, func.min(tag.c.ordinal).label("ordinal"))
-        .select_from(member)
-        .join(record, record.c.id == member.c.record_id)
-        .join(tag, tag.c.record_id == record.c.id)
-        .join(tag_set, tag_set.c.id == tag.c.set_id)
-        .where(tag_set.c.collection == collection, tag_set.c.epoch == epoch, tag.c.tag == tag_bytes)
-        .where(member.c.load_id == _newest())
-        .group_by(member.c.group_id)
-        .order_by(member.c.group_id)
-        .limit(MAX_GROUPS)
-    )
-    groups = conn.execute(query).all()
-    rows = conn.execute(
-        select(record.c.id, record.c.source, record.c.person_ref, record.c.person, member.c.shield)
-        .select_from(record)
-        .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == _newest()))
-        .where(record.c.id.in_([row.first for row in groups] or [_NOBODY]))
-        .order_by(record.c.id)
-    ).all()
+    wanted = {f"tag_{place}": tag_bytes for place, tag_bytes in enumerate(tags)}
+    found: list[list[Row[Any]]] = [[] for _ in tags]
+    for row in conn.execute(_HOLDERS, {"collection": collection, "epoch": epoch, **wanted}):
+        found[row.place].append(row)
+    return tuple(map(_holders, found))
+
+
+def _holders(rows: Sequence[Row[Any]]) -> Holders:
+    """Sum up the rows of one tag, one a child."""
     if not rows:
         return Holders((), (), None, True, 0)
-    ordinals = {row.first: row.ordinal for row in groups}
+    first = min(rows, key=lambda row: row.id)
     return Holders(
-        groups=tuple(row.group_id for row in groups),
+        groups=tuple(row.group_id for row in rows),
         records=tuple((row.source, row.person_ref) for row in rows),
-        person=Person.from_canonical(rows[0].person),
-        with_postcode=rows[0].shield == NONE,
-        ordinal=ordinals[rows[0].id],
+        person=Person.from_canonical(first.person),
+        with_postcode=first.shield == NONE,
+        ordinal=first.ordinal,
     )
 
 
@@ -101,15 +91,11 @@ def child_of(conn: Connection, group_id: int | None, states: Mapping[str, Source
         group_id: of the child, or None.
         states: every source's, as `source_states` gave them on this connection.
     """
-    wanted = _NOBODY if group_id is None else group_id
-    # "CURRENT" sorts before "PAST".
-    order = (record.c.status, record.c.last_contact.desc(), record.c.id.desc())
-    row = conn.execute(_rows_of(wanted).order_by(*order).limit(1)).one_or_none()
-    totals = conn.execute(
-        _of(wanted, func.max(record.c.last_contact).label("seen"), func.max(member.c.shield).label("shield"))
-    ).one()
-    flags = conn.execute(_of(wanted, record.c.flags).distinct().limit(MAX_FLAG_SETS)).scalars().all()
-    names = conn.execute(_of(wanted, record.c.source).distinct()).scalars().all()
+    wanted = {"group_id": _NOBODY if group_id is None else group_id}
+    row = conn.execute(_SPEAKER, wanted).one_or_none()
+    totals = conn.execute(_TOTALS, wanted).one()
+    flags = conn.execute(_FLAGS, wanted).scalars().all()
+    names = conn.execute(_SOURCES, wanted).scalars().all()
     if row is None:
         return None
     return Child(
@@ -124,19 +110,56 @@ def child_of(conn: Connection, group_id: int | None, states: Mapping[str, Source
     )
 
 
-def _newest() -> ScalarSelect[int]:
-    return select(func.max(load.c.id)).where(load.c.state == DONE).scalar_subquery()
-
-
-def _rows_of(group_id: int) -> Select[Any]:
-    columns = ("status", "service", "in_hours", "out_of_hours")
-    return _of(group_id, *(record.c[name] for name in columns))
-
-
-def _of(group_id: int, *columns: Any) -> Select[Any]:
+def _of_child(*columns: Any) -> Select[Any]:
     """Select columns over the rows in force of one child."""
     return (
         select(*columns)
         .select_from(member.join(record, record.c.id == member.c.record_id))
-        .where(member.c.load_id == _newest(), member.c.group_id == group_id)
+        .where(member.c.load_id == _NEWEST, member.c.group_id == bindparam("group_id"))
     )
+
+
+# Built once: putting a statement together takes longer than the engine needs to answer it.
+_NEWEST = select(func.max(load.c.id)).where(load.c.state == DONE).scalar_subquery()
+
+
+def _groups(place: int) -> Select[Any]:
+    """Select the first children that hold one of the tags, each with its first record."""
+    groups = (
+        select(
+            literal(place).label("place"),
+            member.c.group_id,
+            func.min(record.c.id).label("first"),
+            func.min(tag.c.ordinal).label("ordinal"),
+        )
+        .select_from(member)
+        .join(record, record.c.id == member.c.record_id)
+        .join(tag, tag.c.record_id == record.c.id)
+        .join(tag_set, tag_set.c.id == tag.c.set_id)
+        .where(tag_set.c.collection == bindparam("collection"), tag_set.c.epoch == bindparam("epoch"))
+        .where(tag.c.tag == bindparam(f"tag_{place}"), member.c.load_id == _NEWEST)
+        .group_by(member.c.group_id)
+        .order_by(member.c.group_id)
+        .limit(MAX_GROUPS)
+        .subquery()
+    )
+    return select(groups)
+
+
+_EACH = union_all(*map(_groups, range(MAX_REVEALS))).subquery()
+_HOLDERS = (
+    select(_EACH, record.c.id, record.c.source, record.c.person_ref, record.c.person, member.c.shield)
+    .select_from(_EACH)
+    .join(record, record.c.id == _EACH.c.first)
+    .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == _NEWEST))
+    .order_by(_EACH.c.place, _EACH.c.group_id)
+)
+_SPEAKER = (
+    _of_child(*(record.c[name] for name in ("status", "service", "in_hours", "out_of_hours")))
+    # "CURRENT" sorts before "PAST".
+    .order_by(record.c.status, record.c.last_contact.desc(), record.c.id.desc())
+    .limit(1)
+)
+_TOTALS = _of_child(func.max(record.c.last_contact).label("seen"), func.max(member.c.shield).label("shield"))
+_FLAGS = _of_child(record.c.flags).distinct().limit(MAX_FLAG_SETS)
+_SOURCES = _of_child(record.c.source).distinct()

@@ -88,9 +88,7 @@ def records_of_group(conn: Connection, group_id: int) -> list[CaseRecord]:
 
 def source_states(conn: Connection) -> dict[str, SourceState]:
     """Give every loaded source by name."""
-    names = ("name", "read_utc", "loaded_utc", "max_age_days", "rows", "refused")
-    query = select(*(source.c[name] for name in names)).order_by(source.c.name)
-    return {row.name: SourceState(*row) for row in conn.execute(query)}
+    return {row.name: SourceState(*row) for row in conn.execute(_SOURCES)}
 
 
 def record_count(conn: Connection) -> int:
@@ -169,6 +167,11 @@ def _tag_query() -> Select[*tuple[Any, ...]]:
 def _group_query() -> Select[*tuple[Any, ...]]:
     """The statement of `records_of_group`."""
     return _records().where(member.c.group_id == bindparam("group_id")).order_by(record.c.id)
+
+
+_SOURCES = select(
+    *(source.c[name] for name in ("name", "read_utc", "loaded_utc", "max_age_days", "rows", "refused"))
+).order_by(source.c.name)
 
 
 def _records() -> Select[*tuple[Any, ...]]:

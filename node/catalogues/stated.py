@@ -13,9 +13,12 @@ from elsewhere.lookup import Head
 from node.catalogues.standing import Name
 from node.store.exchange import published
 
+_STATED = select(
+    *(published.c[name] for name in ("collection", "epoch", "stated_version", "stated_root"))
+).where(published.c.stated_version.is_not(None))
+
 
 def stated_heads(connection: Connection) -> dict[Name, Head]:
     """Give what is stated now of each own catalogue; of one that is missing, nothing can be fetched yet."""
-    columns = (published.c.collection, published.c.epoch, published.c.stated_version, published.c.stated_root)
-    rows = connection.execute(select(*columns).where(published.c.stated_version.is_not(None)))
+    rows = connection.execute(_STATED)
     return {(row.collection, row.epoch): Head(row.stated_version, row.stated_root) for row in rows}

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from elsewhere.errors import LogUnavailable
+from elsewhere.errors import LogUnavailable, StoreBusy, StoreUnavailable
 from node.store.engine import Store
 
 T = TypeVar("T")
@@ -65,14 +65,30 @@ class Writer:
                     stop = True
                     break
                 batch.append(following)
-            self._commit(batch)
+            # Whoever gave up waiting before its turn wants nothing done; from here on it is done.
+            batch = [job for job in batch if job[1].set_running_or_notify_cancel()]
+            if len(batch) == 1:
+                self._commit_alone(batch[0])
+            else:
+                self._commit(batch)
             if stop:
                 return
 
+    def _commit_alone(self, job: _Job) -> None:
+        """Run one change in a transaction of its own, with no savepoint: nobody else's goes with it."""
+        change, future = job
+        try:
+            with self._store.write() as connection:
+                result = change(connection)
+        except (StoreUnavailable, StoreBusy):
+            future.set_exception(LogUnavailable("the store cannot be written; nothing was released"))
+        except Exception as err:
+            future.set_exception(err)
+        else:
+            future.set_result(result)
+
     def _commit(self, batch: list[_Job]) -> None:
         """Run a batch in one transaction, then tell each caller what became of its change."""
-        # Whoever gave up waiting before its turn wants nothing done; from here on it is done all the same.
-        batch = [job for job in batch if job[1].set_running_or_notify_cancel()]
         outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             with self._store.write() as connection:

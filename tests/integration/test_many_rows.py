@@ -12,7 +12,7 @@ from elsewhere.matchkeys import record_keys
 from elsewhere.oprf.voprf import tag_each
 from elsewhere.person.identity import Person
 from node.caseload import child
-from node.caseload.child import child_of, holders_of
+from node.caseload.child import child_of, holders_of_each
 from node.caseload.index import source_states
 from node.store.engine import open_store
 from tests.caseload import ANN, BOB, KEYS, load_rows, person
@@ -39,7 +39,7 @@ class Counted:
 
 
 def _known(connection: Connection, tag: bytes) -> tuple[child.Holders, child.Child | None]:
-    holders = holders_of(connection, "involvement", 1, tag)
+    holders = holders_of_each(connection, "involvement", 1, [tag] + [bytes(32)] * 3)[0]
     group = holders.groups[0] if holders.groups else None
     return holders, child_of(connection, group, source_states(connection))
 

@@ -28,6 +28,7 @@ _GROUP: dict[str, int | None] = {
     "invert_scalars": 0,
     "hash_to_group": 0,
     "hash_to_scalar": None,
+    "hash_to_public_scalars": 0,
     "reduce_scalar": None,
     "is_element": None,
 }

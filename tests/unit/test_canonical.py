@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,11 @@ def test_what_is_written_reads_back_and_writes_the_same(value: Json) -> None:
 
     assert parse_canonical(written) == value
     assert canonical_json(parse_canonical(written)) == written
+
+
+@given(VALUES)
+def test_what_is_written_fast_is_what_the_standard_writes(value: Json) -> None:
+    assert canonical_json(value) == rfc8785.dumps(value)
 
 
 @given(st.binary(max_size=64))

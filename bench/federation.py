@@ -1,0 +1,209 @@
+"""A federation of real processes over loopback mTLS, its stores kept between runs.
+
+Holds:    a folder under `build/bench` with made-up agencies' keys and stores; nothing of a real agency.
+Promises: gateway and nodes are started as an operator starts them, and none is left running.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import tomli_w
+
+from bench.stores import fill, forget_questions, load, make_filler
+from elsewhere.demo.processes import Command, Workbench, program
+from elsewhere.errors import ElsewhereError
+from elsewhere.matchkeys import version
+from elsewhere.sdk.desk import Desk
+from gateway import enrolment
+from node import enrol
+from node.store.schema import SCHEMA_VERSION
+
+CACHE = Path("build/bench")
+REAL = 200  # records that are really loaded; questions ask about them
+KEPT_S = 5 * 86_400.0  # then keys and certificates are made anew
+ASKED_IN = "protected"  # the collection that these questions are asked in
+SEARCHER = "agency-0"
+_READY_S = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a federation for timing consists of."""
+
+    custodians: int
+    records: int  # of each custodian, fillers included
+    all_ask: bool = False  # every node holds the catalogues, not the searcher alone
+    collections: tuple[str, ...] = (ASKED_IN,)  # in which there are fillers
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return f"{self.custodians}x{self.records}{'-both' if len(self.collections) > 1 else ''}"
+
+    @property
+    def agencies(self) -> tuple[str, ...]:
+        """The searcher, then the custodians."""
+        return tuple(f"agency-{number}" for number in range(self.custodians + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What differs from one measurement to the next."""
+
+    redeem_tick_ms: int = 0
+    in_flight: int = 4
+    timed: bool = False  # the searcher notes when outcomes reach it
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A federation that is up: process ids by role."""
+
+    folder: Path
+    gateway: int
+    nodes: dict[str, int]
+
+    @property
+    def searcher(self) -> Path:
+        """The searcher's folder, which its desk is reached by."""
+        return self.folder / SEARCHER
+
+    @property
+    def roles(self) -> dict[str, tuple[int, ...]]:
+        """Whose processor time is counted as what."""
+        custodians = tuple(pid for name, pid in self.nodes.items() if name != SEARCHER)
+        return {"gateway": (self.gateway,), "searcher": (self.nodes[SEARCHER],), "custodians": custodians}
+
+
+def made(shape: Shape, say: Callable[[str], None]) -> Path:
+    """Give the folder of a federation, made now unless an earlier run's will do."""
+    folder = CACHE.absolute() / shape.name
+    mark = {"schema": SCHEMA_VERSION, "keys": version(), "agencies": shape.agencies}
+    stamp = folder / "made.json"
+    if stamp.exists():
+        found = json.loads(stamp.read_text("utf-8"))
+        fresh = time.time() - found.pop("made_s") < KEPT_S
+        if fresh and found == json.loads(json.dumps(mark)):
+            return folder
+    say(f"making {shape.name}: {len(shape.agencies)} agencies")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    filler = CACHE.absolute() / f"filler-{shape.records}.sqlite"
+    if shape.records > REAL and not filler.exists():
+        make_filler(filler, shape.records - REAL)
+    founding = enrolment.Founding(federation="bench", listen="127.0.0.1:1")
+    enrolment.init(folder / "gw", founding, now=datetime.now(UTC), random=secrets.token_bytes)
+    for agency in shape.agencies:
+        _join(folder, agency)
+        load(folder / agency, seed=1, count=REAL, workers=1)
+        if shape.records > REAL and agency != SEARCHER:
+            fill(folder / agency / "store.sqlite", filler, shape.collections)
+    stamp.write_text(json.dumps({**mark, "made_s": time.time()}), "utf-8")
+    return folder
+
+
+def _join(folder: Path, agency: str) -> None:
+    """Make a node and let it in."""
+    applicant = enrol.Applicant(agency, f"Agency {agency}", "SOCIAL_CARE", "0000 000 001", "0000 000 002")
+    request, _ = enrol.init(folder / agency, applicant, random=secrets.token_bytes)
+    admission = enrolment.admit(folder / "gw", request, now=datetime.now(UTC))
+    enrol.accept(folder / agency, admission.to_bytes(), now=datetime.now(UTC))
+
+
+@contextmanager
+def running(shape: Shape, settings: Settings, say: Callable[[str], None]) -> Iterator[Running]:
+    """Run a federation until the block ends; the searcher is ready to ask everybody."""
+    folder = made(shape, say)
+    with processes(folder) as (bench, timed):
+        address = listen(folder)
+        gateway = bench.serve("gateway", "run", "--dir", "gw")
+        bench.wait_for_word(gateway, "ready", timeout_s=_READY_S)
+        nodes: dict[str, Command] = {}
+        for agency in shape.agencies:
+            configure(folder / agency, address, settings, holds=shape.all_ask or agency == SEARCHER)
+            forget_questions(folder / agency / "store.sqlite")
+            starter = timed if settings.timed and agency == SEARCHER else bench
+            nodes[agency] = starter.serve("node", "run", "--dir", agency)
+        asking = [a for a in shape.agencies if shape.all_ask or a == SEARCHER]
+        for agency in asking:
+            _wait(folder / agency, len(shape.agencies) - 1, bench)
+        pids = {agency: command.process.pid for agency, command in nodes.items()}
+        yield Running(folder, gateway.process.pid, pids)
+
+
+@contextmanager
+def processes(folder: Path) -> Iterator[tuple[Workbench, Workbench]]:
+    """Two ways of starting programs in a folder, the plain one and the timed one; all end with the block."""
+    logs = [Path(tempfile.mkdtemp(prefix="bench-")) for _ in range(2)]
+    timed = [sys.executable, "-P", "-m", "bench.timed"]
+    benches = []
+    for place, start in zip(logs, (program(), timed), strict=True):
+        bench = Workbench(place, say=lambda typed: None, check_end=lambda: None, program=start)
+        bench.folder = folder
+        benches.append(bench)
+    try:
+        yield benches[0], benches[1]
+    finally:
+        for bench in reversed(benches):
+            bench.stop()
+        for place in logs:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def listen(folder: Path) -> str:
+    """Have the gateway listen on a port that is free now; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    settings = {"federation": "bench", "listen": address}
+    (folder / "gw" / "gateway.toml").write_text(tomli_w.dumps(settings), "utf-8")
+    return address
+
+
+def configure(directory: Path, address: str, settings: Settings, *, holds: bool) -> None:
+    """Write a node's settings: no ticks unless asked for, no pace that a measurement would run into."""
+    lookup = {
+        "redeem_tick_ms": settings.redeem_tick_ms,
+        "in_flight": settings.in_flight,
+        "deadline_ms": 30_000,
+        "others_per_s": 10_000,
+        "others_burst": 10_000,
+    }
+    # A custodian that only answers here keeps no copies: twenty of them on one machine would fill its memory.
+    catalogue = {"tick_s": 3600.0, "max_held_mb": 4096 if holds else 1}
+    toml = {
+        "agency": directory.name,
+        "name": f"Agency {directory.name}",
+        "gateways": [address],
+        "lookup": lookup,
+        "catalogue": catalogue,
+    }
+    (directory / "node.toml").write_text(tomli_w.dumps(toml), "utf-8")
+
+
+def _wait(directory: Path, others: int, bench: Workbench) -> None:
+    """Wait until a node holds everybody's catalogues."""
+    end = time.monotonic() + _READY_S
+    while time.monotonic() < end:
+        try:
+            with Desk(directory) as desk:
+                found = desk.status()
+            if found.is_ready and sum(member.catalogue_version > 0 for member in found.members) >= others:
+                return
+        except ElsewhereError:
+            pass  # not up yet
+        bench._pause()
+        time.sleep(0.2)
+    raise SystemExit(f"{directory.name} was not ready within {_READY_S:g} s")
