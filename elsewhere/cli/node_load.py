@@ -27,8 +27,9 @@ _LISTED = 20  # refused rows shown on a terminal; --json lists all that were kep
 # Phase -> what is shown of it, and what is counted in it.
 _PHASES = {
     "read": ("reading rows", "bytes"),
-    "group": ("grouping by child", "records"),
     "tag": ("tagging records", "records"),
+    "group": ("grouping by child", "records"),
+    "again": ("tagging shielded families", "records"),
     "store": ("storing tags", "parts"),
 }
 
@@ -45,6 +46,7 @@ _PHASES = {
     metavar="DATE",
     help="When the export was made (UTC), if not when FILE was written: 2026-03-01, or 2026-03-01T06:00:00.",
 )
+@click.option("--fresh", is_flag=True, help="Make all tags anew, also those that a killed load had made.")
 @click.option("--allow-fewer", is_flag=True, help="Load though over half of the records held would be gone.")
 def load(file: Path, mapping_path: Path, directory: Path, **options: object) -> None:
     """Replace the records of one source by those of FILE, all at once or not at all.
@@ -114,6 +116,7 @@ def _run(
             work=directory,
             exported=exported.replace(tzinfo=UTC) if isinstance(exported, datetime) else None,
             allow_fewer=bool(options["allow_fewer"]),
+            is_fresh=bool(options["fresh"]),
         )
         return load_file(file, form, job, progress)
     finally:
@@ -159,6 +162,8 @@ def _print_report(report: LoadReport, *, as_json: bool) -> None:
     if not report.is_dry_run:
         click.echo(f"  unchanged since the last load {report.unchanged}, persons gone {report.removed}")
         click.echo(f"  children in all sources {report.children}, tags made {report.tags}")
+        if report.resumed:
+            click.echo(f"  records tagged already by a load that did not end {report.resumed}")
     for shield, count in report.shields.items():
         if shield != "NONE":
             click.echo(f"  records under {shield} {count}")

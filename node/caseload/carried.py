@@ -2,7 +2,7 @@
 
 Sees:     sources and person ids there.
 Promises: a shield covers every record of the child until a row of the person it was set for says NONE. While
-          that person is in force, the grouping of each load decides afresh whose records are covered.
+          both persons are in force, the grouping of each load decides afresh whose records are covered.
 """
 
 from __future__ import annotations
@@ -19,9 +19,16 @@ Origins: TypeAlias = Mapping[PersonRef, frozenset[PersonRef]]  # covered person 
 def still_carried(
     carried: Origins, standing: Mapping[PersonRef, str], present: Collection[PersonRef]
 ) -> Origins:
-    """Keep what nothing else tells any more: shields that stand, of persons no record in force speaks of."""
+    """Keep what nothing else tells: shields that stand, where they were set or whom they cover being absent.
+
+    Only a load that has records of both can tell by them whether they are one child.
+    """
     stands = {person for person, shield in standing.items() if shield == SHIELD_LOCATION}
-    lost = {person: (origins & stands) - frozenset(present) for person, origins in carried.items()}
+    here = frozenset(present)
+    lost = {
+        person: (origins & stands) - (here if person in here else frozenset())
+        for person, origins in carried.items()
+    }
     return {person: origins for person, origins in lost.items() if origins}
 
 

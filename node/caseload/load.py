@@ -2,7 +2,8 @@
 
 Sees:     all records of the agency in the clear.
 Promises: until the last transaction nothing of a load is visible, and after it all of it is: a load that is
-          killed, refused or out of disk changes nothing, and the next load clears its leftovers away.
+          killed, refused or out of disk changes nothing. The next load clears the rows it staged away and
+          goes on with the tags it made, which are nearly all of the work.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from elsewhere.errors import StoreBusy, StoreUnavailable
 from node.caseload.job import LoadJob
 from node.caseload.mapping import SourceMapping
 from node.caseload.reading import Reading, read_rows
-from node.caseload.renewal import Renewal
+from node.caseload.renewal import Loading, renew, tag_sets
 from node.caseload.report import LoadReport, Progress, Tally, no_progress
 from node.caseload.sources import Source, open_source
 from node.caseload.staging import BATCH, SourceFacts, Staging, batches
 from node.caseload.sweep import sweep
+from node.caseload.workers import Workers
 from node.caseload.workplace import hold_right_to_load
 from node.errors import LoadRefused
 
@@ -36,10 +38,10 @@ def dry_run(
     Raises:
         SourceUnreadable, SourceEmpty, ColumnMissing, LoadRefused: as `load_file`.
     """
-    reading = Reading(Tally(mapping.source.name, is_dry_run=True))
+    reading = Reading(Tally(mapping.source.name, is_dry_run=True), today, progress)
     try:
-        with open_source(path, mapping.source) as source:
-            for _ in read_rows(source, mapping, reading, today, progress):
+        with open_source(path, mapping.source) as source, Workers((), 0) as workers:
+            for _ in read_rows(source, mapping, reading, workers):
                 pass
     except LoadRefused as refusal:
         refusal.report = reading.tally.report()
@@ -78,15 +80,16 @@ def load_source(
         StoreUnavailable: the disk is full, or the store is gone.
     In every case nothing has changed.
     """
-    reading = Reading(Tally(mapping.source.name, is_dry_run=False))
+    reading = Reading(Tally(mapping.source.name, is_dry_run=False), job.now.date(), progress)
     try:
         with _alone(job):
             staging = Staging(job.store, mapping.source.name, job.now)
             given = _Input(source, mapping, reading)
-            _stage(given, job, staging, progress)
-            stated = {(mapping.source.name, ref): shield for ref, shield in reading.stated.items()}
-            facts = _facts(given, job)
-            Renewal(job, staging, reading.tally, progress).run(stated, facts)
+            with Workers(tag_sets(job, staging), job.workers) as workers:
+                _stage(given, job, staging, workers)
+                stated = {(mapping.source.name, ref): shield for ref, shield in reading.stated.items()}
+                facts = _facts(given, job)
+                renew(Loading(job, staging, workers, reading.tally, progress), stated, facts)
     except LoadRefused as refusal:
         refusal.report = reading.tally.report()
         raise
@@ -105,7 +108,8 @@ def retag(job: LoadJob, progress: Progress = no_progress) -> LoadReport:
     with _alone(job):
         staging = Staging(job.store, None, job.now)
         staging.carry_others()
-        Renewal(job, staging, tally, progress).run({}, None)
+        with Workers(tag_sets(job, staging), job.workers) as workers:
+            renew(Loading(job, staging, workers, tally, progress), {}, None)
     return tally.report()
 
 
@@ -131,10 +135,10 @@ class _Input:
     reading: Reading
 
 
-def _stage(given: _Input, job: LoadJob, staging: Staging, progress: Progress) -> None:
+def _stage(given: _Input, job: LoadJob, staging: Staging, workers: Workers) -> None:
     """Stage the rows of an export, and the records of all other sources."""
     tally = given.reading.tally
-    rows = read_rows(given.source, given.mapping, given.reading, job.now.date(), progress)
+    rows = read_rows(given.source, given.mapping, given.reading, workers)
     held = staging.held_rows()
     for batch in batches(rows, BATCH):
         tally.unchanged += staging.add(batch)

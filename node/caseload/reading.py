@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from node.caseload.mapping import SourceMapping
@@ -16,10 +16,12 @@ from node.caseload.report import Progress, Tally
 from node.caseload.rows import CaseRow, RowError, RowReader
 from node.caseload.shields import NONE, strictest
 from node.caseload.sources import Source, check_columns
+from node.caseload.staging import batches
+from node.caseload.workers import TagSet, Workers
 from node.errors import LoadRefused
 
 ALWAYS_TOLERATED = 3  # refused rows, if there are more good ones
-_TOLD_EVERY = 500
+_CHUNK_ROWS = 500
 
 
 @dataclass(slots=True)
@@ -27,6 +29,8 @@ class Reading:
     """What a pass over an export leaves behind, beside its rows."""
 
     tally: Tally
+    today: datetime.date  # dates after it are noted
+    progress: Progress
     stated: dict[str, str] = field(default_factory=dict, repr=False)  # person id -> shield its rows state
     withheld: set[str] = field(
         default_factory=set, repr=False
@@ -34,7 +38,7 @@ class Reading:
 
 
 def read_rows(
-    source: Source, mapping: SourceMapping, reading: Reading, today: datetime.date, progress: Progress
+    source: Source, mapping: SourceMapping, reading: Reading, workers: Workers
 ) -> Iterator[CaseRow]:
     """Yield each good row once; count the others in `reading`, which is complete when this ends.
 
@@ -44,27 +48,43 @@ def read_rows(
     """
     tally, seen = reading.tally, _Seen()
     check_columns(source, mapping.columns())
-    reader = RowReader(mapping, source.header, today)
-    for number, fields in source.rows():
-        tally.read += 1
-        if tally.read % _TOLD_EVERY == 0:
-            progress("read", *source.progress)
-        try:
-            row = reader.read(fields)
-            is_new = seen.add(row, refuse=mapping.source.repeated_ids == "refuse", tally=tally)
-        except RowError as refusal:
-            tally.refuse(number, refusal.code)
-            if refusal.is_shielded and refusal.person_ref:
-                reading.withheld.add(refusal.person_ref)
-            continue
-        if row.shield is not None:
-            reading.stated[row.person_ref] = strictest((row.shield, reading.stated.get(row.person_ref, NONE)))
-        if is_new:
-            tally.good += 1
-            tally.notes.update(row.notes)
-            yield row
-    progress("read", *source.progress)
+    reader = RowReader(mapping, source.header, reading.today)
+    chunks = ((reader, chunk) for chunk in batches(source.rows(), _CHUNK_ROWS))
+    for chunk in workers.map(_read_chunk, chunks):
+        for number, outcome in chunk:
+            tally.read += 1
+            try:
+                if isinstance(outcome, RowError):
+                    raise outcome
+                is_new = seen.add(outcome, refuse=mapping.source.repeated_ids == "refuse", tally=tally)
+            except RowError as refusal:
+                tally.refuse(number, refusal.code)
+                if refusal.is_shielded and refusal.person_ref:
+                    reading.withheld.add(refusal.person_ref)
+                continue
+            if outcome.shield is not None:
+                known = reading.stated.get(outcome.person_ref, NONE)
+                reading.stated[outcome.person_ref] = strictest((outcome.shield, known))
+            if is_new:
+                tally.good += 1
+                tally.notes.update(outcome.notes)
+                yield outcome
+        reading.progress("read", *source.progress)
     _check_refused(tally, mapping.source.max_refused_percent)
+
+
+def _read_chunk(
+    _sets: Sequence[TagSet], work: tuple[RowReader, Sequence[tuple[int, Sequence[str]]]]
+) -> list[tuple[int, CaseRow | RowError]]:
+    """Read some rows, in a worker process where there are many."""
+    reader, chunk = work
+    found: list[tuple[int, CaseRow | RowError]] = []
+    for number, fields in chunk:
+        try:
+            found.append((number, reader.read(fields)))
+        except RowError as refusal:
+            found.append((number, refusal.with_traceback(None)))
+    return found
 
 
 class _Seen:

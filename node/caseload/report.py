@@ -35,7 +35,8 @@ class LoadReport:
     notes: dict[str, int]  # loaded with something to look at, by code
     shields: dict[str, int]  # records in force by the shield of their child
     children: int  # groups among all sources' records
-    tags: int  # made by this load
+    tags: int  # new with this load
+    resumed: int  # records of which a load that was killed had made the tags
     new_entries: int  # short tags that no catalogue of their epoch had yet
 
 
@@ -55,6 +56,7 @@ class Tally:
     shields: Counter[str] = field(default_factory=Counter)
     children: int = 0
     tags: int = 0
+    resumed: int = 0
     new_entries: int = 0
 
     def refuse(self, row: int, code: str) -> None:
@@ -79,5 +81,6 @@ class Tally:
             shields=dict(sorted(self.shields.items())),
             children=self.children,
             tags=self.tags,
+            resumed=self.resumed,
             new_entries=self.new_entries,
         )

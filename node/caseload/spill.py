@@ -1,93 +1,90 @@
-"""Tags on their way into the store: spilled to files by their first bits, then inserted in order.
+"""Tags on their way from the journal into the store, in the order of the tables' keys.
 
 Sees:     tags and record numbers, no person.
-Promises: memory holds one bucket at a time, whatever the caseload's size; inserts follow the order of the
+Promises: memory holds a part at a time, whatever the caseload's size; inserts follow the order of the
           tables' keys, as SQLite takes sorted rows many times faster than scattered ones.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Table, insert, select
 
-from node.caseload.staging import batches
-from node.caseload.workers import ROW_BYTES
+from node.caseload.journal import BUCKETS, Journal
+from node.caseload.tagrows import DECOY, ROW
 from node.store.caseload import entry, tag
 from node.store.engine import Store
 
-BUCKETS = 64  # each takes tags of equal first 6 bits
 INSERT_ROWS = 20_000
+_PART_ROWS = 200_000
 _SHORT = 8
+_TAG = slice(2, 34)
 
 
-class Spill:
-    """Files of tag rows in a folder of their own, for as long as one load runs."""
+def store_tags(journal: Journal, store: Store, load_id: int, told: Callable[[int], None]) -> tuple[int, int]:
+    """Insert all tags of a load and the catalogue entries that are new with them.
 
-    def __init__(self, folder: Path) -> None:
-        self._files = [(folder / f"{number:02}").open("w+b") for number in range(BUCKETS)]
-        self.rows = 0
+    Args:
+        load_id: the load that the new entries belong to.
+        told: is told how many of BUCKETS are done.
 
-    def add(self, rows: bytes) -> None:
-        """Sort rows of ROW_BYTES into their buckets."""
-        table = np.frombuffer(rows, dtype=np.uint8).reshape(-1, ROW_BYTES)
-        self.rows += len(table)
-        which = table[:, 2] >> 2
-        order = np.argsort(which, kind="stable")
-        ends = np.searchsorted(which[order], np.arange(BUCKETS), side="right")
-        for file, part in zip(self._files, np.split(table[order], ends[:-1]), strict=True):
-            if len(part):
-                file.write(part.tobytes())
-
-    def insert(self, store: Store, load_id: int, told: Callable[[int], None]) -> int:
-        """Insert all rows and the catalogue entries that are new with them.
-
-        Args:
-            load_id: the load that the new entries belong to.
-            told: is told how many buckets are done.
-
-        Returns: the number of new entries.
-        """
-        added, first, rows = 0, 0, list[bytes]()
-        for number, file in enumerate(self._files):
-            file.seek(0)
-            data = file.read()
-            rows += (data[at : at + ROW_BYTES] for at in range(0, len(data), ROW_BYTES))
-            # A transaction costs a write to the disk, so small buckets share one.
-            if len(rows) >= INSERT_ROWS or number == BUCKETS - 1:
-                added += _insert_range(store, load_id, (first, number), rows)
-                first, rows = number + 1, []
-            told(number + 1)
-        return added
-
-    def close(self) -> None:
-        """Close all files; the folder's owner removes them."""
-        for file in self._files:
-            file.close()
+    Returns: the number of tags, and of new entries.
+    """
+    count = added = 0
+    for first, last, rows, records in journal.parts(_PART_ROWS):
+        count += len(rows)
+        for set_id in np.unique(rows["set"]).tolist():
+            which = rows["set"] == set_id
+            added += _store_set(store, load_id, (first, last), (rows[which], records[which]))
+        told(last + 1)
+    return count, added
 
 
-def _insert_range(store: Store, load_id: int, buckets: tuple[int, int], rows: list[bytes]) -> int:
-    """Insert the rows of some neighbouring buckets, in the order of set and tag."""
-    rows.sort()
-    known = {set_bytes: _known_shorts(store, buckets, set_bytes) for set_bytes in {row[:2] for row in rows}}
+def _store_set(
+    store: Store, load_id: int, buckets: tuple[int, int], part: tuple[NDArray[np.void], NDArray[np.int64]]
+) -> int:
+    """Insert the rows of one set in some neighbouring buckets."""
+    rows, records = part
+    set_id = int(rows["set"][0])
+    known = _known_shorts(store, buckets, set_id)
     added = 0
-    for batch in batches(rows, INSERT_ROWS):
-        tags: list[tuple[object, ...]] = []
-        entries: list[tuple[object, ...]] = []
-        for row in batch:
-            set_id, value, short = int.from_bytes(row[:2]), row[2:34], row[2 : 2 + _SHORT]
-            if record_id := int.from_bytes(row[34:42]):  # a decoy is an entry only: nobody can ask for it
-                tags.append((set_id, value, record_id, int.from_bytes(row[42:])))
-            if short not in known[row[:2]]:
-                known[row[:2]].add(short)
-                entries.append((set_id, short, load_id))
+    for start in range(0, len(rows), INSERT_ROWS):
+        piece, whose = rows[start : start + INSERT_ROWS], records[start : start + INSERT_ROWS]
+        real = piece["ordinal"] != DECOY
+        tags: list[tuple[object, ...]] = list(
+            zip(
+                itertools.repeat(set_id),
+                _tags_of(piece[real]),
+                whose[real].tolist(),
+                piece["ordinal"][real].tolist(),
+                strict=False,
+            )
+        )
+        shorts = np.unique(piece["lead"].astype(np.uint64))
+        shorts = shorts[~np.isin(shorts, known)]
+        known = np.concatenate((known, shorts[-1:]))  # the next piece may begin with the same one
+        entries: list[tuple[object, ...]] = [(set_id, short, load_id) for short in _to_bytes(shorts)]
         with store.write() as conn:
             _insert_rows(conn, tag, tags)
             _insert_rows(conn, entry, entries)
         added += len(entries)
     return added
+
+
+def _tags_of(rows: NDArray[np.void]) -> list[bytes]:
+    """The whole tag of each row."""
+    data = rows.tobytes()
+    return [data[at + _TAG.start : at + _TAG.stop] for at in range(0, len(data), ROW.itemsize)]
+
+
+def _to_bytes(shorts: NDArray[np.uint64]) -> list[bytes]:
+    """Short tags as the store keeps them: big-endian, so that bytes sort as numbers do."""
+    data = shorts.astype(">u8").tobytes()
+    return [data[at : at + _SHORT] for at in range(0, len(data), _SHORT)]
 
 
 def _insert_rows(conn: Connection, table: Table, rows: list[tuple[object, ...]]) -> None:
@@ -102,10 +99,11 @@ def _insert_rows(conn: Connection, table: Table, rows: list[tuple[object, ...]])
         conn.exec_driver_sql(str(compiled), [dict(zip(names, row, strict=True)) for row in rows])
 
 
-def _known_shorts(store: Store, buckets: tuple[int, int], set_bytes: bytes) -> set[bytes]:
+def _known_shorts(store: Store, buckets: tuple[int, int], set_id: int) -> NDArray[np.uint64]:
     """The entries of one set that these buckets' tags could meet."""
-    low = bytes([buckets[0] << 2])
-    high = bytes([(buckets[1] << 2) + 3]) + b"\xff" * (_SHORT - 1)
-    within = (entry.c.set_id == int.from_bytes(set_bytes)) & entry.c.short.between(low, high)
+    width = 2**64 // BUCKETS
+    low, high = buckets[0] * width, (buckets[1] + 1) * width - 1
+    within = (entry.c.set_id == set_id) & entry.c.short.between(low.to_bytes(_SHORT), high.to_bytes(_SHORT))
     with store.read() as conn:
-        return set(conn.execute(select(entry.c.short).where(within)).scalars())
+        found = conn.execute(select(entry.c.short).where(within)).scalars().all()
+    return np.frombuffer(b"".join(found), dtype=">u8").astype(np.uint64)

@@ -6,13 +6,14 @@ Promises: nothing in force is touched; each step is a small transaction, and bei
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists, func, select, update
 
 from node.caseload.index import current_load
 from node.store.caseload import ABANDONED, STAGING, entry, load, load_set, member, record, tag, tag_set
 from node.store.engine import Store
 
-RANGES = 256  # tags are deleted by their first byte
+RANGES = 256  # tags are deleted by their first byte, several at once where there are few
+RECORDS_A_RANGE = 1000
 BATCH = 5000
 
 
@@ -24,6 +25,8 @@ def sweep(store: Store) -> None:
     them, or their epoch's key is gone.
     """
     with store.write() as conn:
+        ranges = conn.execute(select(func.count()).select_from(record)).scalar_one() // RECORDS_A_RANGE
+        ranges = min(RANGES, 1 << ranges.bit_length())
         current = current_load(conn)
         died = conn.execute(update(load).where(load.c.state == STAGING).values(state=ABANDONED)).rowcount
         dead = _has_dead_records(conn, current)
@@ -31,13 +34,13 @@ def sweep(store: Store) -> None:
         stray = conn.execute(_stray_sets(current)).scalars().all()
     if died:
         for set_id in sets:
-            _by_first_byte(store, entry, (entry.c.set_id == set_id) & (entry.c.load_id > current))
+            _by_first_byte(store, entry, (entry.c.set_id == set_id) & (entry.c.load_id > current), ranges)
     for set_id in stray:
-        _by_first_byte(store, tag, tag.c.set_id == set_id)
+        _by_first_byte(store, tag, tag.c.set_id == set_id, ranges)
     if dead:
         held = exists().where(member.c.load_id == current, member.c.record_id == tag.c.record_id)
         for set_id in sets:
-            _by_first_byte(store, tag, (tag.c.set_id == set_id) & ~held)
+            _by_first_byte(store, tag, (tag.c.set_id == set_id) & ~held, ranges)
         _delete_records(store, current)
     _delete_members(store, current)
 
@@ -60,11 +63,12 @@ def _stray_sets(current: int) -> Select[tuple[int]]:
     return select(tag_set.c.id).where(~kept, has_tags)
 
 
-def _by_first_byte(store: Store, table: Table, which: ColumnElement[bool]) -> None:
+def _by_first_byte(store: Store, table: Table, which: ColumnElement[bool], ranges: int) -> None:
     """Delete from a table of tags, a range at a time, so that no transaction is long."""
     key = table.c.tag if table is tag else table.c.short
-    for first in range(RANGES):
-        low, high = bytes([first]), bytes([first + 1]) if first < RANGES - 1 else b"\xff" * 33
+    width = RANGES // ranges
+    for first in range(0, RANGES, width):
+        low, high = bytes([first]), bytes([first + width]) if first + width < RANGES else b"\xff" * 33
         with store.write() as conn:
             conn.execute(delete(table).where(which, key >= low, key < high))
 

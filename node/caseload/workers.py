@@ -26,11 +26,10 @@ from elsewhere.matchkeys import Strength, record_keys
 from elsewhere.oprf.voprf import OprfKey, tag_under
 from elsewhere.person.identity import Person
 from node.caseload.shields import NONE, is_tagged
+from node.caseload.tagrows import DECOY, head_of, tail_of
 
 CHUNK_RECORDS = 200
 HASH_BYTES = 8
-# One tag as it is spilled and sorted: set id, tag, record id (0: a decoy of no record), ordinal.
-ROW_BYTES = 2 + 32 + 8 + 2
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -47,64 +46,69 @@ class TagSet:
 
 @dataclass(frozen=True, slots=True)
 class Untagged:
-    """A record on its way to tags in some sets. `origin` names source and person: decoys stay the same."""
+    """A record on its way to tags in some sets, or in none: then only its strong keys are wanted.
 
-    id: int
+    `origin` names source and person there: decoys made of it stay the same over reloads.
+    """
+
     person: bytes = field(repr=False)
     shield: str
     origin: bytes = field(repr=False)
     set_ids: frozenset[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What a chunk of records comes to.
+
+    strong: of each record, the hashes of its STRONG keys, HASH_BYTES each.
+    rows: tags laid out as `tagrows.ROW`, with the record's place among those that want tags.
+    """
+
+    strong: list[bytes] = field(repr=False)
+    rows: bytes = field(repr=False)
+
+
 Work = Callable[[Sequence[TagSet], In], Out]
 
 
-def strong_hashes(_sets: Sequence[TagSet], persons: Sequence[bytes]) -> list[list[int]]:
-    """Hash every STRONG match key of each person to 64 bits, enough to see which records share one."""
-    return [
-        [
-            int.from_bytes(hashlib.blake2b(key.data, digest_size=HASH_BYTES).digest())
-            for key in record_keys(Person.from_canonical(person))
-            if key.strength is Strength.STRONG
-        ]
-        for person in persons
-    ]
-
-
-def tag_rows(sets: Sequence[TagSet], records: Sequence[Untagged]) -> bytes:
-    """Tag records under those of their sets that their shield permits.
+def derive(sets: Sequence[TagSet], records: Sequence[Untagged]) -> Derived:
+    """Derive the match keys of records once, hash the STRONG ones, and tag all under the sets wanted.
 
     Returns:
-        Rows of ROW_BYTES, in no order. A shielded location has as many rows as it would have unshielded:
-        for each key that would tell of a postcode, a decoy that nobody can ask for.
+        Rows in no order. A shielded location has as many rows as it would have unshielded: for each key that
+        would tell of a postcode, a decoy that nobody can ask for.
     """
-    found = bytearray()
+    found, strong = bytearray(), list[bytes]()
     # Records that go into the same sets are tagged together, so that each key is hashed but once.
     keys: dict[tuple[TagSet, ...], list[bytes]] = {}
     tails: dict[tuple[TagSet, ...], list[bytes]] = {}
+    place = -1
     for record in records:
+        place += bool(record.set_ids)
+        person = Person.from_canonical(record.person)
+        all_keys = record_keys(person)
+        strong.append(b"".join(_hash(key.data) for key in all_keys if key.strength is Strength.STRONG))
         into = tuple(s for s in sets if s.id in record.set_ids and is_tagged(record.shield, s.collection))
         if not into:
             continue
-        own, left_out = _derive(record)
-        head = record.id.to_bytes(8)
-        keys.setdefault(into, []).extend(own)
-        tails.setdefault(into, []).extend(head + ordinal.to_bytes(2) for ordinal in range(len(own)))
+        own = all_keys if record.shield == NONE else record_keys(person, with_postcode=False)
+        keys.setdefault(into, []).extend(key.data for key in own)
+        tails.setdefault(into, []).extend(tail_of(place, ordinal) for ordinal in range(len(own)))
         for tag_set in into:
-            for index in range(left_out):
-                found += tag_set.id.to_bytes(2) + _decoy(tag_set.key, record.origin, index) + bytes(10)
+            for index in range(len(all_keys) - len(own)):
+                decoy = _decoy(tag_set.key, record.origin, index)
+                found += head_of(tag_set.id) + decoy + tail_of(place, DECOY)
     for into, pending in keys.items():
         for tag_set, tags in zip(into, tag_under([s.key for s in into], pending), strict=True):
-            head = tag_set.id.to_bytes(2)
+            head = head_of(tag_set.id)
             found += b"".join(head + tag + tail for tag, tail in zip(tags, tails[into], strict=True))
-    return bytes(found)
+    return Derived(strong, bytes(found))
 
 
-def _derive(record: Untagged) -> tuple[list[bytes], int]:
-    """The match keys a record is tagged under, in order, and how many its shield leaves out."""
-    person = Person.from_canonical(record.person)
-    keys = [key.data for key in record_keys(person, with_postcode=record.shield == NONE)]
-    return keys, 0 if record.shield == NONE else len(record_keys(person)) - len(keys)
+def _hash(key: bytes) -> bytes:
+    """64 bits, enough to see which records share a key."""
+    return hashlib.blake2b(key, digest_size=HASH_BYTES).digest()
 
 
 def _decoy(key: OprfKey, origin: bytes, index: int) -> bytes:
@@ -117,7 +121,7 @@ class Workers:
 
     def __init__(self, sets: Sequence[TagSet], count: int) -> None:
         """Start nothing yet; `count` is how many processes there may be, 0 for one a core."""
-        self._sets = tuple(sets)
+        self.sets = tuple(sets)
         self._count = count or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
 
@@ -136,7 +140,7 @@ class Workers:
         first, rest = _peek(chunks)
         if len(first) < 2 or self._count == 1:
             for chunk in itertools.chain(first, rest):
-                yield _guarded(work, self._sets, chunk)
+                yield _guarded(work, self.sets, chunk)
             return
         for chunk in itertools.chain(first, rest):
             waiting.append(self._processes().submit(_run, work, chunk))
@@ -149,7 +153,7 @@ class Workers:
         """Start the processes when first needed. They are spawned: a fork would copy open connections."""
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
-                self._count, multiprocessing.get_context("spawn"), _start, (self._sets,)
+                self._count, multiprocessing.get_context("spawn"), _start, (self.sets,)
             )
         return self._pool
 

@@ -1,8 +1,8 @@
 """The folder a load works in: the right to load, and files that are too large for memory.
 
-Sees:     tags and record numbers while a load spills them; no person.
+Sees:     tags while a load makes them; no person.
 Refuses:  a second load at once.
-Promises: what a killed load left here is removed by the next one.
+Promises: tags that a killed load left are here until the next load ends well.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ import contextlib
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from node.caseload.spill import Spill
+from node.caseload.journal import Journal
 from node.errors import LoadRunning
 
 LOCK = "loading.lock"
-SPILL_PREFIX = "loading-"
+JOURNAL = "loading-tags"
 
 
 @contextlib.contextmanager
@@ -35,20 +34,21 @@ def hold_right_to_load(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise LoadRunning("expected to be the only load of this node; another one is running") from None
-        # Whoever held the right before is gone, so none of these is in use.
-        for left in folder.glob(SPILL_PREFIX + "*"):
-            shutil.rmtree(left, ignore_errors=True)
         yield
     finally:
         os.close(handle)
 
 
 @contextlib.contextmanager
-def open_spill(folder: Path) -> Iterator[Spill]:
-    """Make a spill in a folder of its own, for its owner alone, and remove it afterwards."""
-    own = Path(tempfile.mkdtemp(prefix=SPILL_PREFIX, dir=folder))  # mode 0700
-    try:
-        with contextlib.closing(Spill(own)) as spill:
-            yield spill
-    finally:
+def keep_tags(folder: Path, *, is_fresh: bool = False) -> Iterator[Journal]:
+    """Open the journal of tags in a folder; it goes when the block ends well, and stays when it raises.
+
+    Args:
+        is_fresh: throw away what a killed load left.
+    """
+    own = folder / JOURNAL
+    if is_fresh:
         shutil.rmtree(own, ignore_errors=True)
+    own.mkdir(mode=0o700, exist_ok=True)
+    yield Journal(own)
+    shutil.rmtree(own, ignore_errors=True)

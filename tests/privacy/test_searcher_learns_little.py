@@ -14,6 +14,7 @@ from sqlalchemy import select
 import node.answering.answer
 import node.answering.custodian
 import node.answering.redeem
+import node.caseload.tagging
 import node.caseload.workers
 from elsewhere import matchkeys
 from elsewhere.asking import CustodianAnswer, State
@@ -53,9 +54,13 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shar
         made.join("social", [], **rare)
         made.join("police", [QUILLA, *SHIELDED, DORRAN], **rare)
         with pytest.MonkeyPatch.context() as patch:
-            derive = node.caseload.workers._derive
+            derive = node.caseload.workers.derive
             patch.setattr(node.caseload.workers, "is_tagged", lambda *_: True)
-            patch.setattr(node.caseload.workers, "_derive", lambda one: derive(replace(one, shield="NONE")))
+            patch.setattr(
+                node.caseload.tagging,
+                "derive",
+                lambda sets, records: derive(sets, [replace(one, shield="NONE") for one in records]),
+            )
             made.join("hospital", SHIELDED, **rare)
         await made.start("social", "police", "hospital")
         assert (await made.ask("social", ask(DORRAN, "police"))).state("police") is State.KNOWN_CURRENT

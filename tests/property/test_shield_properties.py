@@ -109,6 +109,14 @@ def _check(store: Store, model: Model, keys: Mapping[tuple[str, int], OprfKey], 
 @example([("cases", {"1": "place"}, False), ("visits", {"1": ""}, False), ("cases", {}, False)])
 # They stay hidden when they go and come back, and in an epoch that begins meanwhile.
 @example([("cases", {"1": "place", "2": "no"}, False), ("cases", {}, True), ("cases", {"2": "none"}, True)])
+# The two are never in one export again.
+@example(
+    [
+        ("visits", {"1": "", "2": "place"}, False),
+        ("visits", {"2": ""}, False),
+        ("visits", {"1": ""}, False),
+    ]
+)
 # It is lifted for all of them where it was set.
 @example(
     [
