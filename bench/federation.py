@@ -28,7 +28,7 @@ from elsewhere.matchkeys import version
 from elsewhere.sdk.desk import Desk
 from gateway import enrolment
 from node import enrol
-from node.store.schema import SCHEMA_VERSION
+from node.store.schema import SCHEMA
 
 CACHE = Path("build/bench")
 REAL = 200  # records that are really loaded; questions ask about them
@@ -90,7 +90,7 @@ class Running:
 def made(shape: Shape, say: Callable[[str], None]) -> Path:
     """Give the folder of a federation, made now unless an earlier run's will do."""
     folder = CACHE.absolute() / shape.name
-    mark = {"schema": SCHEMA_VERSION, "keys": version(), "agencies": shape.agencies}
+    mark = {"schema": SCHEMA.head, "keys": version(), "agencies": shape.agencies}
     stamp = folder / "made.json"
     if stamp.exists():
         found = json.loads(stamp.read_text("utf-8"))

@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from elsewhere.errors import ConfigInvalid
 
@@ -18,6 +18,23 @@ class Section(BaseModel):
     """A table of a settings file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class StoreSection(Section):
+    """The database of a node or gateway."""
+
+    url: str = Field(default="", description="SQLAlchemy URL; empty: store.sqlite in the program's folder")
+    password_file: str = Field(
+        default="", description="mode 0600; of a server's role; a path starts at the program's folder"
+    )
+
+    def url_in(self, folder: Path) -> str:
+        """The URL, with the default filled in."""
+        return self.url or f"sqlite:///{folder / 'store.sqlite'}"
+
+    def password_in(self, folder: Path) -> Path | None:
+        """The file with the password; None: there is none, or libpq finds it."""
+        return folder / self.password_file if self.password_file else None
 
 
 Model = TypeVar("Model", bound=Section)

@@ -9,16 +9,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from elsewhere.settings import Section, read_settings, settings_from
+from elsewhere.settings import Section, StoreSection, read_settings, settings_from
 
 FILE_NAME = "gateway.toml"
 _ADDRESS = r"^[A-Za-z0-9.-]{1,253}:\d{1,5}$"
-
-
-class StoreConfig(Section):
-    """Where key statements, the index of cached catalogues and times of last contact are kept."""
-
-    url: str = Field(default="", description="SQLAlchemy URL; empty: store.sqlite in the gateway's folder")
 
 
 class LinkConfig(Section):
@@ -51,6 +45,9 @@ class GatewayConfig(Section):
     federation: str = Field(pattern="^[a-z][a-z0-9-]{1,31}$", description="the partnership's id")
     listen: str = Field(pattern=_ADDRESS, description="host:port to listen on; port 0: any free one")
     addresses: list[str] = Field(default_factory=list, description="host:port that nodes dial; empty: listen")
+    replicas: list[str] = Field(
+        default_factory=list, description="host:port of the federation's other gateways, for admissions"
+    )
     poll_s: float = Field(
         default=1, ge=0.01, le=60, description="how often roster and agreement are looked at"
     )
@@ -58,7 +55,7 @@ class GatewayConfig(Section):
     drain_s: float = Field(
         default=5, ge=0, le=60, description="how long lookups under way may take at the end"
     )
-    store: StoreConfig = StoreConfig()
+    store: StoreSection = StoreSection()
     link: LinkConfig = LinkConfig()
     lookup: LookupConfig = LookupConfig()
     catalogue: CatalogueConfig = CatalogueConfig()
@@ -67,17 +64,27 @@ class GatewayConfig(Section):
     @property
     def store_url(self) -> str:
         """The store's URL, with the default filled in."""
-        return self.store.url or f"sqlite:///{self.dir / 'store.sqlite'}"
+        return self.store.url_in(self.dir)
+
+    @property
+    def store_password(self) -> Path | None:
+        """The file with the password of the store's server, if there is one."""
+        return self.store.password_in(self.dir)
 
     @property
     def dialled(self) -> tuple[str, ...]:
-        """The addresses that admissions tell nodes to dial."""
+        """The addresses that admissions tell nodes to dial, of all gateways."""
+        return (*self.own_addresses, *self.replicas)
+
+    @property
+    def own_addresses(self) -> tuple[str, ...]:
+        """The addresses by which nodes dial this gateway."""
         return tuple(self.addresses) or (self.listen,)
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts that the gateway's certificate is good for; this machine's own names are among them."""
-        dialled = (address.rsplit(":", 1)[0] for address in (*self.dialled, self.listen))
+        dialled = (address.rsplit(":", 1)[0] for address in (*self.own_addresses, self.listen))
         return tuple(dict.fromkeys((*dialled, "localhost", "127.0.0.1")))
 
 

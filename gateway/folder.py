@@ -18,7 +18,7 @@ from typing import Final
 import grpc
 
 from elsewhere.canonical import canonical_json, parse_canonical
-from elsewhere.errors import CertificateInvalid, ConfigInvalid
+from elsewhere.errors import CertificateInvalid, ConfigInvalid, KeyFileMissing
 from elsewhere.keyfiles import check_secrets, read_secret, replace_file, write_secret
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Federation
@@ -39,7 +39,8 @@ ANCHOR_FILE: Final = "federation.json"
 ROSTER_FILE: Final = "roster.json"
 AGREEMENT_FILE: Final = "agreement.json"
 CERTIFICATE_FILE: Final = "tls.pem"
-_FEDERATION_KEY, _CA_KEY, _TLS_KEY = "keys/federation.key", "keys/ca.key", "keys/tls.key"
+TLS_KEY: Final = "keys/tls.key"
+_FEDERATION_KEY, _CA_KEY = "keys/federation.key", "keys/ca.key"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +63,7 @@ class Keys:
         keys = cls(SigningKey.generate(random), authority, make_key())
         write_secret(directory / _FEDERATION_KEY, keys.federation.seed)
         write_secret(directory / _CA_KEY, authority.key_pem)
-        write_secret(directory / _TLS_KEY, keys.tls_key_pem)
+        write_secret(directory / TLS_KEY, keys.tls_key_pem)
         anchor = Federation(federation_id, keys.federation.public, authority.cert_pem)
         replace_file(directory / ANCHOR_FILE, canonical_json(anchor.to_json()))
         return keys
@@ -77,11 +78,16 @@ class Keys:
             CertificateInvalid: the CA's key is not the anchor's.
         """
         anchor = read_anchor(directory)
+        if not (directory / _FEDERATION_KEY).exists():
+            raise KeyFileMissing(
+                f"expected {_FEDERATION_KEY} in the gateway's folder; a further gateway has none: run this"
+                " in the folder that has the federation's key, and it reaches all gateways"
+            )
         key = SigningKey.from_seed(read_secret(directory / _FEDERATION_KEY))
         if key.public != anchor.public:
             raise ConfigInvalid(f"expected the key that {ANCHOR_FILE} names; the folder has another")
         authority = Authority(read_secret(directory / _CA_KEY), anchor.tls_ca_pem)
-        return cls(key, authority, read_secret(directory / _TLS_KEY))
+        return cls(key, authority, read_secret(directory / TLS_KEY))
 
 
 def serving_credentials(config: GatewayConfig, *, now: datetime) -> grpc.ServerCredentials:
@@ -95,7 +101,7 @@ def serving_credentials(config: GatewayConfig, *, now: datetime) -> grpc.ServerC
         KeyFileMissing: no TLS key; or no CA key, and the certificate is too old or for other hosts.
     """
     check_secrets(config.dir / "keys")
-    anchor, tls_key_pem = read_anchor(config.dir), read_secret(config.dir / _TLS_KEY)
+    anchor, tls_key_pem = read_anchor(config.dir), read_secret(config.dir / TLS_KEY)
     return server_credentials(
         ca_pem=anchor.tls_ca_pem,
         key_pem=tls_key_pem,

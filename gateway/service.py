@@ -11,18 +11,20 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 
 import grpc
 import structlog
 
 from elsewhere.clock import Clock
-from elsewhere.errors import ConfigInvalid, ElsewhereError, GatewayDraining, NotActive
+from elsewhere.errors import ConfigInvalid, ElsewhereError, GatewayDraining, NotActive, StoreUnavailable
 from elsewhere.fields import format_instant
 from elsewhere.wire.channel import SERVER_OPTIONS, agency_of
 from elsewhere.wire.status import to_status
 from elsewhere.wire.tls import certificate_end
 from elsewhere.wire.v1 import catalogue_pb2_grpc, directory_pb2, directory_pb2_grpc, link_pb2, link_pb2_grpc
 from gateway.attach import LinkService
+from gateway.carried import take_documents
 from gateway.catalogues import Catalogues, CatalogueService
 from gateway.config import GatewayConfig
 from gateway.directory import Directory, Newest
@@ -40,10 +42,11 @@ _log = structlog.get_logger("elsewhere.gateway")
 
 
 class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
-    """Serves `PublishStatement`."""
+    """Serves `PublishStatement` and `PublishDocuments`."""
 
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
+    def __init__(self, directory: Directory, folder: Path) -> None:
+        self._directory, self._folder = directory, folder
+        self._taking = asyncio.Lock()  # a hundred members may hand on the same document in one moment
 
     async def PublishStatement(  # noqa: N802 - the name in directory.proto
         self,
@@ -60,6 +63,32 @@ class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
             await context.abort(*to_status(err))
         return directory_pb2.PublishStatementResponse(version=version)
 
+    async def PublishDocuments(  # noqa: N802
+        self,
+        request: directory_pb2.PublishDocumentsRequest,
+        context: directory_pb2_grpc._ServicerContext,
+    ) -> directory_pb2.PublishDocumentsResponse:
+        """Take newer documents that somebody hands on, and show them to all.
+
+        Whoever the CA has certified may: if this gateway is far behind, it knows none of today's members.
+        """
+        try:
+            agency_of(context)
+            async with self._taking:
+                roster, agreement = await asyncio.to_thread(self._take, request.roster, request.agreement)
+            self._directory.refresh()
+        except ElsewhereError as err:
+            _log.warning("documents refused", code=err.code)
+            await context.abort(*to_status(err))
+        return directory_pb2.PublishDocumentsResponse(roster_version=roster, agreement_version=agreement)
+
+    def _take(self, roster: bytes, agreement: bytes) -> tuple[int, int]:
+        """Put them in the folder; a disk that fails is told without its own words."""
+        try:
+            return take_documents(self._folder, roster, agreement)
+        except OSError:
+            raise StoreUnavailable("expected to write a document in the gateway's folder") from None
+
 
 class Gateway:
     """One gateway process. `start`, then `serve` until `stop` is called, by a signal or by a test."""
@@ -68,7 +97,7 @@ class Gateway:
         self._config = config
         self._credentials = serving_credentials(config, now=clock())
         timing = self._timing = LoopTiming(clock)
-        self._store = Store(config.store_url)
+        self._store = Store(config.store_url, config.store_password)
         self.directory = Directory(config.dir, self._store, timing, push_s=config.push_ms / 1000)
         self.links = Links(
             timing,
@@ -100,7 +129,9 @@ class Gateway:
             ),
             server,
         )
-        directory_pb2_grpc.add_DirectoryServiceServicer_to_server(DirectoryService(self.directory), server)
+        directory_pb2_grpc.add_DirectoryServiceServicer_to_server(
+            DirectoryService(self.directory, self._config.dir), server
+        )
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(
             CatalogueService(self.catalogues, self.directory), server
         )

@@ -1,47 +1,48 @@
 """What must survive a restart: key statements, the index of cached catalogues, times of last contact.
 
 Holds:    signed public documents, names of ciphertext files, grants sealed to members, times.
-Refuses:  a store written by a later version; a SQLite file that others can read.
-Promises: a database that fails is `StoreUnavailable` to every caller.
+Refuses:  a store of another version.
+Promises: a database that fails is `StoreUnavailable` or `StoreBusy` to every caller.
 
-Nothing of a lookup is ever written here. SQLite in the gateway's folder, or any SQLAlchemy URL.
+Nothing of a lookup is ever written here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from elsewhere.clock import from_ms, to_ms
-from elsewhere.errors import ConfigInvalid, StoreUnavailable
-from elsewhere.keyfiles import check_store_file
+from elsewhere.database.engine import open_database
+from elsewhere.database.revisions import Schema, prepare
 
-SCHEMA_VERSION = 1
+SCHEMA: Final = Schema(
+    whose="gateway", head="0002", folder=Path(__file__).resolve().parent / "migrations", mark="schema"
+)
 
-_metadata = sa.MetaData()
-_schema = sa.Table("schema", _metadata, sa.Column("version", sa.Integer, nullable=False))
+metadata = sa.MetaData()
+# What 0.1.0 read the store's version from; since then that is Alembic's.
+_schema = sa.Table("schema", metadata, sa.Column("version", sa.Integer, nullable=False))
 _statements = sa.Table(
     "statement",
-    _metadata,
+    metadata,
     sa.Column("agency", sa.String(32), primary_key=True),
     sa.Column("envelope", sa.LargeBinary, nullable=False),
 )
 _seen = sa.Table(
     "seen",
-    _metadata,
+    metadata,
     sa.Column("agency", sa.String(32), primary_key=True),
     sa.Column("last_ms", sa.BigInteger, nullable=False),
 )
 _pieces = sa.Table(
     "piece",
-    _metadata,
+    metadata,
     sa.Column("custodian", sa.String(32), primary_key=True),
     sa.Column("collection", sa.String(32), primary_key=True),
     sa.Column("epoch", sa.BigInteger, primary_key=True),
@@ -52,7 +53,7 @@ _pieces = sa.Table(
 )
 _grants = sa.Table(
     "catalogue_grant",
-    _metadata,
+    metadata,
     sa.Column("custodian", sa.String(32), primary_key=True),
     sa.Column("collection", sa.String(32), primary_key=True),
     sa.Column("epoch", sa.BigInteger, primary_key=True),
@@ -100,48 +101,45 @@ class Store:
     """The gateway's SQL store. Calls are short; any thread may make them.
 
     Raises:
-        ConfigInvalid: no database URL, an engine that is not installed, or a store of another version.
-        StoreUnavailable: the database cannot be opened, here or in any call. Nothing was changed.
-        StoreExposed: others can read the SQLite file.
+        ConfigInvalid: the URL is none, or names a server in a way that is not safe.
+        StoreUnavailable, StoreBusy: the database cannot be used, here or in any call. Nothing was changed.
+        StoreExposed: others can read the database.
+        StoreVersionWrong: made by another version of elsewhere; `elsewhere gateway upgrade` changes that.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = _open(url)
-        with self._write() as db:
-            _metadata.create_all(db)
-            version = db.execute(sa.select(_schema.c.version)).scalar()
-            if version is None:
-                db.execute(_schema.insert().values(version=SCHEMA_VERSION))
-            elif version != SCHEMA_VERSION:
-                raise ConfigInvalid(
-                    f"expected a gateway store of schema {SCHEMA_VERSION}; this one has {version}"
-                )
+    def __init__(self, url: str, password_file: Path | None = None) -> None:
+        self._database = open_database(url, password_file)
+        try:
+            prepare(self._database, SCHEMA)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Give back all connections."""
-        self._engine.dispose()
+        self._database.close()
 
     def statements(self) -> dict[str, bytes]:
         """Every agency's newest key statement, as its envelope."""
-        with self._read() as db:
+        with self._database.read() as db:
             return {row.agency: row.envelope for row in db.execute(sa.select(_statements))}
 
     def put_statement(self, agency: str, envelope: bytes) -> None:
         """Keep an agency's statement in the place of its older one."""
-        with self._write() as db:
+        with self._database.write() as db:
             db.execute(_statements.delete().where(_statements.c.agency == agency))
             db.execute(_statements.insert().values(agency=agency, envelope=envelope))
 
     def last_seen(self) -> dict[str, datetime]:
         """When each agency was last attached."""
-        with self._read() as db:
+        with self._database.read() as db:
             return {row.agency: from_ms(row.last_ms) for row in db.execute(sa.select(_seen))}
 
     def put_seen(self, seen: Mapping[str, datetime]) -> None:
         """Note that agencies were attached at these times."""
         if not seen:
             return
-        with self._write() as db:
+        with self._database.write() as db:
             db.execute(_seen.delete().where(_seen.c.agency.in_(list(seen))))
             db.execute(
                 _seen.insert(), [{"agency": agency, "last_ms": to_ms(at)} for agency, at in seen.items()]
@@ -153,7 +151,7 @@ class Store:
         query = sa.select(
             sa.func.max(_pieces.c.snapshot_version), sa.func.max(version), sa.func.count(version)
         ).where(*_is(_pieces, name))
-        with self._read() as db:
+        with self._database.read() as db:
             snapshot_version, newest, pieces = db.execute(query).one()
         return Chain(snapshot_version, newest, pieces) if pieces else None
 
@@ -172,7 +170,7 @@ class Store:
     def _pieces(self, *conditions: sa.ColumnElement[bool]) -> list[CachedPiece]:
         """Pieces by catalogue and version."""
         query = sa.select(_pieces).where(*conditions).order_by(*_pieces.primary_key.columns)
-        with self._read() as db:
+        with self._database.read() as db:
             return [
                 CachedPiece(
                     CatalogueName(row.custodian, row.collection, row.epoch),
@@ -188,7 +186,7 @@ class Store:
         self, piece: CachedPiece, grants: Mapping[str, bytes], superseded: Iterable[CachedPiece]
     ) -> None:
         """Add a piece with its grants and drop those it supersedes, in one step."""
-        with self._write() as db:
+        with self._database.write() as db:
             for old in superseded:
                 db.execute(_pieces.delete().where(*_is(_pieces, old.name), _pieces.c.version == old.version))
                 if old.is_snapshot:
@@ -215,67 +213,19 @@ class Store:
             _grants.c.snapshot_version == snapshot_version,
             _grants.c.searcher == searcher,
         )
-        with self._read() as db:
+        with self._database.read() as db:
             found: bytes | None = db.execute(query).scalar()
             return found
 
     def add_grants(self, name: CatalogueName, snapshot_version: int, grants: Mapping[str, bytes]) -> int:
         """Add grants, in the place of those that the same searchers had; tells how many differ from those."""
         kept = sa.and_(*_is(_grants, name), _grants.c.snapshot_version == snapshot_version)
-        with self._write() as db:
+        with self._database.write() as db:
             held = {row.searcher: row.sealed for row in db.execute(sa.select(_grants).where(kept))}
             new = {searcher: sealed for searcher, sealed in grants.items() if held.get(searcher) != sealed}
             db.execute(_grants.delete().where(kept, _grants.c.searcher.in_(list(new))))
             _insert_grants(db, name, snapshot_version, new)
             return len(new)
-
-    @contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
-        """A connection to read with."""
-        with _translated(), self._engine.connect() as db:
-            yield db
-
-    @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
-        """A transaction: durable at the end, or nothing of it."""
-        with _translated(), self._engine.begin() as db:
-            yield db
-
-
-def _open(url: str) -> sa.Engine:
-    """Make an engine. The URL may hold a password, so it is never quoted."""
-    try:
-        parsed = sa.make_url(url)
-        engine = sa.create_engine(parsed, hide_parameters=True)
-    except (ArgumentError, NoSuchModuleError, ValueError):
-        raise ConfigInvalid(
-            "expected a database URL in store.url, such as sqlite:////path/store.sqlite"
-        ) from None
-    except ImportError:
-        raise ConfigInvalid("expected an installed driver for the database that store.url names") from None
-    if engine.dialect.name == "sqlite":
-        if parsed.database in (None, "", ":memory:"):
-            raise ConfigInvalid("expected a file in store.url: what is kept must survive a restart")
-        check_store_file(Path(str(parsed.database)).absolute())
-        sa.event.listen(engine, "connect", _make_durable)
-    return engine
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Say what a failing database means, without its own text."""
-    try:
-        yield
-    except SQLAlchemyError as err:
-        raise StoreUnavailable(
-            f"expected to read and write the gateway's store; it failed with {type(err).__name__}"
-        ) from None
-
-
-def _make_durable(connection: Any, _record: Any) -> None:
-    """What a commit says is written must be written, also when the power goes."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
-        connection.execute(f"PRAGMA {pragma}")
 
 
 def _named(name: CatalogueName) -> dict[str, str | int]:

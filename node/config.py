@@ -14,16 +14,10 @@ from elsewhere.agreement.local import LocalPolicy
 from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.errors import ConfigInvalid, DocumentInvalid
 from elsewhere.fields import Fields
-from elsewhere.settings import Section, read_settings
+from elsewhere.settings import Section, StoreSection, read_settings
 
 FILE_NAME = "node.toml"
 _CLOCK_TOLERANCE_S = int(CLOCK_TOLERANCE.total_seconds())
-
-
-class StoreConfig(Section):
-    """Where records, tags and the log are kept."""
-
-    url: str = Field(default="", description="SQLAlchemy URL; empty: store.sqlite in the node's folder")
 
 
 class CatalogueConfig(Section):
@@ -83,7 +77,7 @@ class NodeConfig(Section):
     agency: str = Field(pattern="^[a-z][a-z0-9-]{1,31}$", description="this agency's id")
     name: str = Field(min_length=1, max_length=120, description="this agency's name as people know it")
     gateways: list[str] = Field(default_factory=list, description="host:port of each gateway replica")
-    store: StoreConfig = StoreConfig()
+    store: StoreSection = StoreSection()
     catalogue: CatalogueConfig = CatalogueConfig()
     lookup: LookupConfig = LookupConfig()
     desk: DeskConfig = DeskConfig()
@@ -93,7 +87,12 @@ class NodeConfig(Section):
     @property
     def store_url(self) -> str:
         """The store's URL, with the default filled in."""
-        return self.store.url or f"sqlite:///{self.dir / 'store.sqlite'}"
+        return self.store.url_in(self.dir)
+
+    @property
+    def store_password(self) -> Path | None:
+        """The file with the password of the store's server, if there is one."""
+        return self.store.password_in(self.dir)
 
     def local_policy(self) -> LocalPolicy:
         """This agency's own rules, which only tighten what the agreement permits.
@@ -102,11 +101,6 @@ class NodeConfig(Section):
             DocumentInvalid: an unknown word; a node must not start with a policy it misreads.
         """
         return LocalPolicy.from_fields(Fields(self.policy, "policy"))
-
-    @property
-    def desk_socket(self) -> Path:
-        """Where the desk API listens: a Unix socket of mode 0600."""
-        return self.dir / "desk.sock"
 
 
 def load_config(directory: Path) -> NodeConfig:

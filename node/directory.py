@@ -3,6 +3,7 @@
 Sees:     public documents, from a gateway that may withhold them but cannot make them.
 Refuses:  what does not verify; more notices than a federation has use for.
 Promises: the link that hands it something never waits; of several Directories only the newest is looked at.
+          A gateway that is behind is handed the newer roster and agreement, so that two gateways soon agree.
           `settled` lets a question wait for the documents that came before it: who is suspended in them is
           not answered. Neither a disk nor the gateway can delay that.
 """
@@ -10,18 +11,19 @@ Promises: the link that hands it something never waits; of several Directories o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import grpc
 import structlog
 
+from elsewhere.random import RandomBytes
 from elsewhere.wire.v1 import directory_pb2, directory_pb2_grpc
 from node.trust import Trust
 
 PUBLISH_TIMEOUT_S = 10.0
 RETRY_S = 10.0  # before a statement that did not reach the gateway is sent again
+CARRY_WITHIN_S = 2.0  # before a gateway is handed newer documents: mostly another member was first by then
 MAX_CUSTODIANS = 100
 MAX_OF_CUSTODIAN = 16  # collections and epochs
 
@@ -37,7 +39,10 @@ class IntakeParts:
     statement: Callable[[], bytes]  # our own key statement, as it is now
     channel: Callable[[], grpc.aio.Channel | None]  # of this gateway, while it is linked
     tell: Callable[[Sequence[Notice]], None]  # hands on what can be fetched, again after every Directory
+    changed: Callable[[], None]  # called after every Directory: the gateways' intakes are to `compare`
+    random: RandomBytes
     retry_s: float = RETRY_S
+    carry_s: float = CARRY_WITHIN_S
 
 
 class DirectoryIntake:
@@ -49,6 +54,9 @@ class DirectoryIntake:
         self._notices: dict[str, dict[tuple[str, int], Notice]] = {}
         self._told_over: grpc.aio.Channel | None = None  # the life of the link that the notices came on
         self._is_unstated = False
+        self._shown: tuple[bytes, bytes] | None = None  # roster and agreement in its last Directory
+        self._lacks = (b"", b"")  # of the two, what this gateway is behind in
+        self._carry_in_s = 0.0
         self._has_notices = False
         self._news, self._settled = asyncio.Event(), asyncio.Event()
         self._settled.set()
@@ -77,14 +85,20 @@ class DirectoryIntake:
         """Wait until every Directory that came so far is in force, or refused."""
         await self._settled.wait()
 
+    async def turned_away(self, channel: grpc.aio.Channel) -> None:
+        """Tell a gateway that calls this agency no active member what makes it one, if we know better."""
+        trust = self._parts.trust
+        if trust.is_active(trust.me):
+            await _hand_on(channel, *trust.newer_than(b"", b""))
+
     async def run(self) -> None:
         """Until cancelled."""
         try:
             while True:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(
-                        self._news.wait(), self._parts.retry_s if self._is_unstated else None
-                    )
+                try:
+                    await asyncio.wait_for(self._news.wait(), self._pause_s())
+                except TimeoutError:
+                    await self._carry()
                 self._news.clear()
                 await self._step()
         finally:
@@ -96,6 +110,8 @@ class DirectoryIntake:
         if directory is not None:
             await self._verify(directory)
             self._is_unstated = self._parts.statement() not in directory.statements
+            self._shown = directory.roster, directory.agreement
+            self._parts.changed()
         if self._directory is None:
             self._settled.set()
         if directory is not None:
@@ -106,6 +122,28 @@ class DirectoryIntake:
         if self._has_notices or (directory is not None and self._is_told):
             self._has_notices = False
             self._parts.tell([notice for held in self._notices.values() for notice in held.values()])
+
+    def compare(self) -> None:
+        """See whether this gateway is behind what is held, which another one may have shown."""
+        lacks = self._parts.trust.newer_than(*self._shown) if self._shown is not None else (b"", b"")
+        if lacks != self._lacks:
+            self._lacks = lacks
+            self._carry_in_s = self._parts.carry_s * int.from_bytes(self._parts.random(4)) / 2**32
+            self._news.set()
+
+    def _pause_s(self) -> float | None:
+        """How long to wait for news before something that did not reach the gateway is sent again."""
+        if any(self._lacks):
+            return self._carry_in_s
+        return self._parts.retry_s if self._is_unstated else None
+
+    async def _carry(self) -> None:
+        """Hand on what the gateway is behind in. It shows it in its next Directory."""
+        channel = self._parts.channel()
+        self._carry_in_s = self._parts.retry_s
+        # Without a channel: the next life of the link begins with a Directory.
+        if channel is None or await _hand_on(channel, *self._lacks):
+            self._lacks = (b"", b"")
 
     @property
     def _is_told(self) -> bool:
@@ -134,3 +172,18 @@ class DirectoryIntake:
             self._is_unstated = False
         except grpc.aio.AioRpcError as err:
             _log.warning("statement.not_taken", code=err.code().name)
+
+
+async def _hand_on(channel: grpc.aio.Channel, roster: bytes, agreement: bytes) -> bool:
+    """Give a gateway signed documents; tells whether it took them."""
+    if not roster and not agreement:
+        return True
+    stub = directory_pb2_grpc.DirectoryServiceStub(channel)
+    request = directory_pb2.PublishDocumentsRequest(roster=roster, agreement=agreement)
+    try:
+        await stub.PublishDocuments(request, timeout=PUBLISH_TIMEOUT_S)
+    except grpc.aio.AioRpcError as err:
+        _log.warning("directory.not_carried", code=err.code().name)
+        return False
+    _log.info("directory.carried")
+    return True

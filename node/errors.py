@@ -38,19 +38,6 @@ class CatalogueNoRoom(ElsewhereError):
     code = "catalogue.no_room"
 
 
-class StoreVersionWrong(ElsewhereError):
-    """The store was made by another version of elsewhere. Nothing was changed."""
-
-    code = "store.version"
-
-    def __init__(self, *, found: str, spoken: int) -> None:
-        super().__init__(
-            f"expected a store of schema version {spoken}; this one has version {found}: "
-            "use the elsewhere that made it, or load into a new store"
-        )
-        self.found, self.spoken = found, spoken
-
-
 class LoadRunning(ElsewhereError):
     """Another load into this store is running. Wait for it to end."""
 

@@ -17,6 +17,7 @@ from elsewhere.oprf.voprf import public_key
 from elsewhere.signing import open_document
 from elsewhere.statement import STATEMENT_TYPE, KeyStatement, OprfKeyEntry, SealingKeyEntry, sign_statement
 from node.keys import KeyRing
+from node.place import one_at_a_time
 
 FILE_NAME = "own-statement.json"
 # Until epochs rotate by themselves a key must outlive a deployment's first year.
@@ -51,7 +52,12 @@ def own_statement(directory: Path, agency: str, keys: KeyRing, now: datetime) ->
     Returns:
         The statement, signed; it may have been made and written just now.
     """
-    path = directory / "trust" / FILE_NAME
+    with one_at_a_time(directory / "trust"):
+        return _own_statement(directory / "trust" / FILE_NAME, agency, keys, now)
+
+
+def _own_statement(path: Path, agency: str, keys: KeyRing, now: datetime) -> OwnStatement:
+    """Read the statement, or make one while no other process does."""
     if not path.exists():
         return _write(path, _state(agency, keys, now), keys, frozenset())
     envelope = path.read_bytes()

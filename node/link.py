@@ -18,7 +18,7 @@ import grpc
 import structlog
 
 from elsewhere.clock import Clock, to_ms
-from elsewhere.errors import FrameMalformed, GatewayUnreachable, LinkReplaced
+from elsewhere.errors import FrameMalformed, GatewayUnreachable, LinkReplaced, NotActive
 from elsewhere.lookup import PROTOCOL_VERSION
 from elsewhere.random import RandomBytes
 from elsewhere.wire.channel import CLIENT_OPTIONS
@@ -27,12 +27,13 @@ from elsewhere.wire.status import code_of
 from elsewhere.wire.v1 import directory_pb2, link_pb2, link_pb2_grpc
 from node.outbox import Outbox
 
-BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.2, 15.0
+BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.2, 5.0
 DIAL_TIMEOUT_S = 10.0
 OUTGOING = 256  # frames waiting to leave; beyond it, whoever sends waits
 HANDLING = 16_384  # dispatches at hand, waiting ones included: every member's two queues, full
 LAST_WORDS_S = 2.0  # for what waits to leave when this node goes
 DRAIN_S = MAX_DEADLINE_MS / 1000  # for all of it: nothing asked before is of use to anybody after that
+DOUBTED_BEATS = 1.5  # of silence; another gateway is asked first then
 LAST_ROUND_S = 5.0  # for a second round that is still to come then; its searcher may have gone too
 
 _log = structlog.get_logger(__name__)
@@ -49,6 +50,8 @@ class Intake(Protocol):
     def take_notices(self, notices: directory_pb2.CatalogueNotices) -> None: ...
 
     async def settled(self) -> None: ...
+
+    async def turned_away(self, channel: grpc.aio.Channel) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,8 @@ class Link:
         self._was_welcome = False
         self.channel: grpc.aio.Channel | None = None
         self.attached = asyncio.Event()
+        self.heard_s = 0.0  # when the last frame came, on the loop's clock
+        self._doubt_after_s = 0.0  # of silence
         self.refusal = ""  # the code with which the gateway last turned this node away, until it does not
 
     async def run(self) -> None:
@@ -112,6 +117,15 @@ class Link:
             jitter = int.from_bytes(self._parts.random(4)) / 2**32
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), pause * (0.5 + jitter / 2))
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is silent for longer than a gateway that is well would be."""
+        return asyncio.get_running_loop().time() - self.heard_s > self._doubt_after_s
+
+    def doubt(self) -> None:
+        """Hold it doubtful until the next frame comes."""
+        self._doubt_after_s = 0.0
 
     def open_session(self, ask_id: bytes) -> Session:
         """Begin to collect outcomes for an ask.
@@ -196,9 +210,13 @@ class Link:
                 beating = asyncio.create_task(self._beat(self._outbox, beat_s))
                 self.attached.set()
                 _log.info("link.attached", gateway=self._parts.address)
-                await self._receive(call, beat_s * MISSED_BEATS)
+                await self._receive(call, beat_s)
             except TimeoutError:
                 _log.warning("link.silent", gateway=self._parts.address)
+            except grpc.aio.AioRpcError as err:
+                if code_of(err) == NotActive.code:
+                    await self._parts.intake.turned_away(channel)
+                raise
             finally:
                 self.attached.clear()
                 self.channel = None
@@ -208,10 +226,12 @@ class Link:
                 call.cancel()
                 self._lose_sessions()
 
-    async def _receive(self, call: _Call, silence_s: float) -> None:
+    async def _receive(self, call: _Call, beat_s: float) -> None:
         """Take frames until the gateway ends the link or stays silent for too long."""
+        loop = asyncio.get_running_loop()
         while True:
-            frame = await _read(call, silence_s)
+            self.heard_s, self._doubt_after_s = loop.time(), beat_s * DOUBTED_BEATS
+            frame = await _read(call, beat_s * MISSED_BEATS)
             if frame is None:
                 return
             kind = frame.WhichOneof("frame")

@@ -1,6 +1,7 @@
-"""One node as a running program: store, keys, links, catalogues, both sides of a lookup, desk.
+"""One process of a node as a running program: store, keys, links, catalogues, both sides of a lookup, desk.
 
-Holds:    every part of one agency's node, wired together in one place.
+Holds:    every part of it, wired together in one place. What all processes of a node share is in its folder
+          and its store.
 Refuses:  to start without an admission, with an exposed key, or on a store of another version.
 """
 
@@ -8,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import signal
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -50,12 +49,13 @@ from node.config import NodeConfig, load_config
 from node.desk_service import DeskServer, DeskService
 from node.desk_tls import load_tls
 from node.directory import DirectoryIntake, IntakeParts
-from node.errors import NodeRunning, StoreOutdated
+from node.errors import StoreOutdated
 from node.identity import own_statement
 from node.keys import KeyRing
 from node.lead import Lead, LeadParts
 from node.link import Link, LinkParts
 from node.logs import configure
+from node.place import MAIN, Place
 from node.store.engine import open_store
 from node.store.writer import Writer
 from node.trust import Trust
@@ -68,21 +68,23 @@ _log = structlog.get_logger(__name__)
 
 
 class Node:
-    """A node that can be started and stopped, by the command line or inside a test."""
+    """One process of a node that can be started and stopped, by the command line or inside a test."""
 
-    def __init__(self, config: NodeConfig, *, clock: Clock, random: RandomBytes) -> None:
+    def __init__(self, config: NodeConfig, *, clock: Clock, random: RandomBytes, process: str = MAIN) -> None:
         self.config, self._clock = config, clock
+        self.place = Place(config.dir, process)
+        self.place.make()
         self.keys = KeyRing.load(config.dir)
         self.trust = Trust.load(config.dir, config.agency)
         desk_tls = load_tls(config, self.trust.anchor.tls_ca_pem)
         self.own = own_statement(config.dir, config.agency, self.keys, clock())
-        self._store = open_store(config.store_url)
+        self._store = open_store(config.store_url, config.store_password)
         with self._store.read() as connection:
             # Ordinals of another version's keys would open nothing: every child would seem not known.
             if is_outdated(connection):
                 raise StoreOutdated("expected records tagged by this version of match keys; load them again")
         self._writer = Writer(self._store)
-        self.lead = Lead(LeadParts(self._store, self._writer, "main"))
+        self.lead = Lead(LeadParts(self._store, self._writer, process))
         workers = config.lookup.workers or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(workers, "crypto")
         # Catalogues may take seconds; they must not keep lookups from the cores' own threads.
@@ -115,7 +117,9 @@ class Node:
             key_pem=self.keys.tls_pem,
             cert_pem=(config.dir / "trust" / "tls.pem").read_bytes(),
         )
-        self._intakes = [DirectoryIntake(self._intake_parts(place)) for place in range(len(config.gateways))]
+        self._intakes = [
+            DirectoryIntake(self._intake_parts(place, random)) for place in range(len(config.gateways))
+        ]
         self.links = [
             Link(
                 LinkParts(
@@ -125,6 +129,7 @@ class Node:
                     intake,
                     clock,
                     random,
+                    "" if process == MAIN else process,
                 )
             )
             for intake, address in zip(self._intakes, config.gateways, strict=True)
@@ -147,7 +152,7 @@ class Node:
                 exchange=ExchangeParts(
                     maker=QuestionMaker(self.keys, self.trust, clock, random),
                     peers=self.peers,
-                    link=self._attached,
+                    links=self._attached,
                     pool=self._pool,
                     clock=clock,
                     random=random,
@@ -162,7 +167,7 @@ class Node:
         )
         self.desk = DeskServer(
             DeskService(self.searcher, self.status, self.answers),
-            config.desk_socket,
+            self.place.desk_socket,
             desk_tls,
         )
 
@@ -209,7 +214,7 @@ class Node:
             is_member = True
         except ElsewhereError:
             is_member = False
-        linked = self._attached() is not None
+        linked = bool(self._attached())
         is_ready = is_member and linked and self.trust.agreement is not None and self.peers.ready(now)
         is_ready = is_ready and self.publisher.is_current
         return DeskStatus(self.config.agency, is_ready, members)
@@ -225,12 +230,13 @@ class Node:
         A gateway tells a member that was suspended so and no more, hence before the roster that says it can
         come down the link. Its word is good enough to explain why nobody can be asked.
         """
-        if self._attached() is None and any(link.refusal == NotActive.code for link in self.links):
+        if not self._attached() and any(link.refusal == NotActive.code for link in self.links):
             raise NotActive(self.config.agency, "not active, as the gateway says")
 
-    def _attached(self) -> Link | None:
-        """The first link that is up."""
-        return next((link for link in self.links if link.attached.is_set()), None)
+    def _attached(self) -> list[Link]:
+        """The links that are up, those that are silent for long after the others."""
+        found = [link for link in self.links if link.attached.is_set()]
+        return sorted(found, key=lambda link: link.is_doubtful) if len(found) > 1 else found
 
     def _publisher_parts(self, random: RandomBytes) -> PublisherParts:
         config = self.config
@@ -257,7 +263,7 @@ class Node:
 
     def _peers_parts(self, random: RandomBytes) -> PeersParts:
         return PeersParts(
-            folder=self.config.dir / "catalogues",
+            folder=self.place.catalogues,
             local=self.keys.local,
             sealing=self.keys.sealing,
             trust=self.trust,
@@ -269,20 +275,26 @@ class Node:
         )
 
     def _any_channel(self) -> grpc.aio.Channel | None:
-        link = self._attached()
-        return link.channel if link is not None else None
+        return next((link.channel for link in self._attached()), None)
 
     def _channel(self, place: int) -> grpc.aio.Channel | None:
         link = self.links[place]
         return link.channel if link.attached.is_set() else None
 
-    def _intake_parts(self, place: int) -> IntakeParts:
+    def _intake_parts(self, place: int, random: RandomBytes) -> IntakeParts:
         return IntakeParts(
             trust=self.trust,
             statement=lambda: self.own.envelope,
             channel=partial(self._channel, place),
+            random=random,
             tell=partial(self._take_notices, place),
+            changed=self._compare,
         )
+
+    def _compare(self) -> None:
+        """Have every gateway compared with what is held now."""
+        for intake in self._intakes:
+            intake.compare()
 
     def _take_notices(self, place: int, notices: Sequence[directory_pb2.CatalogueNotice]) -> None:
         self.publisher.take_notices(place, notices)
@@ -329,8 +341,15 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def run(directory: Path, *, clock: Clock = utc_now, random: RandomBytes = secrets.token_bytes) -> int:
-    """Run a node until SIGTERM or SIGINT, then drain.
+def run(
+    place: Place, *, listen: str = "", clock: Clock = utc_now, random: RandomBytes = secrets.token_bytes
+) -> int:
+    """Run one process of a node until SIGTERM or SIGINT, then drain.
+
+    Args:
+        place: the node's folder and which process this is.
+        listen: host:port of this process's desk; empty: what `desk.listen` says, in `main` alone.
+        clock, random: the machine's, outside tests.
 
     Returns:
         0 after an orderly end.
@@ -342,7 +361,11 @@ def run(directory: Path, *, clock: Clock = utc_now, random: RandomBytes = secret
     configure()
 
     async def main() -> None:
-        node = Node(load_config(directory), clock=clock, random=random)
+        config = load_config(place.node)
+        if listen or place.process != MAIN:
+            # An address is one process's; the others would not start for it.
+            config = config.model_copy(update={"desk": config.desk.model_copy(update={"listen": listen})})
+        node = Node(config, clock=clock, random=random, process=place.process)
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -352,20 +375,6 @@ def run(directory: Path, *, clock: Clock = utc_now, random: RandomBytes = secret
         await node.stop()
         _log.info("node.stopped")
 
-    with _alone(directory):
+    with place.alone():
         asyncio.run(main())
     return 0
-
-
-@contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Keep a second node out of a folder: it would take the desk's socket, and the first one's link."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NodeRunning("expected to be the only node in this folder; another one is running") from None
-        yield
-    finally:
-        os.close(handle)

@@ -27,6 +27,7 @@ from elsewhere.keyfiles import replace_file
 from elsewhere.roster import Federation, Member, Roster, check_successor, open_roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
 from node.errors import AgreementRollback
+from node.place import one_at_a_time
 
 _ANCHOR, _ROSTER, _AGREEMENT = "federation.json", "roster.json", "agreement.json"
 _STATEMENTS = "statements"
@@ -147,23 +148,46 @@ class Trust:
                     refused.append(err.code)
         return refused
 
+    def newer_than(self, roster: bytes, agreement: bytes) -> tuple[bytes, bytes]:
+        """What a gateway lacks that showed these, after they were taken; empty for what it has.
+
+        What is held is never older than what was shown, so where the two differ the gateway is behind.
+        """
+        with self._taking:
+            held = self._envelopes[_ROSTER], self._envelopes.get(_AGREEMENT, b"")
+        return held[0] if held[0] != roster else b"", held[1] if held[1] != agreement else b""
+
     def keep(self) -> None:
         """Write down what was taken. Where the disk takes nothing it stays in memory, for the next call."""
         with self._keeping:
             with self._taking:
                 unkept = sorted(self._unkept)
-            for name in unkept:
-                envelope, path = self._envelopes[name], self.folder / name
-                try:
-                    path.parent.mkdir(mode=0o700, exist_ok=True)
-                    replace_file(path, envelope)
-                except OSError as err:
-                    code = errno.errorcode.get(err.errno or 0, "os")
-                    _log.error("trust.not_kept", code=code, remedy="make room for the node's folder")
-                    return
-                with self._taking:
-                    if self._envelopes[name] == envelope:
-                        self._unkept.discard(name)
+            if unkept:
+                with one_at_a_time(self.folder):
+                    self._write(unkept)
+
+    def _write(self, names: Sequence[str]) -> None:
+        """Write down each, unless the disk takes nothing more or something newer is there."""
+        for name in names:
+            with self._taking:
+                self._take_kept(name)
+            envelope, path = self._envelopes[name], self.folder / name
+            try:
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                replace_file(path, envelope)
+            except OSError as err:
+                code = errno.errorcode.get(err.errno or 0, "os")
+                _log.error("trust.not_kept", code=code, remedy="make room for the node's folder")
+                return
+            with self._taking:
+                if self._envelopes[name] == envelope:
+                    self._unkept.discard(name)
+
+    def _take_kept(self, name: str) -> None:
+        """Take what another process of this node has kept meanwhile, if it is newer: it is not undone."""
+        takes = {_ROSTER: self.take_roster, _AGREEMENT: self.take_agreement}
+        with contextlib.suppress(ElsewhereError, FileNotFoundError):
+            takes.get(name, self.take_statement)((self.folder / name).read_bytes())
 
     def _is_held(self, name: str, envelope: bytes) -> bool:
         """Whether these very bytes were verified before."""

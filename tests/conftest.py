@@ -16,6 +16,8 @@ import hypothesis
 import pytest
 import structlog
 
+from tests import postgres_server
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # On how many examples a property is tried, unless the test itself says so. No deadline: a busy machine is no
@@ -33,6 +35,7 @@ PROGRAMS: dict[str, tuple[Callable[[], bool], str]] = {
         "git clone, not an archive",
     ),
     "libsodium": (lambda: ctypes.util.find_library("sodium") is not None, "make system"),
+    "postgres": (lambda: postgres_server.find_programs() is not None, "make system"),
 }
 _not_run: Counter[str] = Counter()
 
@@ -72,3 +75,22 @@ def _logs_as_before() -> Iterator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """A PostgreSQL server of this session's own; only tests that need one start it."""
+    server = postgres_server.Server()
+    server.start()
+    yield server
+    server.stop("immediate")
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgres"))])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once for each engine that a store may be on."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.sqlite'}"
+    server: postgres_server.Server = request.getfixturevalue("postgres")
+    return server.new_database()

@@ -163,7 +163,8 @@ class Federation:
         header["source"]["name"] = source
         from node.keys import KeyRing
 
-        store = open_store(load_config(directory).store_url)
+        config = load_config(directory)
+        store = open_store(config.store_url, config.store_password)
         try:
             job = LoadJob(
                 store=store,

@@ -6,6 +6,8 @@ set -eu
 packages='python3-venv libsodium23 chromium'
 # `make check` fetches buf with npm, which brings hundreds of Debian packages: only for STRICT=1, and where absent.
 case "${STRICT:-0}" in 0) ;; *) command -v npm >/dev/null || packages="$packages nodejs npm" ;; esac
+# Any PostgreSQL server will do: the tests start one of their own.
+command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || packages="$packages postgresql"
 missing=''
 for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"

@@ -52,7 +52,8 @@ def show(call_reference: str, directory: Path, as_json: bool) -> None:
     reference = "".join(call_reference.split())
     if not is_call_reference(reference):
         raise click.UsageError("a call reference has 8 letters and digits")
-    store = open_store(load_config(directory).store_url)
+    config = load_config(directory)
+    store = open_store(config.store_url, config.store_password)
     try:
         entries = find_call(store, reference)
     finally:

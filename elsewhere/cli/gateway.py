@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from elsewhere.cli.paths import FILE, FOLDER, NEW_FOLDER, OutFile
+from elsewhere.cli.upgrade import TO, YES, change
 
 _ABOUT_FOLDER = "The gateway's folder."
 _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help=_ABOUT_FOLDER)
@@ -98,6 +99,40 @@ def state(agency: str, state: str, directory: Path) -> None:
 
     version = set_state(directory, agency, state, now=utc_now())
     click.echo(f"{agency} is {state}; roster {version}")
+
+
+@gateway.command("upgrade", short_help="Bring the store to this version's tables.")
+@_FOLDER
+@TO
+@YES
+def upgrade(directory: Path, to: str | None, is_backed_up: bool) -> None:
+    """Bring the store to the tables of this version, or of another with --to. Stop the gateway first."""
+    from gateway.config import load_config
+    from gateway.store import SCHEMA
+
+    config = load_config(directory)
+    change(config.store_url, config.store_password, SCHEMA, to=to, is_backed_up=is_backed_up)
+
+
+@gateway.command("replica", short_help="Make another gateway of the federation, or renew its certificate.")
+@click.option("--dir", "directory", type=NEW_FOLDER, required=True, help="The new gateway's folder.")
+@click.option("--of", "first", type=FOLDER, required=True, help="The folder with the federation's keys.")
+@click.option("--listen", required=True, metavar="HOST:PORT", help="Where the new gateway listens.")
+@click.option(
+    "--address", "addresses", multiple=True, metavar="HOST:PORT", help="What nodes dial, if not that."
+)
+def replica(directory: Path, first: Path, listen: str, addresses: tuple[str, ...]) -> None:
+    """Make the folder of another gateway, to be moved to its machine; again: renew its certificate there."""
+    from gateway.__main__ import utc_now
+    from gateway.config import FILE_NAME
+    from gateway.replica import Place, add
+
+    for option, place in (("--listen", listen), *(("--address", address) for address in addresses)):
+        _check_place(option, place)
+    config = add(directory, first, Place(listen, addresses), now=utc_now())
+    dialled = ", ".join(f'"{address}"' for address in config.own_addresses)
+    click.echo(f"gateway of {config.federation} for {', '.join(config.own_addresses)}")
+    click.echo(f"next: add {dialled} to 'replicas' in {first / FILE_NAME} and to 'gateways' of every node")
 
 
 @gateway.command("run", short_help="Run the gateway until it is stopped.")

@@ -107,7 +107,7 @@ def _run(
     if options["dry_run"]:
         return dry_run(file, form, now.date(), progress)
     exported = options["exported"]
-    store = open_store(config.store_url)
+    store = open_store(config.store_url, config.store_password)
     try:
         job = LoadJob(
             store=store,

@@ -26,15 +26,19 @@ _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help="T
 
 @click.command("run")
 @_FOLDER
-def run(directory: Path) -> None:
+@click.option("--process", default="main", show_default=True, metavar="NAME", help="Which process this is.")
+@click.option("--listen", default="", metavar="HOST:PORT", help="Its desk, in place of desk.listen.")
+def run(directory: Path, process: str, listen: str) -> None:
     """Run the node until it is stopped (Ctrl-C or SIGTERM); questions at hand are finished first.
 
+    Several processes may run one node, each under a name of its own: they share its folder and its store.
     It says on standard error what it does: in words on a terminal, in JSON lines anywhere else.
     """
     harden()
+    from node.place import Place
     from node.program import run as run_node
 
-    sys.exit(run_node(directory))
+    sys.exit(run_node(Place(directory, process), listen=listen))
 
 
 @click.command("status")

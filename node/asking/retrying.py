@@ -2,7 +2,8 @@
 
 Sees:     which custodians are waited for; the question itself stays encrypted until it is asked.
 Promises: the same question under the same id, so that a custodian counts it once; a late answer lands in
-          the asker's history; nothing outlives the window of the question's urgency or a restart unseen.
+          the asker's history; nothing outlives the window of the question's urgency or a restart unseen. Of
+          several processes one at a time asks about a row: it has claimed it before, durably.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.agreement.vocabulary import vocabulary
@@ -33,6 +34,8 @@ from node.trust import Trust
 
 LONGEST_PAUSE: Final = timedelta(minutes=15)
 LONGEST_LOOK: Final = timedelta(seconds=30)  # between looks at the list
+# Longer than a turn and a lookup take. A process that is killed meanwhile costs its row no more than this.
+CLAIMED_FOR: Final = timedelta(minutes=2)
 _log = structlog.get_logger(__name__)
 
 Again = Callable[[Opening, Member, bytes], Awaitable[CustodianAnswer]]
@@ -96,8 +99,9 @@ class Retrier:
 
     async def work_off(self, again: Again) -> int:
         """Ask everyone who is due, one after another; give how many that were."""
-        due = await asyncio.to_thread(self._due)
-        for row in due:
+        asked = 0
+        while (row := await self._claim()) is not None:
+            asked += 1
             try:
                 await self._ask_again(row, again)
             except Exception as err:
@@ -105,13 +109,19 @@ class Retrier:
                 code = getattr(err, "code", None) or type(err).__name__
                 _log.warning("retry.failed", code=str(code), custodian=row.custodian)
                 await self._postpone(row)
-        return len(due)
+        return asked
 
-    def _due(self) -> list[Row[Any]]:
-        now_ms = to_ms(self._parts.clock())
+    async def _claim(self) -> Row[Any] | None:
+        """Take whoever has been due for longest, so that nobody else does; None if nobody is due."""
+        now = self._parts.clock()
+        if not await asyncio.to_thread(self._is_any_due, now):
+            return None
+        return await self._parts.writer.run(partial(_claim, now=now))
+
+    def _is_any_due(self, now: datetime) -> bool:
+        """Look before writing: mostly nobody waits."""
         with self._parts.store.read() as connection:
-            query = select(waiting).where(waiting.c.next_ms <= now_ms).order_by(waiting.c.next_ms)
-            return list(connection.execute(query))
+            return connection.execute(_longest_due(now)).first() is not None
 
     async def _ask_again(self, row: Row[Any], again: Again) -> None:
         """Ask one custodian again, and keep what it says or when to try next."""
@@ -157,6 +167,18 @@ class Retrier:
         """A late answer into the history, and the custodian off the list, in one."""
         self._parts.history.keep(connection, row.lookup_id, [answer], now=now, kind="late")
         _drop(connection, row)
+
+
+def _longest_due(now: datetime) -> Select[Any]:
+    return select(waiting).where(waiting.c.next_ms <= to_ms(now)).order_by(waiting.c.next_ms).limit(1)
+
+
+def _claim(connection: Connection, now: datetime) -> Row[Any] | None:
+    """Take one row that is due, in a transaction in which nobody else writes."""
+    row = connection.execute(_longest_due(now)).one_or_none()
+    if row is not None:
+        connection.execute(update(waiting).where(*_is(row)).values(next_ms=to_ms(now + CLAIMED_FOR)))
+    return row
 
 
 def _is(row: Row[Any]) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ Source:   docs/protocol.md, "A lookup".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
@@ -25,18 +25,15 @@ from elsewhere.random import RandomBytes
 from elsewhere.roster import Member
 from elsewhere.wire.v1 import common_pb2, link_pb2
 from node.asking import results
+from node.asking.carrier import Carrier, CarrierParts
 from node.asking.part import Part
 from node.asking.questions import Prepared, QuestionMaker
 from node.catalogues.holding import Held
 from node.catalogues.peers import Peers
 from node.errors import CatalogueDiverged, CatalogueStale
-from node.link import Link, Session
+from node.link import Link
 
 T = TypeVar("T")
-# The gateway stops a little before the asker does, so that its word on who was late still arrives.
-GATEWAY_HEAD_START_MS: Final = 50
-DEADLINE_STEP_MS: Final = 100
-
 _ABSENT: Final[Mapping[int, tuple[State, str]]] = {
     common_pb2.NON_ANSWER_UNREACHABLE: (State.UNREACHABLE, "custodian.unreachable"),
     common_pb2.NON_ANSWER_TIMED_OUT: (State.TIMED_OUT, "custodian.timed_out"),
@@ -54,7 +51,7 @@ class ExchangeParts:
 
     maker: QuestionMaker
     peers: Peers
-    link: Callable[[], Link | None]  # one that is attached now, if any
+    links: Callable[[], Sequence[Link]]  # that are attached now, the best first
     pool: Executor
     clock: Clock
     random: RandomBytes
@@ -72,7 +69,6 @@ class Lookup:
     asked: dict[str, Member]
     lookup_ids: Mapping[str, bytes]  # 16 bytes, another for each custodian
     parts: dict[str, Part] = field(default_factory=dict)
-    replied: set[str] = field(default_factory=set)  # whose first reply is here, worked on or done with
     rulings: dict[str, Ruling] = field(default_factory=dict)
     answers: dict[str, CustodianAnswer] = field(default_factory=dict)
     ready: asyncio.Queue[CustodianAnswer] = field(default_factory=asyncio.Queue)
@@ -106,47 +102,39 @@ class Exchange:
 
     async def _exchange(self, lookup: Lookup, loop: asyncio.AbstractEventLoop) -> None:
         """Both rounds with everybody."""
-        link = self._parts.link()
-        if link is None:
+        if not self._parts.links():
             raise GatewayUnreachable("expected a link to a gateway; there is none now")
         sealed = await self._seal_all(lookup)
         if not sealed:
             return
-        session = link.open_session(lookup.id)
         working: set[asyncio.Task[None]] = set()
+
+        def take(outcome: link_pb2.Outcome) -> None:
+            if outcome.custodian not in lookup.answers:
+                task = loop.create_task(self._take(lookup, carrier, outcome))
+                working.add(task)
+                task.add_done_callback(working.discard)
+
+        def lose(custodian: str) -> None:
+            absent = results.absent(lookup.asked[custodian], State.UNREACHABLE, GatewayUnreachable.code)
+            self._settle_without(lookup, absent)
+
+        ends_s = lookup.began + self._parts.deadline_ms / 1000
+        parts = CarrierParts(self._parts.links, self._parts.random, ends_s, take, lose)
+        carrier = Carrier(parts, sealed)
+        finished = loop.create_task(_wait(lookup.finished))
+        working.add(finished)
         try:
-            spent_ms = int((loop.time() - lookup.began) * 1000)
-            left_ms = self._parts.deadline_ms - spent_ms - GATEWAY_HEAD_START_MS
-            # In steps, or the gateway would read off to the millisecond how long this question took to make.
-            left_ms = max(DEADLINE_STEP_MS, left_ms // DEADLINE_STEP_MS * DEADLINE_STEP_MS)
-            await link.ask(session, sealed, left_ms)
-            receiving = loop.create_task(self._receive(lookup, link, session, working))
-            finished = loop.create_task(_wait(lookup.finished))
-            working |= {receiving, finished}
-            await asyncio.wait((receiving, finished), return_when=asyncio.FIRST_COMPLETED)
-            if receiving.done():
-                receiving.result()
+            carrier.begin(lookup.id)
+            await asyncio.wait((finished, carrier.failed), return_when=asyncio.FIRST_COMPLETED)
+            if carrier.failed.done():
+                carrier.failed.result()
         finally:
-            link.close_session(session)
+            carrier.close()
             for task in list(working):
                 task.cancel()
 
-    async def _receive(
-        self, lookup: Lookup, link: Link, session: Session, working: set[asyncio.Task[None]]
-    ) -> None:
-        """Act on outcomes as they come, each in a task of its own, until the link is lost."""
-        answers: set[asyncio.Task[None]] = set()
-        while (outcome := await session.outcomes.get()) is not None:
-            if outcome.custodian in lookup.parts and outcome.custodian not in lookup.answers:
-                task = asyncio.create_task(self._take(lookup, link, session, outcome))
-                for tasks in (working, answers) if outcome.round == 2 else (working,):
-                    tasks.add(task)
-                    task.add_done_callback(tasks.discard)
-        # Their custodians have logged them as released: they are not thrown away for want of the link.
-        await asyncio.gather(*answers)
-        raise GatewayUnreachable("the link to the gateway was lost in the middle of the lookup")
-
-    async def _seal_all(self, lookup: Lookup) -> list[tuple[str, bytes, bytes]]:
+    async def _seal_all(self, lookup: Lookup) -> dict[str, tuple[bytes, bytes]]:
         """Seal round one for each custodian whose keys are held; the others are settled at once."""
         maker, now = self._parts.maker, self._parts.clock()
         for agency, member in lookup.asked.items():
@@ -161,12 +149,12 @@ class Exchange:
             lookup.parts[agency] = maker.part(lookup.ask, lookup.prepared, route, head, lookup_id)
         seals = [self._work(part.seal_question) for part in lookup.parts.values()]
         sealed = await asyncio.gather(*seals)
-        return [
-            (agency, part.request.lookup_id, bytes_)
+        return {
+            agency: (part.request.lookup_id, bytes_)
             for (agency, part), bytes_ in zip(lookup.parts.items(), sealed, strict=True)
-        ]
+        }
 
-    async def _take(self, lookup: Lookup, link: Link, session: Session, outcome: link_pb2.Outcome) -> None:
+    async def _take(self, lookup: Lookup, carrier: Carrier, outcome: link_pb2.Outcome) -> None:
         """Act on one outcome; whatever goes wrong is this custodian's state and nobody else's."""
         member = lookup.asked[outcome.custodian]
         try:
@@ -175,7 +163,7 @@ class Exchange:
                 since = from_ms(outcome.since_ms) if outcome.since_ms else None
                 self._settle_without(lookup, results.absent(member, state, code, since))
             elif outcome.round == 1:
-                await self._first_reply(lookup, link, session, outcome)
+                await self._first_reply(lookup, carrier, outcome)
             elif outcome.custodian in lookup.rulings:
                 await self._second_reply(lookup, outcome)
         except ElsewhereError as err:
@@ -184,14 +172,9 @@ class Exchange:
             absent = results.absent(member, State.ERROR, "internal")
             self._settle(lookup, replace(absent, remedy=self._note_accident(err)))
 
-    async def _first_reply(
-        self, lookup: Lookup, link: Link, session: Session, outcome: link_pb2.Outcome
-    ) -> None:
+    async def _first_reply(self, lookup: Lookup, carrier: Carrier, outcome: link_pb2.Outcome) -> None:
         """Round one's reply: test what came back, then redeem, always."""
         part = lookup.parts[outcome.custodian]
-        if outcome.custodian in lookup.replied:
-            return  # a second reply to one question: the first one counts
-        lookup.replied.add(outcome.custodian)
         reveals, ruling = await self._weigh(lookup, part, outcome.sealed)
         lookup.rulings[outcome.custodian] = ruling
         sealed = await self._work(
@@ -199,7 +182,7 @@ class Exchange:
                 reveals, names_asked=lookup.prepared.names_asked, random=self._parts.random
             )
         )
-        await link.redeem(session, outcome.custodian, sealed)
+        await carrier.redeem(outcome.custodian, sealed)
 
     async def _weigh(self, lookup: Lookup, part: Part, sealed: bytes) -> tuple[tuple[Reveal, ...], Ruling]:
         """What to reveal after round one, and what was decided; whatever goes wrong is a ruling too."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from node.store.schema import metadata
@@ -53,10 +54,12 @@ _STANDS = question.c.request.is_not(None)
 _KEPT = Index("question_kept", _WHEN, sqlite_where=_STANDS, postgresql_where=_STANDS)
 
 # Append-only: one row a Redeem answered or a lookup asked. Nothing is released before its row is durable.
+# Numbered without gaps, which a sequence would leave: whoever inserts is the only writer until it is durable.
+_NEXT = text("(SELECT coalesce(max(seq), 0) + 1 FROM log)")
 log = Table(
     "log",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False, default=_NEXT),
     Column("time_ms", BigInteger, nullable=False),
     # "answered", "unredeemed"; "asked", "told", "late"; "catalogue"
     Column("kind", String(16), nullable=False),

@@ -1,16 +1,20 @@
 """One set of tables for everything a node keeps, under one version.
 
-Holds:    the shared MetaData that `node.store.caseload` and `node.store.exchange` fill, and `meta`.
+Holds:    the shared MetaData that the other modules of `node.store` fill, and `meta`.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Column, MetaData, String, Table
 
-SCHEMA_VERSION: Final = 1
-VERSION_KEY: Final = "schema_version"
+from elsewhere.database.revisions import Schema
+
+SCHEMA: Final = Schema(
+    whose="node", head="0003", folder=Path(__file__).resolve().parent / "migrations", mark="meta"
+)
 
 # Every constraint has a name, or a later version could not change it on every engine.
 metadata = MetaData(
@@ -23,7 +27,7 @@ metadata = MetaData(
     }
 )
 
-# Facts about the store itself, one a row.
+# What 0.1.0 read the store's version from; since then that is Alembic's.
 meta = Table(
     "meta",
     metadata,

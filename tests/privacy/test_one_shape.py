@@ -160,12 +160,12 @@ async def test_twin_no_second_round_where_nothing_was_found_is_caught(
 ) -> None:
     first_reply = Exchange._first_reply
 
-    async def hasty(exchange: Exchange, lookup: Any, link: Any, session: Any, outcome: Any) -> None:
+    async def hasty(exchange: Exchange, lookup: Any, carrier: Any, outcome: Any) -> None:
         part = lookup.parts[outcome.custodian]
         reply = part.open_reply(outcome.sealed)
         held = exchange._parts.peers.held("police", part.request.collection, part.request.epoch)
         if part.find_reveals(reply, held)[0]:
-            await first_reply(exchange, lookup, link, session, outcome)
+            await first_reply(exchange, lookup, carrier, outcome)
         else:
             nothing = results.absent(lookup.asked["police"], State.NOTHING_RETURNED, "")
             exchange._settle(lookup, nothing)

@@ -16,7 +16,6 @@ from click.testing import CliRunner
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.cli import main
 from elsewhere.cli.lazy import LazyGroup
-from node.store.schema import VERSION_KEY
 
 WHO = ("--name", "Northshire Homes", "--in-hours", "0000 000 500", "--out-of-hours", "0000 000 509")
 Typed = Callable[[str], tuple[int, str]]
@@ -138,14 +137,14 @@ def test_a_store_of_another_version_keeps_the_node_from_starting(typed: Typed, t
     )
     assert typed("node load a.csv --mapping a.toml --dir here")[0] == 0
     store = sqlite3.connect(tmp_path / "here" / "store.sqlite")
-    store.execute("update meta set value = '99' where name = ?", (VERSION_KEY,))
+    store.execute("update alembic_version set version_num = '9999'")
     store.commit()
     store.close()
 
     code, said = typed("node run --dir here")
 
     assert code == 1
-    assert re.fullmatch(r"error \[store\.version\]: .*this one has version 99: .*\n", said)
+    assert re.fullmatch(r"error \[store\.version\]: .*this one has version 9999: .*\n", said)
 
 
 def test_a_mapping_as_suggested_names_the_first_key_to_decide(typed: Typed, tmp_path: Path) -> None:

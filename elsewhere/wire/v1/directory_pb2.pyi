@@ -136,6 +136,56 @@ class PublishStatementRequest(_message.Message):
 Global___PublishStatementRequest: _TypeAlias = PublishStatementRequest  # noqa: Y015
 
 @_typing.final
+class PublishDocumentsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROSTER_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    roster: _builtins.bytes
+    """DSSE envelope, JSON; empty: none to hand on"""
+    agreement: _builtins.bytes
+    """DSSE envelope, JSON; empty: none to hand on"""
+    def __init__(
+        self,
+        *,
+        roster: _builtins.bytes = ...,
+        agreement: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "roster", b"roster"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishDocumentsRequest: _TypeAlias = PublishDocumentsRequest  # noqa: Y015
+
+@_typing.final
+class PublishDocumentsResponse(_message.Message):
+    """What the gateway holds now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROSTER_VERSION_FIELD_NUMBER: _builtins.int
+    AGREEMENT_VERSION_FIELD_NUMBER: _builtins.int
+    roster_version: _builtins.int
+    """at least 1"""
+    agreement_version: _builtins.int
+    """0: it has none"""
+    def __init__(
+        self,
+        *,
+        roster_version: _builtins.int = ...,
+        agreement_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement_version", b"agreement_version", "roster_version", b"roster_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublishDocumentsResponse: _TypeAlias = PublishDocumentsResponse  # noqa: Y015
+
+@_typing.final
 class PublishStatementResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -41,6 +41,11 @@ class DirectoryServiceStub:
                 request_serializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishStatementRequest.SerializeToString,
                 response_deserializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishStatementResponse.FromString,
                 _registered_method=True)
+        self.PublishDocuments = channel.unary_unary(
+                '/elsewhere.wire.v1.DirectoryService/PublishDocuments',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsResponse.FromString,
+                _registered_method=True)
 
 
 class DirectoryServiceServicer:
@@ -55,6 +60,14 @@ class DirectoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PublishDocuments(self, request, context):
+        """Hands on a roster or an agreement that is newer than what this gateway shows, so that one of several
+        gateways cannot stay behind. Both are signed by the federation: refused unless they follow the ones held.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DirectoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -62,6 +75,11 @@ def add_DirectoryServiceServicer_to_server(servicer, server):
                     servicer.PublishStatement,
                     request_deserializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishStatementRequest.FromString,
                     response_serializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishStatementResponse.SerializeToString,
+            ),
+            'PublishDocuments': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishDocuments,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +111,33 @@ class DirectoryService:
             '/elsewhere.wire.v1.DirectoryService/PublishStatement',
             elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishStatementRequest.SerializeToString,
             elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishStatementResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PublishDocuments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.DirectoryService/PublishDocuments',
+            elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

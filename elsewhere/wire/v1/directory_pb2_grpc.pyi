@@ -37,6 +37,10 @@ class DirectoryServiceStub:
     def __new__(cls, channel: _aio.Channel) -> DirectoryServiceAsyncStub: ...
     PublishStatement: _grpc.UnaryUnaryMultiCallable[_directory_pb2.PublishStatementRequest, _directory_pb2.PublishStatementResponse]
     """Hands the caller's own key statement to all members. Refused unless its version rises."""
+    PublishDocuments: _grpc.UnaryUnaryMultiCallable[_directory_pb2.PublishDocumentsRequest, _directory_pb2.PublishDocumentsResponse]
+    """Hands on a roster or an agreement that is newer than what this gateway shows, so that one of several
+    gateways cannot stay behind. Both are signed by the federation: refused unless they follow the ones held.
+    """
 
 @_typing.type_check_only
 class DirectoryServiceAsyncStub(DirectoryServiceStub):
@@ -47,6 +51,10 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PublishStatement: _aio.UnaryUnaryMultiCallable[_directory_pb2.PublishStatementRequest, _directory_pb2.PublishStatementResponse]  # type: ignore[assignment]
     """Hands the caller's own key statement to all members. Refused unless its version rises."""
+    PublishDocuments: _aio.UnaryUnaryMultiCallable[_directory_pb2.PublishDocumentsRequest, _directory_pb2.PublishDocumentsResponse]  # type: ignore[assignment]
+    """Hands on a roster or an agreement that is newer than what this gateway shows, so that one of several
+    gateways cannot stay behind. Both are signed by the federation: refused unless they follow the ones held.
+    """
 
 class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Signed documents that every node verifies for itself. The gateway only keeps and passes them on:
@@ -60,5 +68,15 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_directory_pb2.PublishStatementResponse, _abc.Awaitable[_directory_pb2.PublishStatementResponse]]:
         """Hands the caller's own key statement to all members. Refused unless its version rises."""
+
+    @_abc_1.abstractmethod
+    def PublishDocuments(
+        self,
+        request: _directory_pb2.PublishDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.PublishDocumentsResponse, _abc.Awaitable[_directory_pb2.PublishDocumentsResponse]]:
+        """Hands on a roster or an agreement that is newer than what this gateway shows, so that one of several
+        gateways cannot stay behind. Both are signed by the federation: refused unless they follow the ones held.
+        """
 
 def add_DirectoryServiceServicer_to_server(servicer: DirectoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -58,16 +58,6 @@ def test_a_url_that_names_no_database_is_a_mistake_of_the_settings_and_is_not_qu
     assert "secret" not in str(refusal.value)
 
 
-def test_a_driver_that_is_not_installed_is_a_mistake_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*given: object, **named: object) -> None:
-        raise ModuleNotFoundError("psycopg")
-
-    monkeypatch.setattr("gateway.store.sa.create_engine", missing)
-
-    with pytest.raises(ConfigInvalid, match="driver"):
-        Store("postgresql+psycopg://user:secret@host/db")
-
-
 def test_a_missing_folder_or_another_file_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable):
         Store(url_of(tmp_path / "nowhere"))

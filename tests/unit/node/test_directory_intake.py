@@ -26,6 +26,8 @@ class Slow:
 
     taken: list[bytes] = field(default_factory=list)
     kept: int = 0
+    me: str = "police"
+    newer: tuple[bytes, bytes] = (b"", b"")  # than what the gateway showed
     may_verify: threading.Event = field(default_factory=threading.Event)
     may_keep: threading.Event = field(default_factory=threading.Event)
 
@@ -33,6 +35,12 @@ class Slow:
         assert self.may_verify.wait(PATIENCE_S)
         self.taken.append(roster)
         return []
+
+    def newer_than(self, roster: bytes, agreement: bytes) -> tuple[bytes, bytes]:
+        return self.newer
+
+    def is_active(self, agency: str) -> bool:
+        return agency == self.me
 
     def keep(self) -> None:
         assert self.may_keep.wait(PATIENCE_S)
@@ -55,6 +63,8 @@ class World:
                 statement=lambda: OWN,
                 channel=lambda: cast("grpc.aio.Channel", self.channel),
                 tell=lambda found: self.told.put_nowait([(n.custodian, n.epoch, n.version) for n in found]),
+                changed=lambda: self.intake.compare(),
+                random=bytes,
                 retry_s=0.0,
             )
         )
@@ -161,3 +171,42 @@ async def test_a_statement_that_did_not_reach_the_gateway_is_sent_again(
         world.intake.take_directory(shown(b"1", b"somebody else's"))
         assert await sent.get() == OWN
     assert Stub.calls == 3
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+async def test_a_gateway_that_is_behind_is_handed_newer_documents_until_it_takes_them(
+    monkeypatch: pytest.MonkeyPatch, is_active: bool
+) -> None:
+    sent: asyncio.Queue[tuple[bytes, bytes]] = asyncio.Queue()
+
+    class Stub:
+        calls = 0
+
+        def __init__(self, channel: object) -> None: ...
+
+        async def PublishDocuments(  # noqa: N802 - the name in directory.proto
+            self, request: directory_pb2.PublishDocumentsRequest, timeout: float
+        ) -> None:
+            Stub.calls += 1
+            if Stub.calls == 1:
+                metadata = grpc.aio.Metadata()
+                raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata, None, None)
+            sent.put_nowait((request.roster, request.agreement))
+
+    monkeypatch.setattr("node.directory.directory_pb2_grpc.DirectoryServiceStub", Stub)
+    async with running() as world:
+        world.trust.may_verify.set()
+        world.trust.may_keep.set()
+        world.intake.take_directory(shown(b"1", OWN))
+        await world.intake.settled()
+        assert Stub.calls == 0
+        world.trust.newer = b"2", b""  # as another gateway has just shown
+        world.intake.compare()
+        assert await sent.get() == (b"2", b"")
+
+        # One that is so far behind that it lets nobody in is told as well, by whoever knows better.
+        world.trust.me = "police" if is_active else "suspended"
+        world.trust.newer = b"3", b"agreement"
+        monkeypatch.setattr(world.trust, "is_active", lambda agency: is_active)
+        await world.intake.turned_away(cast("grpc.aio.Channel", "refused"))
+        assert sent.qsize() == is_active

@@ -66,6 +66,8 @@ class NoIntake:
 
     async def settled(self) -> None: ...
 
+    async def turned_away(self, channel: grpc.aio.Channel) -> None: ...
+
 
 def attached_link() -> Link:
     """A link whose peer takes nothing; its one life was never dialled."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -120,3 +121,39 @@ def test_a_reader_of_the_statements_keeps_the_state_it_began_with(folder: Path) 
 
     assert before == {}
     assert set(trust.statements) == {"police"}
+
+
+def test_what_another_process_has_kept_is_taken_and_never_written_over_by_something_older(
+    folder: Path,
+) -> None:
+    one, other = Trust.load(folder, "social"), Trust.load(folder, "social")
+    other.take_directory(NEXT, b"", [statement(3)])
+    other.keep()
+
+    one.take_directory(b"", b"", [statement(2)])
+    one.keep()
+
+    assert one.statements["police"].version == 3
+    again = Trust.load(folder, "social")
+    assert (again.roster.version, again.statements["police"].version) == (2, 3)
+
+
+def test_processes_that_keep_at_once_leave_whole_documents(folder: Path) -> None:
+    made = [Trust.load(folder, "social") for _ in range(2)]
+
+    def keep(trust: Trust, versions: range) -> None:
+        for version in versions:
+            trust.take_directory(NEXT, b"", [statement(version)])
+            trust.keep()
+
+    threads = [
+        threading.Thread(target=keep, args=(trust, range(1 + place, 40, 2)))
+        for place, trust in enumerate(made)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert Trust.load(folder, "social").statements["police"].version == 39
+    assert not list((folder / "trust").rglob("*.part"))

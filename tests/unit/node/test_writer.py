@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, func, select
 
-import node.store.engine
+from elsewhere.database import kinds
 from elsewhere.errors import LogUnavailable
 from node.store.engine import Store, open_store
 from node.store.exchange import log
@@ -21,7 +21,7 @@ from tests.caseload import path_of
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    monkeypatch.setattr(node.store.engine, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(kinds, "BUSY_TIMEOUT_MS", 50)
     opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
     yield opened
     opened.close()

@@ -1,0 +1,141 @@
+"""An open database of a node or gateway: many readers, one writer at a time, whatever engine is behind it.
+
+Holds:    one connection pool. SQL parameters never reach an exception's text.
+Refuses:  any engine but SQLite and PostgreSQL; what `elsewhere.database.sqlite` and `.postgresql` refuse.
+Promises: a read sees one state throughout; a write is the only one until it ends, across all processes, and
+          is durable when it ends; a database that fails is `StoreUnavailable` or `StoreBusy` to every caller.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from elsewhere.database import postgresql, sqlite
+from elsewhere.database.kinds import REBUILDS, WRITES
+from elsewhere.errors import ConfigInvalid, StoreBusy, StoreUnavailable
+
+_LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE of PostgreSQL's lock_timeout
+
+
+class Database:
+    """An open database. Threads may share it; processes open their own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection that sees one state of the store throughout, whatever others write meanwhile.
+
+        Raises:
+            StoreUnavailable: the store is gone or damaged.
+        """
+        with _translated(), self._engine.connect() as conn, conn.begin():
+            yield conn
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection whose changes are all durable when the block ends, or none if it raises.
+
+        One case is neither: a server that is lost while it commits may have committed. It raises as well, and
+        the caller must take its change as possibly made.
+
+        Raises:
+            StoreBusy: another writer held the store for the whole of BUSY_TIMEOUT_MS. Try again.
+            StoreUnavailable: the disk is full, or the store is gone or damaged.
+        """
+        options = {WRITES: True}
+        with _translated(), self._engine.connect() as conn, conn.execution_options(**options).begin():
+            yield conn
+
+    @contextlib.contextmanager
+    def rebuild(self) -> Iterator[Connection]:
+        """As `write`, for a change of the tables themselves; nobody else may be connected.
+
+        Raises:
+            StoreBusy: another process is connected.
+        """
+        options = {WRITES: True, REBUILDS: True}
+        self._engine.dispose()  # its own idle connections count as well
+        try:
+            with _translated(), self._engine.connect() as conn, conn.execution_options(**options).begin():
+                yield conn
+        finally:
+            self._engine.dispose()  # a connection set up for this is good for nothing else
+
+    def close(self) -> None:
+        """Give up all connections."""
+        self._engine.dispose()
+
+
+def open_database(url: str, password_file: Path | None = None) -> Database:
+    """Open a database; nothing is read or written yet.
+
+    Args:
+        url: SQLAlchemy URL; `sqlite:////var/lib/elsewhere/police/store.sqlite` (four slashes: absolute) or
+            `postgresql://role@host/database?sslmode=verify-full`.
+        password_file: read for every connection to a server, so that a new password takes no restart.
+
+    Raises:
+        ConfigInvalid: no such engine, a password in the URL, or a server that is reached without TLS.
+        StoreUnavailable: no such folder or file.
+        StoreExposed: the file can be read by others.
+    """
+    parsed = _parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return Database(sqlite.make_engine(parsed))
+    return Database(postgresql.make_engine(parsed, password_file))
+
+
+def _parse_url(url: str) -> URL:
+    """Accept the engines this version speaks. The URL may hold a password, so it is never quoted."""
+    try:
+        parsed = make_url(url)
+        name = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise ConfigInvalid(
+            "expected a database URL in store.url, such as sqlite:////path/store.sqlite"
+        ) from None
+    if name not in ("sqlite", "postgresql"):
+        raise ConfigInvalid(f"expected a sqlite or postgresql URL in store.url; {name!r} is not supported")
+    return parsed
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Turn a failure of the database into an error of ours; a broken rule of the tables is its caller's."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except PoolTimeout:
+        raise StoreBusy("expected a free connection to the store; all stay in use") from None
+    except DBAPIError as err:
+        if _is_busy(err.orig):
+            raise StoreBusy("expected the store to be free within 10 s; another process is writing") from None
+        # Of other kinds only the name is told: their text may quote what was written.
+        is_of_server = isinstance(err, OperationalError | InterfaceError)
+        said = str(err.orig).strip() if is_of_server else type(err.orig).__name__
+        raise StoreUnavailable(f"expected a store that works; the database says: {said}") from None
+
+
+def _is_busy(err: BaseException | None) -> bool:
+    """Whether a lock was not to be had in time."""
+    if isinstance(err, sqlite3.Error):
+        return "locked" in str(err)
+    return getattr(err, "sqlstate", None) == _LOCK_NOT_AVAILABLE

@@ -1,0 +1,1 @@
+"""How a node's tables came to be what they are: one revision a file, in order."""
