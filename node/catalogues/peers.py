@@ -58,7 +58,7 @@ class PeersParts:
 
     folder: Path  # made if it is not there
     local: bytes = field(repr=False)  # the key of files at rest
-    sealing: Sequence[SealingKey] = field(repr=False)
+    sealing: Callable[[], Sequence[SealingKey]] = field(repr=False)  # newest first, as they are now
     trust: Trust
     channel: Callable[[], grpc.aio.Channel | None]  # of any linked gateway
     executor: Executor
@@ -117,6 +117,10 @@ class Peers:
     def held(self, custodian: str, collection: str, epoch: int) -> Held | None:
         """Give the copy held now; None if there is none."""
         return self._held.get(CatalogueName(custodian, collection, epoch))
+
+    def is_held(self, name: CatalogueName) -> bool:
+        """Tell whether there is a copy. Safe from any thread."""
+        return name in self._held
 
     async def ensure(
         self, custodian: str, collection: str, epoch: int, head: Head, *, timeout_s: float
@@ -180,8 +184,16 @@ class Peers:
                 asyncio.get_running_loop().run_in_executor(self._parts.executor, self._drop(name))
 
     def ready(self, now: datetime) -> bool:
-        """Tell whether every catalogue that a gateway announces and that is in force is held."""
-        return self._was_told and all(self._version(name) for name in self._announced if self._reader(name))
+        """Tell whether of all collections that a gateway announces an epoch is held under which to ask."""
+        announced = {(name.custodian, name.collection) for name in self._announced if self._reader(name)}
+        return self._was_told and all(self._is_askable(*name, now) for name in announced)
+
+    def _is_askable(self, custodian: str, collection: str, now: datetime) -> bool:
+        """Whether a copy is held of an epoch in force, or none is in force yet."""
+        statement = self._parts.trust.statements.get(custodian)
+        current = statement.epochs_in_force(collection, now) if statement is not None else []
+        held = [self.is_held(CatalogueName(custodian, collection, entry.epoch)) for entry in current]
+        return any(held) or not held
 
     def status(self, now: datetime) -> tuple[MemberStatus, ...]:
         """Say of each other active member what is held; nothing on a roster that has run out."""
@@ -367,6 +379,7 @@ class Peers:
         if intake is None or intake.reader.public != reader.public:
             intake = Intake(reader, self._held.get(name))
             self._intakes[name] = intake
+        intake.reader = reader  # a grant may be sealed to a newer key than those at hand last time
         return intake
 
     def _reader(self, name: CatalogueName) -> Reader | None:
@@ -388,7 +401,7 @@ class Peers:
         except NotActive:
             return None
         take_room = partial(self._room.take, name)
-        return Reader(name, member.signing_key, trust.me, parts.sealing, parts.max_tags, take_room)
+        return Reader(name, member.signing_key, trust.me, parts.sealing(), parts.max_tags, take_room)
 
     def _version(self, name: CatalogueName) -> int:
         """The version held, 0 for none."""
