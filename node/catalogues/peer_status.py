@@ -5,7 +5,7 @@ Sees:     versions; nothing of a catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from elsewhere.asking import MemberStatus
@@ -41,6 +41,19 @@ def member_statuses(
             MemberStatus(member.agency_id, member.name, statement is not None, min(versions, default=0))
         )
     return tuple(found)
+
+
+def is_all_askable(
+    trust: Trust, announced: Iterable[CatalogueName], now: datetime, is_held: Callable[[CatalogueName], bool]
+) -> bool:
+    """Tell whether of every collection announced an epoch in force is held, or none is in force yet."""
+    for custodian, collection in {(name.custodian, name.collection) for name in announced}:
+        statement = trust.statements.get(custodian)
+        current = statement.epochs_in_force(collection, now) if statement is not None else []
+        held = [is_held(CatalogueName(custodian, collection, entry.epoch)) for entry in current]
+        if held and not any(held):
+            return False
+    return True
 
 
 def _versions_to_ask(

@@ -33,7 +33,7 @@ from node.caseload.shields import INVOLVEMENT, PROTECTED
 from node.catalogues.calls import CallBroke, breaking
 from node.catalogues.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded, Taken
 from node.catalogues.peer_files import PeerFiles
-from node.catalogues.peer_status import member_statuses
+from node.catalogues.peer_status import is_all_askable, member_statuses
 from node.catalogues.room import Room
 from node.errors import CatalogueDiverged, CatalogueStale
 from node.trust import Trust
@@ -185,15 +185,8 @@ class Peers:
 
     def ready(self, now: datetime) -> bool:
         """Tell whether of all collections that a gateway announces an epoch is held under which to ask."""
-        announced = {(name.custodian, name.collection) for name in self._announced if self._reader(name)}
-        return self._was_told and all(self._is_askable(*name, now) for name in announced)
-
-    def _is_askable(self, custodian: str, collection: str, now: datetime) -> bool:
-        """Whether a copy is held of an epoch in force, or none is in force yet."""
-        statement = self._parts.trust.statements.get(custodian)
-        current = statement.epochs_in_force(collection, now) if statement is not None else []
-        held = [self.is_held(CatalogueName(custodian, collection, entry.epoch)) for entry in current]
-        return any(held) or not held
+        announced = [name for name in self._announced if self._reader(name)]
+        return self._was_told and is_all_askable(self._parts.trust, announced, now, self.is_held)
 
     def status(self, now: datetime) -> tuple[MemberStatus, ...]:
         """Say of each other active member what is held; nothing on a roster that has run out."""
