@@ -208,7 +208,7 @@ class Store:
 
     def drop_catalogue(self, name: CatalogueName) -> None:
         """Drop every piece and grant of one catalogue."""
-        with self._write() as db:
+        with self._database.write() as db:
             for table in (_pieces, _grants):
                 db.execute(table.delete().where(*_is(table, name)))
 
