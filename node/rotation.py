@@ -32,7 +32,7 @@ from elsewhere.random import RandomBytes
 from node import logbook
 from node.caseload.ending import drop_sets, is_tagged_in
 from node.caseload.index import is_outdated
-from node.caseload.workplace import hold_right_to_load
+from node.caseload.workplace import drop_tags, hold_right_to_load
 from node.errors import LoadRunning, RotationRunning
 from node.identity import read_own
 from node.keys import (
@@ -220,6 +220,7 @@ class Rotation:
 
         try:
             with hold_right_to_load(self.directory):
-                drop_sets(self.store, kept, note)
+                if drop_sets(self.store, kept, note):
+                    drop_tags(self.directory)  # a killed load's, which may have been made under such a key
         except LoadRunning:
             return

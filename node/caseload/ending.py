@@ -32,21 +32,23 @@ def is_tagged_in(conn: Connection, names: Collection[Name]) -> bool:
     return bool(rules == version() and set(names) <= {(row.collection, row.epoch) for row in rows})
 
 
-def drop_sets(store: Store, kept: Collection[Name], note: Callable[[Name], logbook.Entry]) -> None:
+def drop_sets(store: Store, kept: Collection[Name], note: Callable[[Name], logbook.Entry]) -> int:
     """Remove every set but these, tags and entries and all; the caller holds the right to load.
 
     Args:
         store: of the node.
         kept: the sets whose keys there are.
         note: what to log of a set once nothing of it is left.
+
+    Returns: how many there were.
     """
     with store.read() as conn:
         rows = conn.execute(select(tag_set)).all()
-    for row in rows:
-        name = (row.collection, row.epoch)
-        if name not in kept:
-            delete_set(store, row.id)
-            with store.write() as conn:
-                conn.execute(delete(load_set).where(load_set.c.set_id == row.id))
-                conn.execute(delete(tag_set).where(tag_set.c.id == row.id))
-                logbook.append(conn, note(name))
+    gone = [row for row in rows if (row.collection, row.epoch) not in kept]
+    for row in gone:
+        delete_set(store, row.id)
+        with store.write() as conn:
+            conn.execute(delete(load_set).where(load_set.c.set_id == row.id))
+            conn.execute(delete(tag_set).where(tag_set.c.id == row.id))
+            logbook.append(conn, note((row.collection, row.epoch)))
+    return len(gone)
