@@ -25,6 +25,7 @@ from elsewhere.keyfiles import StoreExposed, read_secret
 WRITERS: Final = 0x656C736577686572
 _IDLE_MS = 60_000
 _SECRETS = ("password", "sslpassword")
+# What the URL may say otherwise.
 _CONNECT: Final = {
     "application_name": "elsewhere",
     "connect_timeout": 10,
@@ -33,8 +34,8 @@ _CONNECT: Final = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "gssencmode": "disable",  # it would take the place of the TLS that is checked below
 }
+_ALWAYS: Final = {"gssencmode": "disable"}  # it would take the place of the TLS that is checked below
 _SESSION: Final = """
 SELECT set_config('lock_timeout', %s, false),
        set_config('idle_in_transaction_session_timeout', %s, false),
@@ -80,7 +81,7 @@ def make_engine(url: URL, password_file: Path | None) -> Engine:
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             hide_parameters=True,  # the parameters are people's names
-            connect_args=dict(_CONNECT),
+            connect_args={name: value for name, value in _CONNECT.items() if name not in url.query} | _ALWAYS,
             pool_size=8,
             max_overflow=16,
             pool_pre_ping=True,  # a server that was restarted is met by new connections
