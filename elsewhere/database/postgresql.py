@@ -23,7 +23,7 @@ from elsewhere.keyfiles import StoreExposed, read_secret
 
 # Whom all writers of one database wait for: any number, the same in every process ("elsewher" in ASCII).
 WRITERS: Final = 0x656C736577686572
-_IDLE_MS = 60_000
+IDLE_MS = 60_000
 _SECRETS = ("password", "sslpassword")
 # What the URL may say otherwise.
 _CONNECT: Final = {
@@ -138,7 +138,7 @@ def _prepare_connection(raw: Any, _record: Any) -> None:
     """Set a new connection up, and return only if its server keeps what it is given, to itself."""
     raw.autocommit = True
     # A process that is stopped within a transaction must not keep all others of its agency from writing.
-    raw.execute(_SESSION, (f"{kinds.BUSY_TIMEOUT_MS}ms", f"{_IDLE_MS}ms"))
+    raw.execute(_SESSION, (f"{kinds.BUSY_TIMEOUT_MS}ms", f"{IDLE_MS}ms"))
     keeps, speaks_utf8, logs_parameters, is_public = raw.execute(_SERVER).fetchone()
     raw.autocommit = False
     if not keeps:
