@@ -12,7 +12,7 @@ import itertools
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
@@ -24,9 +24,10 @@ _VOWELS = re.compile(r"(?<=.)[aeiouyhw]+")
 _DOUBLES = re.compile(r"(.)\1+")
 _SOUNDS = (("ph", "f"), ("ck", "k"), ("x", "ks"), ("z", "s"))
 _SOUND_LETTERS = str.maketrans({"c": "k", "q": "k", "v": "f", "j": "i"})
+_OPEN = frozenset("aeiouy")
 _DUE_WINDOW_DAYS = 28
-# Letter deletions of both names reach this far: later letters are covered by the rules on name starts.
-EDIT_WINDOW = 5
+# Letter deletions reach this far: a slip in later letters leaves the start as it was, which other rules hold.
+EDIT_WINDOW = 4
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -46,13 +47,19 @@ class Cell:
     is_record: bool = False
     is_main: bool = True
     is_place: bool = False
-    _framed: dict[str, tuple[bytes, ...]] = field(default_factory=dict, init=False)
 
-    def values(self, part: str) -> tuple[bytes, ...]:
-        """The values of a component, framed, likeliest first; worked out once."""
-        found = self._framed.get(part)
-        if found is None:
-            found = self._framed[part] = tuple(map(framed, components()[part](self)))
+
+class Values(dict[str, tuple[bytes, ...]]):
+    """Component -> its values in one cell, framed, likeliest first; each worked out when first wanted."""
+
+    __slots__ = ("_cell", "_components")
+
+    def __init__(self, cell: Cell) -> None:
+        super().__init__()
+        self._cell, self._components = cell, components()
+
+    def __missing__(self, part: str) -> tuple[bytes, ...]:
+        found = self[part] = tuple([framed(value) for value in self._components[part](self._cell)])
         return found
 
 
@@ -87,13 +94,23 @@ def codes_of(first: str) -> tuple[str, ...]:
 
 
 def skeleton(name: str) -> str:
-    """The consonants of a name: first letter, then no vowels, y, h, w nor doubles; k for c and q, s for z.
+    """The consonants of a name: no vowels, y, h, w nor doubles; k for c and q, s for z, a for a vowel first.
 
-    "Mohammed" and "Muhammad", "Aleksandra" and "Alexandra", "Yousef" and "Yusuf" have one skeleton each.
+    "Mohammed" and "Muhammad", "Aleksandra" and "Alexandra", "Yousef" and "Josef" have one skeleton each. A
+    name of one consonant is compared by its vowels too, as "Mia" and "May" are two.
     """
     for written, sound in _SOUNDS:
         name = name.replace(written, sound)
-    return _VOWELS.sub("", _DOUBLES.sub(r"\1", name.translate(_SOUND_LETTERS)))
+    sounds = _DOUBLES.sub(r"\1", name.translate(_SOUND_LETTERS))
+    bones = _VOWELS.sub("", sounds)
+    if bones[:1] in _OPEN:
+        bones = "a" + bones[1:]
+    if len(bones) - (bones[:1] == "a") < 2:
+        return sounds
+    if bones == "hsn":
+        # Hassan and Hussain are what twins are called.
+        return "hasn" if sounds[1] == "a" else "husn"
+    return "abd" + bones[4:] if bones.startswith("abdl") else bones
 
 
 def deletions(text: str, window: int) -> list[str]:
@@ -131,11 +148,11 @@ def _both_names(cell: Cell) -> tuple[str, ...]:
 
 
 def _both_names_edited(cell: Cell) -> tuple[str, ...]:
-    """Both names, then each with one letter left out, earliest letters first."""
+    """Both names as written, then each with one letter left out, earliest letters first."""
     first, family = cell.reading.first, cell.reading.family
     if not first or not family:
         return ()
-    values = [*_both_names(cell), _pair(first, family)]
+    values = [_pair(first, family)]
     if cell.is_main:
         shorter = [[_pair(edited, family) for edited in deletions(first, EDIT_WINDOW)]]
         shorter += [[_pair(first, edited) for edited in deletions(family, EDIT_WINDOW)]]
@@ -152,8 +169,47 @@ def _first_edited(cell: Cell) -> tuple[str, ...]:
     first = cell.reading.first
     if not first:
         return ()
-    shorter = deletions(first, len(first)) if cell.is_main else ()
+    shorter = deletions(first, EDIT_WINDOW) if cell.is_main else ()
     return tuple(dict.fromkeys((*_first_code(cell), first, *shorter)))
+
+
+def _both_skeletons(cell: Cell) -> tuple[str, ...]:
+    reading = cell.reading
+    if not reading.first or not reading.family:
+        return ()
+    return (_pair(skeleton(reading.first), skeleton(reading.family)),)
+
+
+def _initial_and_name(cell: Cell) -> tuple[str, ...]:
+    """First letter and family name; for a family name of one letter, and on records, the other way about."""
+    first, family = cell.reading.first, cell.reading.family
+    if not first or not family:
+        return ()
+    ways = (f"{first[0]}|{family}", f"{family[0]}|{first}")
+    if cell.is_record and len(first) > 1 and len(family) > 1:
+        return tuple(dict.fromkeys(ways))
+    return ways[1:] if len(family) == 1 < len(first) else ways[:1]
+
+
+def _two_firsts(cell: Cell) -> tuple[str, ...]:
+    """The first two given names, in either order."""
+    reading = cell.reading
+    return (_pair(reading.first, reading.middle),) if reading.first and reading.middle else ()
+
+
+def _names_agreeing(cell: Cell) -> tuple[str, ...]:
+    """Both names as written, meeting only where second given names do not differ.
+
+    A record says "any" and its second name or that it has none; a question with a second name asks for that
+    and for "none", one without asks for "any". So Maria Rosa and Maria Pilar, sisters, stay apart.
+    """
+    first, family, middle = cell.reading.first, cell.reading.family, cell.reading.middle
+    if not first or not family:
+        return ()
+    names = _pair(first, family)
+    if cell.is_record:
+        return (f"{names}|*", f"{names}|{middle or '-'}")
+    return (f"{names}|{middle}", f"{names}|-") if middle else (f"{names}|*",)
 
 
 def _start(attribute: str, size: int) -> Component:
@@ -236,6 +292,10 @@ def components() -> dict[str, Component]:
         "f": _first_code,
         "f~": _first_edited,
         "l": _start("family", 1000),
+        "fl1": _initial_and_name,
+        "fm": _two_firsts,
+        "fl2": _names_agreeing,
+        "fkl": _both_skeletons,
         "fk": _skeleton("first"),
         "lk": _skeleton("family"),
         "dob": _days,

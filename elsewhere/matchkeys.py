@@ -17,7 +17,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from elsewhere.keyparts import Cell, codes_of, components, framed, holds_postcode
+from elsewhere.keyparts import Cell, Values, codes_of, components, framed, holds_postcode
 from elsewhere.lookup import SLOTS
 from elsewhere.person.identifiers import is_nhs_number, is_upn, plain_identifier
 from elsewhere.person.identity import Person
@@ -25,7 +25,8 @@ from elsewhere.person.places import Postcode, read_postcode
 from elsewhere.person.readings import Reading, read_names
 
 _DOMAIN = b"elsewhere/matchkey/"
-_WHEN = ("always", "unnamed", "initial", "undated")
+_WHEN = ("always", "unnamed", "initial", "short", "undated")
+_WHERE = ("both", "record", "none")
 _OTHER_SLOTS = 10
 _UNREAD = Reading("", "")
 
@@ -48,6 +49,18 @@ class MatchKey:
 
 
 @dataclass(frozen=True, slots=True)
+class _Plan:
+    """What decides which rules apply: the side, whose names and postcode, and what is missing in them."""
+
+    subject: str
+    is_record: bool
+    is_main: bool
+    is_place: bool
+    with_postcode: bool
+    lacks: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One row of matchkeys.toml, ready to apply; `has_postcode`: its keys tell of where a child lives."""
 
@@ -56,8 +69,8 @@ class Rule:
     parts: tuple[str, ...]
     why: str
     subject: str
-    names: bool
-    places: bool
+    names: str
+    places: str
     record: str
     question: str
     prefix: bytes
@@ -69,17 +82,26 @@ class Rule:
             unknown
             or self.subject not in ("child", "mother")
             or not {self.record, self.question} <= set(_WHEN)
+            or not {self.names, self.places} <= set(_WHERE)
         ):
             raise ValueError(f"rule {self.id}: unknown component, subject or condition {unknown}")
 
-    def covers(self, cell: Cell) -> bool:
-        """Whether this rule is for the name in use, another reading of it, or a past postcode."""
-        return cell.is_main or (self.places and self.has_postcode if cell.is_place else self.names)
+    def covers(self, plan: _Plan) -> bool:
+        """Whether this rule is for that side, name and postcode of a person who lacks that much."""
+        when = self.record if plan.is_record else self.question
+        if self.subject != plan.subject or (when != "always" and when not in plan.lacks):
+            return False
+        if self.has_postcode and not plan.with_postcode:
+            return False
+        if plan.is_place and not self.has_postcode:
+            return plan.is_main
+        spreads = self.places if plan.is_place else self.names
+        return plan.is_main or spreads == "both" or (spreads == "record" and plan.is_record)
 
     @property
     def has_whole_first_name(self) -> bool:
         """Whether a key of this rule holds the whole first name, not its start or sound."""
-        return any(part in ("f", "f~", "fl", "fl~") for part in self.parts)
+        return any(part in ("f", "f~", "fl", "fl~", "fl2", "fm") for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +110,17 @@ class KeySet:
 
     version: str
     rules: tuple[Rule, ...]
-    _plans: dict[tuple[str, bool, bool], tuple[Rule, ...]] = field(default_factory=dict, repr=False)
+    _plans: dict[tuple[object, ...], tuple[Rule, ...]] = field(default_factory=dict, repr=False)
 
-    def rules_for(self, subject: str, cell: Cell) -> tuple[Rule, ...]:
-        """The rules for the name in use, another reading of it, or a past postcode, of child or mother."""
-        kind = (subject, cell.is_main, cell.is_place)
-        plan = self._plans.get(kind)
-        if plan is None:
-            plan = tuple(rule for rule in self.rules if rule.subject == subject and rule.covers(cell))
-            self._plans[kind] = plan
-        return plan
+    def rules_for(self, subject: str, cell: Cell, *, with_postcode: bool = True) -> tuple[Rule, ...]:
+        """The rules that apply to one cell of the child or its mother, in order."""
+        lacks = _lacks(cell)
+        kind = (subject, cell.is_record, cell.is_main, cell.is_place, with_postcode, lacks)
+        rules = self._plans.get(kind)
+        if rules is None:
+            plan = _Plan(*kind)
+            rules = self._plans[kind] = tuple(rule for rule in self.rules if rule.covers(plan))
+        return rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,47 +143,61 @@ def rules() -> tuple[Rule, ...]:
     return _key_set().rules
 
 
-def record_keys(person: Person, *, with_postcode: bool = True) -> tuple[MatchKey, ...]:
+def current_key_set() -> KeySet:
+    """The rules in use, to leave some out or add some when measuring."""
+    return _key_set()
+
+
+def record_keys(
+    person: Person, *, with_postcode: bool = True, key_set: KeySet | None = None
+) -> tuple[MatchKey, ...]:
     """Return the keys under which a record can be found, in a fixed order, all different.
 
     Args:
         person: as the source wrote it.
         with_postcode: False leaves out every key that tells anything of where the child lives.
+        key_set: other rules than this version's, to measure what each of them brings.
     """
     keys: dict[bytes, MatchKey] = {}
-    key_set = _key_set()
+    key_set = key_set or _key_set()
     for subject, cells in _subjects(person, is_record=True).items():
         for cell in cells:
-            for rule in key_set.rules_for(subject, cell):
-                if with_postcode or not rule.has_postcode:
-                    for key in _keys(rule, rule.record, cell):
-                        keys.setdefault(key.data, key)
+            values = Values(cell)
+            for rule in key_set.rules_for(subject, cell, with_postcode=with_postcode):
+                for data in _keys(rule, values):
+                    if data not in keys:
+                        keys[data] = MatchKey(rule.id, rule.strength, data)
     return tuple(keys.values())
 
 
-def question_keys(person: Person, *, slots: int = SLOTS) -> tuple[MatchKey, ...]:
+def question_keys(
+    person: Person, *, slots: int = SLOTS, key_set: KeySet | None = None
+) -> tuple[MatchKey, ...]:
     """Return the keys a question asks for, the most useful first, all different, at most `slots`.
 
     First the name in use under every rule; then other names, parts of double names and past postcodes under
     the rules that spread; then the name in use with a letter left out, early letters first, as the rules on
     name starts cover late ones. What does not fit is dropped from the end.
     """
-    whole: dict[bytes, MatchKey] = {}
-    edited: dict[bytes, MatchKey] = {}
-    other: dict[bytes, MatchKey] = {}
-    key_set = _key_set()
+    whole: dict[bytes, Rule] = {}
+    edited: dict[bytes, Rule] = {}
+    other: dict[bytes, Rule] = {}
+    key_set = key_set or _key_set()
     for subject, cells in _subjects(person, is_record=False).items():
         for cell in cells[:1]:
-            plain = replace(cell, is_main=False)
+            plain, slipped = Values(replace(cell, is_main=False)), Values(cell)
             for rule in key_set.rules_for(subject, cell):
-                whole.update((key.data, key) for key in _keys(rule, rule.question, plain))
-                edited.update((key.data, key) for key in _keys(rule, rule.question, cell))
+                whole.update(dict.fromkeys(_keys(rule, plain), rule))
+                edited.update(dict.fromkeys(_keys(rule, slipped), rule))
         for cell in cells[1:]:
+            values = Values(cell)
             for rule in key_set.rules_for(subject, cell):
-                other.update((key.data, key) for key in _keys(rule, rule.question, cell))
+                other.update(dict.fromkeys(_keys(rule, values), rule))
     others = iter(other.items())
     keys = whole | dict(itertools.islice(others, _OTHER_SLOTS)) | edited | dict(others)
-    return tuple(itertools.islice(keys.values(), slots))
+    return tuple(
+        MatchKey(rule.id, rule.strength, data) for data, rule in itertools.islice(keys.items(), slots)
+    )
 
 
 def explain(keys: Iterable[MatchKey]) -> tuple[Explained, ...]:
@@ -233,29 +270,34 @@ def _cells(base: Cell, readings: tuple[Reading, ...], places: tuple[Postcode | N
         yield replace(base, reading=main, postcode=place, is_main=False, is_place=True)
 
 
-def _keys(rule: Rule, when: str, cell: Cell) -> list[MatchKey]:
+def _keys(rule: Rule, values: Values) -> list[bytes]:
     """The keys of one rule for one cell: the product of its components' values, in their order."""
-    if when != "always" and not _applies(when, cell):
-        return []
-    values = []
+    keys = [rule.prefix]
     for part in rule.parts:
-        found = cell.values(part)
-        if not found:
+        found = values[part]
+        if len(found) == 1:
+            tail = found[0]
+            keys = [key + tail for key in keys]
+        elif found:
+            keys = [key + value for key in keys for value in found]
+        else:
             return []
-        values.append(found)
-    name, strength, prefix = rule.id, rule.strength, rule.prefix
-    return [MatchKey(name, strength, b"".join((prefix, *parts))) for parts in itertools.product(*values)]
+    return keys
 
 
-def _applies(when: str, cell: Cell) -> bool:
-    """Whether a rule's condition holds: no first name, one letter of it, or no exact date."""
-    if when == "unnamed":
-        return not cell.reading.first
-    if when == "initial":
-        return len(cell.reading.first) == 1
-    if when == "undated":
-        return cell.date is None or not cell.date.is_exact
-    return True
+def _lacks(cell: Cell) -> frozenset[str]:
+    """What is missing: the first name, all but a letter or three of a name, or the exact date."""
+    first, family = cell.reading.first, cell.reading.family
+    return frozenset(
+        when
+        for when, holds in (
+            ("unnamed", not first),
+            ("initial", len(first) == 1 or len(family) == 1),
+            ("short", len(first) == 3),
+            ("undated", cell.date is None or not cell.date.is_exact),
+        )
+        if holds
+    )
 
 
 @cache
@@ -278,8 +320,8 @@ def _load_rule(row: dict[str, Any], name: str) -> Rule:
         parts=tuple(row["parts"]),
         why=row.get("why", ""),
         subject=row.get("subject", "child"),
-        names=row.get("names", True),
-        places=row.get("places", True),
+        names=row.get("names", "none"),
+        places=row.get("places", "none"),
         record=row.get("record", "always"),
         question=row.get("question", "always"),
         prefix=_DOMAIN + framed(name) + framed(row["id"]),

@@ -19,10 +19,14 @@ _USE_ORDER = ("usual", "official", "nickname", "temp", "old", "maiden")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One first name and one family name, folded; "" for one that is missing or says nothing."""
+    """One first name and one family name, folded; "" for one that is missing or says nothing.
+
+    `middle`: the second given name where it is written out, with the name as written only.
+    """
 
     first: str
     family: str
+    middle: str = ""
 
 
 def read_names(names: tuple[Name, ...]) -> tuple[Reading, ...]:
@@ -50,21 +54,33 @@ def _read_one(name: Name) -> Iterator[Reading]:
     family = "".join(words)
     first = firsts[0] if firsts else ""
     if first or family:
-        yield Reading(first, family)
+        middle = firsts[1] if len(firsts) > 1 and len(firsts[1]) > 1 else ""
+        yield Reading(first, family, middle)
     if first:
         for other in _other_firsts(name.given, firsts):
             yield Reading(other, family)
     if len(words) > 1:
         for part in (*words, "".join(reversed(words))):
             yield Reading(first, part)
+    elif bare := _without_article(family):
+        yield Reading(first, bare)
 
 
 def _other_firsts(given: tuple[str, ...], firsts: tuple[str, ...]) -> Iterator[str]:
-    """The first two together ("Mary Jane", "Xiao Ming"), the later ones, and the parts of a hyphened one."""
-    if len(firsts) > 1:
+    """The first two together ("Mary Jane", "Xiao Ming"), the later ones, and the parts of a hyphened one.
+
+    Not an initial: it would make one child of all who share it, a family name and a birth date.
+    """
+    if len(firsts) > 1 and len(firsts[1]) > 1:
         yield firsts[0] + firsts[1]
-        yield from firsts[1:]
+    yield from (name for name in firsts[1:] if len(name) > 1)
     for written in given:
         parts = [fold(part).replace(" ", "") for part in written.split("-")]
         if len(parts) > 1:
             yield from (part for part in parts if len(part) > 1 and not is_placeholder(part))
+
+
+def _without_article(family: str) -> str:
+    """ "hassan" for "alhassan", as Al-Hassan is also written; "" for a name that cannot have an article."""
+    is_joined = family[:2] in ("al", "el") and len(family) > 5 and family[2] not in "aeiou"
+    return family[2:] if is_joined else ""

@@ -25,10 +25,11 @@ from elsewhere.canonical import canonical_json
 from elsewhere.catalogue import sealed as chunks
 from elsewhere.catalogue import statement as catalogue
 from elsewhere.catalogue import tags
+from elsewhere.keyparts import skeleton
 from elsewhere.matchkeys import MatchKey, question_keys
 from elsewhere.oprf import dleq, voprf
 from elsewhere.person.identity import Person
-from elsewhere.person.names import family_words, first_names
+from elsewhere.person.names import family_words, first_names, fold
 from elsewhere.person.places import read_postcode
 from elsewhere.wire import channel, kinds
 from elsewhere.wire.convert import link
@@ -47,7 +48,7 @@ PERSON = Person.of(
 KEYS = question_keys(PERSON)
 SALT, SEED = bytes([1]) * 32, bytes([2]) * 32
 LOOKUP_ID = bytes(range(16))
-SECRETS = question.QuestionSecrets(PERSON.canonical(), "1", SALT, SEED)
+SECRETS = question.QuestionSecrets(PERSON.canonical(), "2", SALT, SEED)
 OPRF_KEY = voprf.derive_key(bytes([3]) * 32, b"docs/protocol.md")
 SIGNING_KEY = signing.SigningKey.from_seed(bytes([4]) * 32)
 SEALING_KEY = sealing.SealingKey.from_bytes(bytes(range(96)))
@@ -68,6 +69,7 @@ def _vectors() -> dict[str, dict[str, str]]:
         "person": {"canonical": PERSON.canonical().decode()},
         "first names": {name: "".join(first_names((name,))[:1]) for name in _FIRST_NAMES},
         "family names": {name: "".join(family_words(name)) for name in _FAMILY_NAMES},
+        "skeletons": {name: skeleton(fold(name)) for name in _SKELETONS},
         "postcodes": {written: _postcode(written) for written in _POSTCODES},
         "match keys": {name: _key(*parts).data.hex() for name, parts in _SHOWN_KEYS.items()},
         "question keys": {f"{place:02}": _in_words(key) for place, key in enumerate(KEYS)},
@@ -93,6 +95,7 @@ _FAMILY_NAMES = [
     "De",
 ]
 _FAMILY_NAMES += ["Not known"]
+_SKELETONS = ["Mohammed", "Josef", "Xavier", "Mia", "Hossein", "Abdelkader"]
 _POSTCODES = ["nx1 2ab", "SW1A OAA", "AB1 2CD", "ZZ99 3VZ", "NFA"]
 _SHOWN_KEYS = {
     "nhs": ("nhs", ("9990000026",)),

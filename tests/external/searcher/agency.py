@@ -53,7 +53,7 @@ class Agency:
             "sealing_keys": [sealing],
             "oprf_keys": [],
             "protocol_versions": [1],
-            "match_key_versions": ["1"],
+            "match_key_versions": ["2"],
         }
         return documents.envelope(self.signing, document_type("key-statement"), content)
 

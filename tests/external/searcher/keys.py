@@ -19,7 +19,7 @@ from searcher.seal import framed
 
 SLOTS = 40
 MOST_BETWEEN = 10
-_WHOLE = {"f", "f~", "fl", "fl~"}
+_WHOLE = {"f", "f~", "fl", "fl~", "fl2", "fm"}
 _START = re.compile("f[1-5]")
 _PLACE = {"p", "p3", "po"}
 Rule = dict[str, Any]
@@ -69,12 +69,12 @@ class KeySet:
     def _further(self, child: Child, readings: list[Reading]) -> Iterator[MatchKey]:
         """Keys of the readings beyond the first, then of past postcodes; no letters left out."""
         for reading in readings[1:]:
-            rules = [r for r in self._rules(_lacks(child, reading)) if r.get("names", True)]
+            rules = [r for r in self._rules(_lacks(child, reading)) if r.get("names") == "both"]
             yield from self._keys(rules, self._components(child, reading, child.postcode), slips=False)
         rules = [
             rule
             for rule in self._rules(_lacks(child, readings[0]))
-            if rule.get("places", True) and not _PLACE.isdisjoint(rule["parts"])
+            if rule.get("places") == "both" and not _PLACE.isdisjoint(rule["parts"])
         ]
         for postcode in child.past_postcodes:
             yield from self._keys(rules, self._components(child, readings[0], postcode), slips=False)
@@ -109,6 +109,7 @@ class KeySet:
 
 
 def _lacks(child: Child, reading: Reading) -> set[str]:
-    first = reading[0]
-    lacks = {"unnamed": not first, "initial": len(first) == 1, "undated": not child.birth_date}
+    first, last, _ = reading
+    lacks = {"unnamed": not first, "initial": len(first) == 1 or len(last) == 1, "short": len(first) == 3}
+    lacks["undated"] = not child.birth_date
     return {name for name, holds in lacks.items() if holds}

@@ -116,7 +116,7 @@ class Lookup:
             custodian=name,
             collection=catalogue.collection,
             epoch=epoch,
-            match_key_version="1",
+            match_key_version="2",
             held=held,
             purpose=self.terms.purpose,
             basis=self.terms.basis,

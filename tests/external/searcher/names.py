@@ -16,7 +16,7 @@ from typing import Any
 
 MOST_READINGS = 12
 _VANISH = re.compile("['’‘ʼʻʹʽ`´ʿʾ\u00ad\u200b-\u200f\u2060\ufeff]")
-Reading = tuple[str, str]
+Reading = tuple[str, str, str]  # first name, family name, second first name
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,11 @@ class Names:
         return [re.sub("^mac(?=.{3})", "mc", word) for word in joined]
 
     def readings(self, given: str, family: str) -> list[Reading]:
-        """The main reading of a usual name, then the further ones; ("", "") if it says nothing."""
-        every = list(dict.fromkeys(self._readings(given, family)))[:MOST_READINGS] or [("", "")]
-        (first, last), further = every[0], every[1:]
-        alike = [(code, last) for code in self.codes(first)[1:]]
-        return list(dict.fromkeys([(first, last), *alike, *further]))
+        """The main reading of a usual name, then the further ones; ("", "", "") if it says nothing."""
+        every = list(dict.fromkeys(self._readings(given, family)))[:MOST_READINGS] or [("", "", "")]
+        (first, last, _), further = every[0], every[1:]
+        alike = [(code, last, "") for code in self.codes(first)[1:]]
+        return list(dict.fromkeys([every[0], *alike, *further]))
 
     def _readings(self, given: str, family: str) -> Iterator[Reading]:
         firsts, words = self.firsts(given), self.family_words(family)
@@ -96,16 +96,19 @@ class Names:
         elif len(words) > 1 and not given.strip():
             firsts, words = words[:1], words[1:]
         first, last = firsts[0] if firsts else "", "".join(words)
+        second = firsts[1] if len(firsts) > 1 and len(firsts[1]) > 1 else ""
         if first or last:
-            yield first, last
-        if len(firsts) > 1:
-            yield firsts[0] + firsts[1], last
-            yield from ((later, last) for later in firsts[1:])
+            yield first, last, second
+        if second:
+            yield first + second, last, ""
+        yield from ((later, last, "") for later in firsts[1:] if len(later) > 1)
         if first:
             for piece in given.split():
-                yield from ((part, last) for part in self._hyphenated(piece))
+                yield from ((part, last, "") for part in self._hyphenated(piece))
         if len(words) > 1:
-            yield from ((first, part) for part in (*words, "".join(reversed(words))))
+            yield from ((first, part, "") for part in (*words, "".join(reversed(words))))
+        elif re.match("[ae]l[^aeiou]...", last):
+            yield first, last[2:], ""
 
     def _hyphenated(self, piece: str) -> list[str]:
         parts = ["".join(self.fold(part)) for part in piece.split("-")]
@@ -122,11 +125,14 @@ def skeleton(name: str) -> str:
     for old, new in (("ph", "f"), ("ck", "k"), ("x", "ks"), ("z", "s")):
         name = name.replace(old, new)
     name = name.translate(str.maketrans("cqvj", "kkfi"))
-    name = re.sub(r"(.)\1+", r"\1", name)
-    return name[:1] + re.sub("[aeiouyhw]", "", name[1:])
+    sounds = re.sub(r"(.)\1+", r"\1", name)
+    bones = sounds[:1] + re.sub("[aeiouyhw]", "", sounds[1:])
+    bones = re.sub("^[aeiouy]", "a", bones)
+    if bones == "hsn":
+        return "hasn" if sounds[1] == "a" else "husn"
+    return sounds if len(bones.removeprefix("a")) < 2 else re.sub("^abdl", "abd", bones)
 
 
-def shortened(name: str, reach: int | None = None) -> list[str]:
-    """The name with each of its letters left out in turn; none of fewer than three letters."""
-    places = range(len(name) if reach is None else min(reach, len(name)))
-    return [name[:place] + name[place + 1 :] for place in places] if len(name) >= 3 else []
+def shortened(name: str) -> list[str]:
+    """The name with each of its first four letters left out in turn; none of fewer than three letters."""
+    return [name[:place] + name[place + 1 :] for place in range(min(4, len(name)))] if len(name) >= 3 else []

@@ -83,7 +83,7 @@ def of_place(postcode: str, names: Names) -> dict[str, Values]:
 
 
 def of_name(reading: Reading, names: Names) -> dict[str, Values]:
-    first, last = reading
+    first, last, second = reading
     made: dict[str, Values] = {}
     if first:
         code = names.codes(first)[0]
@@ -93,14 +93,19 @@ def of_name(reading: Reading, names: Names) -> dict[str, Values]:
     if last:
         made |= {"l": ([last], []), "lk": ([skeleton(last)], [])}
         made |= {f"l{n}": ([last[:n]], []) for n in range(1, 6)}
+    if first and second:
+        made["fm"] = ([_pair(first, second)], [])
     if first and last:
-        coded = _pair(names.codes(first)[0], names.codes(last)[0])
-        without_first = [_pair(short, last) for short in shortened(first, 5)]
-        without_last = [_pair(first, short) for short in shortened(last, 5)]
+        both = _pair(first, last)
+        without_first = [_pair(short, last) for short in shortened(first)]
+        without_last = [_pair(first, short) for short in shortened(last)]
         turns = itertools.zip_longest(without_first, without_last)
-        slips = [value for turn in turns for value in turn if value is not None]
-        made["fl"] = ([coded], [])
-        made["fl~"] = (_unique(coded, _pair(first, last)), slips)
+        made["fl"] = ([_pair(names.codes(first)[0], names.codes(last)[0])], [])
+        made["fl~"] = ([both], [value for turn in turns for value in turn if value is not None])
+        made["fkl"] = ([_pair(skeleton(first), skeleton(last))], [])
+        is_turned = len(last) == 1 < len(first)
+        made["fl1"] = ([f"{last}|{first}" if is_turned else f"{first[0]}|{last}"], [])
+        made["fl2"] = ([f"{both}|{second}", f"{both}|-"] if second else [f"{both}|*"], [])
     return made
 
 

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from searcher import catalogues, documents, question, ristretto, seal, voprf
 from searcher.catalogues import Catalogue
 from searcher.keys import KeySet
+from searcher.names import skeleton
 from searcher.parts import Child, of_place
 from searcher.seal import Place, SealingKey
 
@@ -27,6 +28,7 @@ def make(blocks: dict[str, Block], keys: KeySet) -> dict[str, Block]:
         "signature": _signature(blocks["signature"]),
         "first names": {n: (keys.names.firsts(n) or [""])[0] for n in blocks["first names"]},
         "family names": {n: "".join(keys.names.family_words(n)) for n in blocks["family names"]},
+        "skeletons": {n: skeleton("".join(keys.names.fold(n))) for n in blocks["skeletons"]},
         "postcodes": {code: _place(code, keys) for code in blocks["postcodes"]},
         "match keys": _match_keys(keys),
         "question keys": {f"{n:02}": k.in_words() for n, k in enumerate(keys.question(CHILD))},
