@@ -64,8 +64,17 @@ class SourceUnreadable(ElsewhereError):
         self.line = line
 
 
+class LibraryMissing(ElsewhereError):
+    """What reads this form of export is not installed. Install it; nothing was changed."""
+
+    code = "source.library"
+
+    def __init__(self, library: str, what: str) -> None:
+        super().__init__(f"expected {library}, which reads {what}: pip install 'elsewhere[tables]'")
+
+
 class SourceEmpty(ElsewhereError):
-    """The file has no row below its header. Nothing was loaded, as that would drop every record held."""
+    """The export has no row. Nothing was loaded, as that would drop every record held."""
 
     code = "source.empty"
 
@@ -94,10 +103,10 @@ class AgreementRollback(ElsewhereError):
     code = "agreement.rollback"
 
 
-class RotationRunning(ElsewhereError):
-    """New keys were ordered before and are not in force yet. Wait; `node status` says how far they are."""
+class StoreOutdated(ElsewhereError):
+    """The records were tagged under another version of match keys. Load every source again, then start."""
 
-    code = "keys.rotating"
+    code = "store.outdated"
 
 
 class NodeRunning(ElsewhereError):

@@ -35,7 +35,7 @@ _PHASES = {
 
 
 @click.command("load")
-@click.argument("file", type=FILE)
+@click.argument("file", type=FILE, required=False)
 @click.option("--mapping", "mapping_path", type=FILE, required=True, help="Which column holds what.")
 @click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
 @click.option("--dry-run", is_flag=True, help="Read and check everything; change nothing.")
@@ -48,8 +48,10 @@ _PHASES = {
 )
 @click.option("--fresh", is_flag=True, help="Make all tags anew, also those that a killed load had made.")
 @click.option("--allow-fewer", is_flag=True, help="Load though over half of the records held would be gone.")
-def load(file: Path, mapping_path: Path, directory: Path, **options: object) -> None:
+def load(file: Path | None, mapping_path: Path, directory: Path, **options: object) -> None:
     """Replace the records of one source by those of FILE, all at once or not at all.
+
+    Without FILE they come from the database table that the mapping names.
 
     A running node takes the new records up by itself. Rows that cannot be loaded are listed by number and
     code; docs/caseload.md explains each. Ends with 0 when loaded, 1 when nothing was.
@@ -91,7 +93,7 @@ def suggest(file: Path, out: Path | None) -> None:
 
 
 def _run(
-    file: Path, mapping_path: Path, directory: Path, options: dict[str, object], progress: Progress
+    file: Path | None, mapping_path: Path, directory: Path, options: dict[str, object], progress: Progress
 ) -> LoadReport:
     """Load, or only check."""
     from node.caseload.job import LoadJob
@@ -105,7 +107,7 @@ def _run(
     now = datetime.now(UTC)
     config = load_config(directory)
     if options["dry_run"]:
-        return dry_run(file, form, now.date(), progress)
+        return dry_run(file, form, now.date(), progress, directory)
     exported = options["exported"]
     store = open_store(config.store_url, config.store_password)
     try:

@@ -139,7 +139,7 @@ class Exchange:
         maker, now = self._parts.maker, self._parts.clock()
         for agency, member in lookup.asked.items():
             collection = maker.collection(lookup.ask, member, now)
-            route = maker.route(member, collection, now, self._parts.peers.is_held)
+            route = maker.route(member, collection, now)
             if route is None:
                 self._settle(lookup, results.absent(member, State.UNREACHABLE, "statement.missing"))
                 continue

@@ -29,9 +29,16 @@ from node.errors import LoadRefused
 
 
 def dry_run(
-    path: Path, mapping: SourceMapping, today: datetime.date, progress: Progress = no_progress
+    path: Path | None,
+    mapping: SourceMapping,
+    today: datetime.date,
+    progress: Progress = no_progress,
+    folder: Path = Path(),
 ) -> LoadReport:
-    """Read a file as a load would, and change nothing.
+    """Read an export as a load would, and change nothing.
+
+    Args:
+        path, folder: as `open_source`.
 
     Returns: what a load would take and refuse; groups and tags are not worked out.
 
@@ -40,7 +47,7 @@ def dry_run(
     """
     reading = Reading(Tally(mapping.source.name, is_dry_run=True), today, progress)
     try:
-        with open_source(path, mapping.source) as source, Workers((), 0) as workers:
+        with open_source(path, mapping, folder) as source, Workers((), 0) as workers:
             for _ in read_rows(source, mapping, reading, workers):
                 pass
     except LoadRefused as refusal:
@@ -50,13 +57,13 @@ def dry_run(
 
 
 def load_file(
-    path: Path, mapping: SourceMapping, job: LoadJob, progress: Progress = no_progress
+    path: Path | None, mapping: SourceMapping, job: LoadJob, progress: Progress = no_progress
 ) -> LoadReport:
-    """Replace all records of the mapping's source by those of a file, opened as the mapping says.
+    """Replace all records of the mapping's source by those of a file or table, opened as the mapping says.
 
-    Raises: as `load_source`, and SourceUnreadable for a file that cannot be opened.
+    Raises: as `load_source` and `open_source`.
     """
-    with open_source(path, mapping.source) as source:
+    with open_source(path, mapping, job.work) as source:
         return load_source(source, mapping, job, progress)
 
 

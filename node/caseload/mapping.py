@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,6 +22,8 @@ from node.errors import MappingInvalid
 
 FLAG_CODES = ("CP_PLAN", "LAC", "UNBORN_PLAN")
 MAX_MAPPING_BYTES = 256 * 1024
+FORMS = ("csv", "parquet", "sql")
+DATABASES = ("postgresql", "mssql", "sqlite")
 _REASONS = {
     "extra_forbidden": "expected no such key; check its spelling",
     "missing": "expected this key; it is missing",
@@ -70,6 +73,35 @@ class CsvForm(_Section):
         return self
 
 
+class ParquetForm(_Section):
+    """The export is a Parquet file, which says by itself what its columns are."""
+
+
+class SqlForm(_Section):
+    """The export is a table or view of a database. Never SQL text: what is to be computed is a view's."""
+
+    url: str = Field(max_length=500)  # without a password
+    password_file: str = ""  # mode 0600; a relative path starts at the node's folder
+    table: str = Field(min_length=1, max_length=128)  # or view
+    schema_name: str = Field(default="", max_length=128, alias="schema")  # "": where the role finds it
+    made_column: str = ""  # its newest value is when the table was made; "": whenever it is read
+
+    @model_validator(mode="after")
+    def _url_without_secret(self) -> SqlForm:
+        try:
+            parts = urlsplit(self.url)
+            has_password = parts.password is not None or any(
+                word in self.url.lower() for word in ("password", "pwd=")
+            )
+        except ValueError:
+            raise ValueError("expected a database URL, such as postgresql://role@host/name") from None
+        if parts.scheme not in DATABASES:
+            raise ValueError("expected a URL that begins with one of " + ", ".join(DATABASES))
+        if has_password:
+            raise ValueError("expected no password in the URL; put it into a file and name password_file")
+        return self
+
+
 class SourceForm(_Section):
     """The export: its name in the store, how fresh it is expected to be, what its cells mean, its form."""
 
@@ -79,7 +111,10 @@ class SourceForm(_Section):
     empty: list[str] = Field(default_factory=list)  # texts that mean an empty cell, such as "NULL"
     repeated_ids: Literal["group", "refuse"] = "group"
     max_refused_percent: int = Field(default=5, ge=0, le=50)
-    csv: CsvForm  # always written out, as the table's name is what states the form
+    # Exactly one of these is written out, as the table's name is what states the form.
+    csv: CsvForm | None = None
+    parquet: ParquetForm | None = None
+    sql: SqlForm | None = None
 
     @model_validator(mode="after")
     def _dates_have_one_meaning(self) -> SourceForm:
@@ -87,10 +122,16 @@ class SourceForm(_Section):
             _check_date_format(form)
         return self
 
+    @model_validator(mode="after")
+    def _one_form(self) -> SourceForm:
+        if sum(getattr(self, name) is not None for name in FORMS) != 1:
+            raise ValueError("expected exactly one of [source.csv], [source.parquet] and [source.sql]")
+        return self
+
     @property
     def format(self) -> str:
         """The form's name, as it is kept with the source."""
-        return "csv"
+        return next(name for name in FORMS if getattr(self, name) is not None)
 
 
 class PersonColumns(_Section):

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Protocol
 
 from node.caseload.csv_source import open_csv
-from node.caseload.mapping import SourceForm
-from node.errors import ColumnMissing
+from node.caseload.mapping import SourceMapping
+from node.caseload.parquet_source import open_parquet
+from node.caseload.sql_source import open_sql
+from node.caseload.sqlite_source import open_sqlite
+from node.errors import ColumnMissing, SourceUnreadable
 
 
 class Source(Protocol):
@@ -45,14 +48,31 @@ class Source(Protocol):
 
 
 @contextlib.contextmanager
-def open_source(path: Path, form: SourceForm) -> Iterator[Source]:
+def open_source(path: Path | None, mapping: SourceMapping, folder: Path) -> Iterator[Source]:
     """Open an export in the form that its mapping states.
+
+    Args:
+        path: of a file; None where the mapping names a table of a database.
+        folder: the node's, where relative paths in the mapping start.
 
     Raises:
         SourceUnreadable, SourceEmpty: it is not there, not of that form, or has not even a header.
+        LibraryMissing: what reads this form is not installed.
     """
-    with open_csv(path, form.csv) as source:
-        yield source
+    form = mapping.source
+    if (path is None) != (form.sql is not None):
+        raise SourceUnreadable(
+            "expected no file, as the mapping names a table" if path else "expected a file to load"
+        )
+    with contextlib.ExitStack() as stack:
+        if form.sql is not None and form.sql.url.startswith("sqlite:"):
+            yield stack.enter_context(open_sqlite(form.sql, mapping))
+        elif form.sql is not None:
+            yield stack.enter_context(open_sql(form.sql, mapping, folder))
+        elif path is not None and form.csv is not None:
+            yield stack.enter_context(open_csv(path, form.csv))
+        elif path is not None:
+            yield stack.enter_context(open_parquet(path, mapping))
 
 
 def check_columns(source: Source, wanted: Sequence[str]) -> None:

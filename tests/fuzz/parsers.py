@@ -39,7 +39,7 @@ from elsewhere.wire.tls import check_request
 from elsewhere.wire.v1 import catalogue_pb2, common_pb2, desk_pb2, directory_pb2, link_pb2, lookup_pb2
 from gateway.catalogues import _grants
 from node.caseload.csv_source import CsvSource
-from node.caseload.mapping import parse_mapping
+from node.caseload.mapping import CsvForm, parse_mapping
 from node.caseload.rows import RowError, RowReader
 from node.caseload.sources import check_columns
 from node.catalogues.grants import _context
@@ -132,7 +132,7 @@ def _mapping(data: bytes) -> None:
 def _rows(data: bytes) -> None:
     """An export in the wrong hands' writing, row by row, as far as a person."""
     mapping = parse_mapping(tomllib.loads(_MAPPING))
-    source = CsvSource(io.BytesIO(data), mapping.source.csv)
+    source = CsvSource(io.BytesIO(data), mapping.source.csv or CsvForm())
     check_columns(source, mapping.columns())
     reader = RowReader(mapping, source.header, date(2026, 9, 1))
     for _, cells in source.rows():

@@ -51,6 +51,8 @@ def test_a_good_mapping_lists_every_column_once(tmp_path: Path) -> None:
         ("source.encoding", "utf-8"),
         ("source.csv", None),
         ("source.parquet", {}),
+        ("source.sql", {"url": "postgresql://role@host/name", "table": "cases"}),
+        ("source.csv", {"url": "sqlite:////a", "table": "cases"}),
         ("source.csv.encoding", "utf-99"),
         ("source.csv.encoding", "base64"),
         ("source.csv.encoding", "unicode_escape"),

@@ -63,7 +63,7 @@ def test_a_file_tells_when_it_was_written_and_how_much_of_it_is_read(tmp_path: P
     path = write_csv(tmp_path / "a.csv", [ANN])
     os.utime(path, (1_700_000_000, 1_700_000_000))
 
-    with open_source(path, mapping().source) as source:
+    with open_source(path, mapping(), tmp_path) as source:
         list(source.rows())
         assert source.made_utc == datetime.datetime.fromtimestamp(1_700_000_000, datetime.UTC)
         assert source.progress == (path.stat().st_size, path.stat().st_size)

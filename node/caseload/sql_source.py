@@ -1,0 +1,121 @@
+"""Reads a table or view of a database through ibis, batch by batch: mapped columns only, in a stable order.
+
+Refuses:  a server on another machine without TLS that proves who it is; SQL text.
+Promises: one statement in a read-only transaction, so one state of the table; what it asks for is what the
+          mapping names. Memory does not grow with the table. No message quotes a cell or the password.
+Source:   ibis 12; psycopg 3, transaction characteristics.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from elsewhere.keyfiles import read_secret
+from node.caseload.cells import BATCH_ROWS, NO_TABLE, TableSource, check_types, made_at, pick_columns
+from node.caseload.mapping import SourceMapping, SqlForm
+from node.errors import LibraryMissing, SourceUnreadable
+
+if TYPE_CHECKING:
+    from ibis.expr.types import Table
+
+
+@contextlib.contextmanager
+def open_sql(form: SqlForm, mapping: SourceMapping, folder: Path) -> Iterator[TableSource]:
+    """Connect, and look the table up.
+
+    Args:
+        folder: where a relative `password_file` starts: the node's folder.
+
+    Raises:
+        SourceUnreadable: no connection, no such table, or a mapped column has no text.
+        LibraryMissing: ibis, or the driver of this kind of database, is not installed.
+        KeyFileMissing, KeyFileExposed: the password's file is not there, or can be read by others.
+    """
+    parts = urlsplit(form.url)
+    given = _parameters(parts)
+    if form.password_file:
+        given["password"] = read_secret(folder / form.password_file).decode().rstrip("\r\n")
+    con = _connect({"postgresql": "postgres"}.get(parts.scheme, parts.scheme), given)
+    try:
+        if parts.scheme == "postgresql":
+            from psycopg import IsolationLevel
+
+            con.con.isolation_level, con.con.read_only = IsolationLevel.REPEATABLE_READ, True
+        try:
+            table: Table = con.table(form.table, database=form.schema_name or None)
+            names = pick_columns(mapping, table.columns)
+            made = table[form.made_column].max().to_pyarrow().as_py() if form.made_column else None
+        except Exception as err:
+            raise SourceUnreadable(NO_TABLE.format(form.table, type(err).__name__)) from None
+        # By all columns, so that a row has the same number, and the table the same digest, until it changes.
+        wanted = table.select(names).order_by(names)
+        check_types(mapping, wanted.schema().to_pyarrow())
+
+        def batches() -> Iterator[Sequence[Sequence[object]]]:
+            for batch in con.to_pyarrow_batches(wanted, chunk_size=BATCH_ROWS):
+                yield [column.to_pylist() for column in batch.columns]
+
+        yield TableSource(mapping, names, batches, made_at(made))
+    finally:
+        con.disconnect()
+
+
+def _parameters(parts: SplitResult) -> dict[str, Any]:
+    """What a URL says, as ibis takes it."""
+    given: dict[str, Any] = dict(parse_qsl(parts.query))
+    _check_transport(parts, given)
+    found = {"host": parts.hostname or given.pop("host", None), "user": parts.username}
+    found |= {"port": parts.port, "database": parts.path.removeprefix("/")}
+    return given | {name: unquote(v) if isinstance(v, str) else v for name, v in found.items() if v}
+
+
+def _connect(backend: str, given: dict[str, Any]) -> Any:
+    try:
+        import ibis
+
+        module = getattr(ibis, backend)
+    except (ImportError, AttributeError):
+        raise LibraryMissing(f"ibis-framework[{backend}]", "database tables") from None
+    try:
+        return module.connect(**given)
+    except ImportError:
+        raise LibraryMissing(f"ibis-framework[{backend}]", "database tables") from None
+    except Exception as err:
+        said = str(err).strip().splitlines()[0:1]
+        raise SourceUnreadable(f"expected a connection to the database: {''.join(said)[:200]}") from None
+
+
+def _check_transport(parts: SplitResult, given: dict[str, Any]) -> None:
+    """Return only if the server is on this machine, or proves by TLS that it is the one named."""
+    hosts = f"{parts.hostname or ''},{given.get('host', '')},{given.get('hostaddr', '')}".split(",")
+    if all(_is_here(host) for host in hosts):
+        return
+    if parts.scheme == "postgresql" and given.get("sslmode") != "verify-full":
+        raise SourceUnreadable(
+            "expected sslmode=verify-full in the url of [source.sql], as its server is not on this machine; "
+            "name the CA that signed its certificate with sslrootcert=FILE"
+        )
+    named = {name.lower(): value.lower() for name, value in given.items() if isinstance(value, str)}
+    if parts.scheme == "mssql" and (
+        named.get("encrypt") not in ("yes", "mandatory", "strict")
+        or named.get("trustservercertificate", "no") != "no"
+    ):
+        raise SourceUnreadable(
+            "expected Encrypt=yes, and no TrustServerCertificate, in the url of [source.sql], "
+            "as its server is not on this machine"
+        )
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine: a Unix socket's folder, or an address of the loopback."""
+    if host == "" or host[0] in "/@" or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,62 @@
+"""Reads a table or view of a SQLite file row by row: mapped columns only, in a stable order.
+
+Promises: the file is opened for reading only; one statement, so one state of the table; no message quotes a
+          cell.
+Source:   SQLite, "Uniform Resource Identifiers": mode=ro.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from node.caseload.cells import BATCH_ROWS, NO_TABLE, TableSource, made_at, pick_columns
+from node.caseload.mapping import SourceMapping, SqlForm
+from node.errors import SourceUnreadable
+
+
+@contextlib.contextmanager
+def open_sqlite(form: SqlForm, mapping: SourceMapping) -> Iterator[TableSource]:
+    """Open a file, and look the table up.
+
+    Raises:
+        SourceUnreadable: no such file, no database, or no such table.
+    """
+    path = Path(unquote(urlsplit(form.url).path.removeprefix("/")))
+    table = _quote(form.table)
+    try:
+        con = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    except sqlite3.Error:
+        raise SourceUnreadable(
+            "expected the database file that [source.sql] names; it is not there"
+        ) from None
+    with contextlib.closing(con):
+        try:
+            there = [name for (name, *_) in con.execute(f"SELECT * FROM {table} LIMIT 0").description]  # noqa: S608 - quoted
+            made = _newest(con, table, form.made_column) if form.made_column else None
+        except sqlite3.Error as err:
+            raise SourceUnreadable(NO_TABLE.format(form.table, type(err).__name__)) from None
+        names = pick_columns(mapping, there)
+        columns = ", ".join(map(_quote, names))
+
+        def batches() -> Iterator[Sequence[Sequence[object]]]:
+            # By all columns, so that a row has the same number until the table changes.
+            cursor = con.execute(f"SELECT {columns} FROM {table} ORDER BY {columns}")  # noqa: S608 - quoted
+            while rows := cursor.fetchmany(BATCH_ROWS):
+                yield list(zip(*rows, strict=True))
+
+        yield TableSource(mapping, names, batches, made_at(made))
+
+
+def _newest(con: sqlite3.Connection, table: str, column: str) -> object:
+    """The greatest value of a column."""
+    (value,) = con.execute(f"SELECT max({_quote(column)}) FROM {table}").fetchone()  # noqa: S608 - quoted
+    return value
+
+
+def _quote(name: str) -> str:
+    """A name as SQL writes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
