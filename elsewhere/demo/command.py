@@ -8,13 +8,14 @@ from __future__ import annotations
 import datetime
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 _SEED = click.option("--seed", default=1, show_default=True, help="Another seed, other people.")
 _SIZE = click.option(
     "--size",
-    type=click.IntRange(50, 90_000),
+    type=click.IntRange(50, 5_000_000),
     default=900,
     show_default=True,
     help="Children in the area; an agency knows a quarter to two thirds of them.",
@@ -32,14 +33,33 @@ def demo() -> None:
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write to."
 )
-def population(seed: int, size: int, out: Path) -> None:
+@click.option(
+    "--agency",
+    "only",
+    type=click.Choice(["police", "nhs-trust", "social-care", "schools"]),
+    multiple=True,
+    help="Only this agency's export; may be given more than once.",
+)
+@click.option("--truth", is_flag=True, help="Also write who each row is about: truth.csv and children.csv.")
+@click.option(
+    "--questions",
+    type=click.IntRange(0, 1_000_000),
+    default=0,
+    help="Also write so many labelled questions: questions.csv. Half are about children nobody knows.",
+)
+@click.option(
+    "--today",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The day the exports are of, today by default; state it to get the same bytes on another day.",
+)
+def population(out: Path, seed: int, size: int, today: datetime.datetime | None, **wishes: Any) -> None:
     """Write four agencies' exports of one made-up population, with a mapping file each."""
-    from elsewhere.demo.population import write_population
+    from elsewhere.demo.population import region
+    from elsewhere.demo.writing import Wishes, write_population
 
-    for export in write_population(out, seed=seed, size=size, today=datetime.date.today()):
-        click.echo(
-            f"{export.rows:6} rows  {out / export.agency}.csv  mapped by {out / export.agency}.toml", err=True
-        )
+    day = today.date() if today else datetime.date.today()
+    for export in write_population(region(seed=seed, size=size, today=day), Wishes(out, **wishes)):
+        click.echo(f"{export.rows:6} rows  {export.path}  mapped by {export.mapping}", err=True)
 
 
 @demo.command(short_help="Run a gateway and four agencies, and ask three questions.")

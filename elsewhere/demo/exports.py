@@ -9,14 +9,15 @@ import csv
 import datetime
 import io
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from elsewhere.demo.records import Record, Span
 
 _Row = dict[str, str]
 # Letters that cp1252 lacks and that do not come apart into a plain letter and an accent.
-_PLAIN = str.maketrans({"ł": "l", "Ł": "L"})
+_PLAIN = str.maketrans({"ł": "l", "Ł": "L", "ı": "i", "ə": "e", "Ə": "E", "đ": "d", "Đ": "D"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,35 @@ class Shape:
     row: Callable[[Record], _Row]
 
 
-def write_export(records: Sequence[Record], shape: Shape) -> bytes:
-    """Return the file: a header and a row a record. `records` is not empty."""
-    rows = [shape.row(record) for record in records]
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), delimiter=shape.delimiter, lineterminator=shape.line_end)
-    writer.writeheader()
-    writer.writerows(rows)
-    whole = text.getvalue()
-    return (_without_far_letters(whole) if shape.encoding == "cp1252" else whole).encode(shape.encoding)
+class ExportWriter:
+    """Writes one agency's file row by row: a header first, then a row a record."""
+
+    def __init__(self, file: BinaryIO, shape: Shape) -> None:
+        self._file, self._shape = file, shape
+        self._text = io.StringIO(newline="")
+        self._write = csv.writer(
+            self._text, delimiter=shape.delimiter, lineterminator=shape.line_end
+        ).writerow
+        self.rows = 0
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Write some records, one after another."""
+        for record in records:
+            row = self._shape.row(record)
+            if not self.rows:
+                self._write(row)
+            self._write(row.values())
+            self.rows += 1
+        whole = self._text.getvalue()
+        if self._shape.encoding == "cp1252" and not whole.isascii():
+            whole = _without_far_letters(whole)
+        # The mark that opens a utf-8-sig file stands before the header only.
+        encoding = self._shape.encoding
+        if self._file.tell():
+            encoding = encoding.removesuffix("-sig")
+        self._file.write(whole.encode(encoding))
+        self._text.seek(0)
+        self._text.truncate()
 
 
 def _without_far_letters(text: str) -> str:

@@ -1,86 +1,59 @@
-"""One made-up population as four agencies hold it: an export and a mapping file each.
+"""One made-up population and what each of four agencies holds of it, as a stream of any length.
 
-Promises: the same seed, size and date give the same bytes. Nobody in it is real.
+Promises: the same seed, size and date give the same people and records, in the same order. Nobody is real.
+          Memory does not grow with the size.
 """
 
 from __future__ import annotations
 
 import datetime
-import random
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 
-from elsewhere.demo.children import make_children, make_mother
-from elsewhere.demo.exports import SHAPES, write_export
-from elsewhere.demo.questions import placed_records
-from elsewhere.demo.records import AGENCIES, NHS_TRUST, Habits, Record, know_some, with_shields
+from elsewhere.demo.agencies import agencies
+from elsewhere.demo.children import Child, Household
+from elsewhere.demo.households import Region, households
+from elsewhere.demo.records import Record, records_of
 
-_EXPECTED_CHILDREN = 3
+SMALLEST, LARGEST = 50, 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
-    """One agency's file: its bytes, its mapping and how many rows it holds."""
+class View:
+    """One household, and every record that each agency holds of it, by the agency's id."""
 
-    agency: str
-    rows: int
-    data: bytes
-    mapping: str
+    household: Household
+    records: Mapping[str, tuple[Record, ...]]
+
+    def holders(self, child: Child) -> dict[str, tuple[Record, ...]]:
+        """Which agencies hold the child as it is now, with its records there."""
+        about = f"C{child.place}"
+        held = {id: tuple(r for r in records if r.about == about) for id, records in self.records.items()}
+        return {id: records for id, records in held.items() if records}
 
 
-def make_population(*, seed: int, size: int, today: datetime.date) -> tuple[Export, ...]:
-    """Make the population and let each agency write down what it knows of it.
+def region(*, seed: int, size: int, today: datetime.date) -> Region:
+    """State a population.
 
     Args:
-        seed: any whole number.
-        size: children in the area, 50 to 90,000; an agency knows between a quarter and two thirds of them.
-        today: contacts lie before it.
-
-    Returns:
-        One export an agency: police, nhs-trust, social-care, schools.
+        seed: any whole number; another seed, other people.
+        size: children, 50 to 5,000,000; an agency knows between a quarter and two thirds of them. Beyond
+            980,000 children have no NHS number, as the range for tests holds no more.
+        today: nobody is born and nothing was written down after it.
     """
-    if not 50 <= size <= 90_000:
-        raise ValueError("expected a size of 50 to 90,000")
-    children = make_children(random.Random(f"children/{seed}"), count=size, today=today)
-    exports = []
-    for habits in AGENCIES:
-        draw = random.Random(f"{habits.agency}/{seed}")
-        known = know_some(draw, children, habits, today=today)
-        identity = 1 if habits.agency in ("police", "social-care") else 0
-        records = with_shields(known, location=2, identity=identity)
-        records += placed_records(draw, habits, today=today)
-        if habits is NHS_TRUST:
-            records += [
-                _expected_child(draw, number, habits, today=today) for number in range(_EXPECTED_CHILDREN)
-            ]
-        draw.shuffle(records)
-        data = write_export(records, SHAPES[habits.agency])
-        exports.append(Export(habits.agency, len(records), data, _mapping(habits.agency)))
-    return tuple(exports)
+    if not SMALLEST <= size <= LARGEST:
+        raise ValueError(f"expected a size of {SMALLEST} to {LARGEST:,}")
+    return Region(seed, size, today)
 
 
-def write_population(out: Path, *, seed: int, size: int, today: datetime.date) -> tuple[Export, ...]:
-    """Write `<agency>.csv` and `<agency>.toml` for each agency into a folder, made if it is not there."""
-    exports = make_population(seed=seed, size=size, today=today)
-    out.mkdir(parents=True, exist_ok=True)
-    for export in exports:
-        (out / f"{export.agency}.csv").write_bytes(export.data)
-        (out / f"{export.agency}.toml").write_text(export.mapping, "utf-8")
-    return exports
-
-
-def _mapping(agency: str) -> str:
-    return resources.files("elsewhere.demo").joinpath("mappings", f"{agency}.toml").read_text("utf-8")
-
-
-def _expected_child(draw: random.Random, number: int, habits: Habits, *, today: datetime.date) -> Record:
-    """A child not born yet, under its mother."""
-    last = today - datetime.timedelta(days=draw.randint(1, 60))
-    return Record(
-        person_id=f"U{draw.randrange(10**6, 10**7)}",
-        service="Maternity",
-        opened=last - datetime.timedelta(days=30),
-        last_contact=last,
-        mother=make_mother(draw, serial=980_000 + number * 10, today=today),
-    )
+def views(region: Region, *, only: tuple[str, ...] = ()) -> Iterator[View]:
+    """Return the households one after another, with the records of every agency, or of `only` some."""
+    chosen = [agency for agency in agencies() if not only or agency.id in only]
+    for household in households(region):
+        yield View(
+            household,
+            {
+                agency.id: tuple(records_of(agency, household, seed=region.seed, today=region.today))
+                for agency in chosen
+            },
+        )

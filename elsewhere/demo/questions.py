@@ -6,13 +6,15 @@ Promises: the children are placed into every population, whatever its seed; the 
 from __future__ import annotations
 
 import datetime
-import random
 from dataclasses import dataclass
 
-from elsewhere.demo.children import Child, nhs_number, upn
-from elsewhere.demo.records import Habits, Record
+from elsewhere.demo.agencies import Agency
+from elsewhere.demo.children import Child
+from elsewhere.demo.draw import Draw
+from elsewhere.demo.numbers import nhs_number, upn
+from elsewhere.demo.records import Record
 
-_CLEAR_OF_ALL = 990_000  # serials from here on are no other child's
+_CLEAR_OF_ALL = 990_000  # serials from here on are nobody else's
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +28,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """One agency's record of a placed child: as (given, family) if written otherwise than it is."""
+    """One agency's record of a placed child."""
 
     agency: str
     service: str
     is_current: bool
     days_ago: int
-    name: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Placed:
 
 AYAAN = Placed(
     Child(
-        place=90_001,
+        place=-1,
         given=("Ayaan", "Yusuf"),
         family="Rahman",
         born=datetime.date(2016, 9, 14),
@@ -61,7 +62,7 @@ AYAAN = Placed(
 )
 KATARZYNA = Placed(
     Child(
-        place=90_002,
+        place=-2,
         given=("Katarzyna",),
         family="Zielińska",
         born=datetime.date(2013, 5, 3),
@@ -104,23 +105,24 @@ QUESTIONS = (
 )
 
 
-def placed_records(draw: random.Random, habits: Habits, *, today: datetime.date) -> list[Record]:
+def placed_records(agency: Agency, *, seed: int, today: datetime.date) -> list[Record]:
     """Return an agency's records of the placed children, without slips of the pen."""
+    draw = Draw(seed, agency.id, "placed")
     return [
         _record(draw, placed.child, placement, today=today)
         for placed in PLACED
         for placement in placed.placements
-        if placement.agency == habits.agency
+        if placement.agency == agency.id
     ]
 
 
-def _record(draw: random.Random, child: Child, placement: Placement, *, today: datetime.date) -> Record:
-    given, family = placement.name or (" ".join(child.given), child.family)
+def _record(draw: Draw, child: Child, placement: Placement, *, today: datetime.date) -> Record:
     last = today - datetime.timedelta(days=placement.days_ago)
     return Record(
-        person_id=str(draw.randrange(10**7, 10**8)),
-        given=tuple(given.split()),
-        family=family,
+        person_id=f"D{draw.between(10**6, 10**7 - 1)}",
+        about=f"D{-child.place}",
+        given=child.given,
+        family=child.family,
         born=child.born,
         postcodes=child.postcodes,
         nhs_number=child.nhs_number if placement.agency == "nhs-trust" else "",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import datetime
 import io
-import random
 import tomllib
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from elsewhere.demo.children import make_children, make_mother, nhs_number, upn
 from elsewhere.demo.exports import SHAPES
-from elsewhere.demo.population import Export, make_population
+from elsewhere.demo.households import households
+from elsewhere.demo.numbers import nhs_number, upn
+from elsewhere.demo.population import region
 from elsewhere.demo.questions import PLACED, QUESTIONS, Question
-from elsewhere.demo.records import slip
+from elsewhere.demo.writing import Wishes, write_population
 from elsewhere.matchkeys import question_keys, record_keys
 from elsewhere.person.identifiers import is_nhs_number, is_upn
 from elsewhere.person.identity import Person
@@ -25,9 +27,24 @@ TODAY = datetime.date(2026, 3, 2)
 AGENCIES = ("police", "nhs-trust", "social-care", "schools")
 
 
+@dataclass(frozen=True)
+class Export:
+    """One agency's file and its mapping."""
+
+    agency: str
+    rows: int
+    data: bytes
+    mapping: str
+
+
+def make_population(out: Path, *, seed: int, size: int = 900) -> tuple[Export, ...]:
+    written = write_population(region(seed=seed, size=size, today=TODAY), Wishes(out))
+    return tuple(Export(w.agency, w.rows, w.path.read_bytes(), w.mapping.read_text("utf-8")) for w in written)
+
+
 @pytest.fixture(scope="module")
-def exports() -> dict[str, Export]:
-    return {export.agency: export for export in make_population(seed=1, size=900, today=TODAY)}
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Export]:
+    return {e.agency: e for e in make_population(tmp_path_factory.mktemp("population"), seed=1)}
 
 
 def _rows(export: Export) -> list[dict[str, str]]:
@@ -45,27 +62,27 @@ def _columns(value: object) -> list[str]:
     return [value] if isinstance(value, str) else list(value) if isinstance(value, list) else []
 
 
-def test_one_seed_and_date_give_the_same_bytes(exports: dict[str, Export]) -> None:
-    again = make_population(seed=1, size=900, today=TODAY)
+def test_one_seed_and_date_give_the_same_bytes(exports: dict[str, Export], tmp_path: Path) -> None:
+    again = make_population(tmp_path, seed=1)
 
     assert [export.data for export in again] == [exports[agency].data for agency in AGENCIES]
 
 
-def test_another_seed_gives_other_people(exports: dict[str, Export]) -> None:
-    other = make_population(seed=2, size=900, today=TODAY)
+def test_another_seed_gives_other_people(exports: dict[str, Export], tmp_path: Path) -> None:
+    other = make_population(tmp_path, seed=2)
 
     assert all(export.data != exports[export.agency].data for export in other)
 
 
-@pytest.mark.parametrize("size", [49, 90_001])
+@pytest.mark.parametrize("size", [49, 5_000_001])
 def test_a_size_out_of_range_is_refused(size: int) -> None:
-    with pytest.raises(ValueError, match="50 to 90,000"):
-        make_population(seed=1, size=size, today=TODAY)
+    with pytest.raises(ValueError, match="50 to 5,000,000"):
+        region(seed=1, size=size, today=TODAY)
 
 
 @pytest.mark.parametrize("agency", AGENCIES)
 def test_an_agency_holds_a_few_hundred_records(exports: dict[str, Export], agency: str) -> None:
-    assert 250 <= exports[agency].rows <= 650
+    assert 200 <= exports[agency].rows <= 750
     assert len(_rows(exports[agency])) == exports[agency].rows
 
 
@@ -92,16 +109,16 @@ def test_the_old_windows_encoding_is_really_needed(exports: dict[str, Export]) -
         exports["social-care"].data.decode("utf-8")
 
 
-def test_every_number_is_valid_and_of_the_range_for_tests(exports: dict[str, Export]) -> None:
+def test_every_number_is_of_the_range_for_tests_and_few_are_misread(exports: dict[str, Export]) -> None:
     rows = _rows(exports["nhs-trust"]) + _rows(exports["social-care"])
     numbers = [row.get("nhs_number") or row.get("NHS no") for row in rows]
     held = [number for number in numbers if number]
     pupils = [row["UPN"] for row in _rows(exports["schools"]) if row["UPN"]]
 
-    assert all(is_nhs_number(number) and number.startswith("999") for number in held)
-    assert all(is_upn(number) and number[1:4] == "999" for number in pupils)
-    assert len(held) > 500
-    assert len(pupils) > 400
+    assert all(number.startswith("999") for number in held)
+    assert all(number[1:4] == "999" for number in pupils)
+    assert len(held) > sum(is_nhs_number(number) for number in held) > 0.97 * len(held) > 400
+    assert len(pupils) > sum(is_upn(number) for number in pupils) > 0.97 * len(pupils) > 400
 
 
 def test_postcodes_lie_in_an_area_that_does_not_exist(exports: dict[str, Export]) -> None:
@@ -111,60 +128,47 @@ def test_postcodes_lie_in_an_area_that_does_not_exist(exports: dict[str, Export]
     assert {code.text[:2] for code in found if code} == {"NX", "ZZ"}
 
 
-def test_siblings_begin_differently_and_twins_occur() -> None:
-    children = make_children(random.Random("test"), count=900, today=TODAY)
-    homes: dict[tuple[str, ...], list[str]] = {}
-    births: dict[tuple[object, ...], int] = {}
-    for child in children:
-        homes.setdefault((child.family, *child.postcodes), []).append(child.given[0])
-        birth = (child.family, child.postcodes, child.born)
-        births[birth] = births.get(birth, 0) + 1
-
-    assert all(len({name[:2] for name in names}) == len(names) for names in homes.values())
-    assert max(births.values()) >= 2
-
-
 def test_no_two_people_share_a_number() -> None:
-    draw = random.Random("test")
-    children = make_children(draw, count=2000, today=TODAY)
-    mothers = [make_mother(draw, serial=980_000 + n * 10, today=TODAY) for n in range(3)]
+    homes = list(households(region(seed=1, size=5000, today=TODAY)))
+    children = [child for home in homes for child in home.children]
     numbers = [
-        *(child.nhs_number for child in children),
-        *(mother.nhs_number for mother in mothers),
+        *(child.nhs_number for child in children if child.nhs_number),
+        *(home.expecting.nhs_number for home in homes if home.expecting and home.expecting.nhs_number),
         *(placed.child.nhs_number for placed in PLACED),
     ]
 
-    assert len(set(numbers)) == len(numbers)
+    assert len(set(numbers)) == len(numbers) > 4000
     assert len({child.upn for child in children}) == len(children)
 
 
 def test_numbers_carry_the_check_figure_of_the_standard() -> None:
-    assert all(is_nhs_number(nhs_number(serial)) for serial in range(300))
+    numbers = [nhs_number(serial) for serial in range(300)]
+
+    assert all(is_nhs_number(number) for number in numbers if number)
+    assert 0.85 < sum(map(bool, numbers)) / 300 < 0.95  # one serial in eleven has no check digit
     assert all(is_upn(upn(2000 + n, 2019, n)) for n in range(300))
-
-
-def test_a_slip_changes_a_name_by_one_letter_or_leaves_it() -> None:
-    draw = random.Random("test")
-
-    assert slip(draw, "Ann") == "Ann"
-    assert all(abs(len(slip(draw, "Katarzyna")) - 9) <= 1 for _ in range(50))
 
 
 @pytest.mark.parametrize(
     ("agency", "column", "marks"),
     [
-        ("police", "MARKER", {"LOC": 2, "PROTECT": 1}),
-        ("nhs-trust", "sensitive", {"S": 2}),
-        ("social-care", "Restriction", {"Address withheld": 2, "Adopted": 1}),
-        ("schools", "Do not disclose", {"Y": 2}),
+        ("police", "MARKER", {"LOC", "PROTECT"}),
+        ("nhs-trust", "sensitive", {"S"}),
+        ("social-care", "Restriction", {"Address withheld", "Adopted"}),
+        ("schools", "Do not disclose", {"Y"}),
     ],
 )
 def test_each_agency_holds_a_few_shielded_children(
-    exports: dict[str, Export], agency: str, column: str, marks: dict[str, int]
+    tmp_path_factory: pytest.TempPathFactory, agency: str, column: str, marks: set[str]
 ) -> None:
-    values = [row[column] for row in _rows(exports[agency])]
+    size = 20_000 if agency in ("police", "social-care") else 5000
+    out = tmp_path_factory.mktemp("shielded")
+    wishes = Wishes(out, only=(agency,))
+    written = write_population(region(seed=1, size=size, today=TODAY), wishes)[0]
+    export = Export(agency, written.rows, written.path.read_bytes(), written.mapping.read_text("utf-8"))
+    values = [row[column] for row in _rows(export)]
 
-    assert {mark: values.count(mark) for mark in marks} == marks
+    assert all(0 < values.count(mark) < 0.02 * len(values) for mark in marks)
 
 
 def test_social_care_holds_plans_and_times_in_care_running_and_over(exports: dict[str, Export]) -> None:
@@ -178,7 +182,7 @@ def test_social_care_holds_plans_and_times_in_care_running_and_over(exports: dic
 def test_the_trust_holds_expected_children_by_their_mothers(exports: dict[str, Export]) -> None:
     expected = [row for row in _rows(exports["nhs-trust"]) if row["expected_delivery"]]
 
-    assert len(expected) == 3
+    assert 1 <= len(expected) <= 25
     assert all(row["mother_surname"] and not row["surname"] for row in expected)
 
 
@@ -203,7 +207,9 @@ def _people(agency: str, rows: list[dict[str, str]]) -> list[Person]:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.title)
-def test_the_three_questions_meet_exactly_the_records_they_should(question: Question, seed: int) -> None:
+def test_the_three_questions_meet_exactly_the_records_they_should(
+    question: Question, seed: int, tmp_path: Path
+) -> None:
     options = dict(zip(question.options[::2], question.options[1::2], strict=True))
     keys = set(
         question_keys(
@@ -215,7 +221,7 @@ def test_the_three_questions_meet_exactly_the_records_they_should(question: Ques
             )
         )
     )
-    exports = {e.agency: e for e in make_population(seed=seed, size=900, today=TODAY)}
+    exports = {e.agency: e for e in make_population(tmp_path, seed=seed)}
 
     for agency, state in question.expected:
         met = [
