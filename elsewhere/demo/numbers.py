@@ -23,11 +23,11 @@ def nhs_number(serial: int) -> str:
     Empty where the check digit would be 10: one serial in eleven has no number.
     """
     digits = f"999{serial:06d}"
-    check = check_digit(digits)
+    check = closing_digit(digits)
     return f"{digits}{check}" if check < 10 else ""
 
 
-def check_digit(digits: str) -> int:
+def closing_digit(digits: str) -> int:
     """Return the check digit of nine digits, 10 where there is none."""
     total = sum(int(digit) * weight for digit, weight in zip(digits, range(10, 1, -1), strict=True))
     return (11 - total % 11) % 11
@@ -41,10 +41,10 @@ def scattered(place: int) -> int:
 def upn(school: int, year: int, serial: int) -> str:
     """Return a pupil number: check letter, authority 999, school (4 digits), year (2), serial (3)."""
     digits = f"999{school:04d}{year % 100:02d}{serial:03d}"
-    return check_letter(digits) + digits
+    return opening_letter(digits) + digits
 
 
-def check_letter(digits: str) -> str:
+def opening_letter(digits: str) -> str:
     """Return the check letter of the twelve digits of a pupil number."""
     total = sum(int(digit) * weight for weight, digit in enumerate(digits, start=2))
     return _UPN_LETTERS[total % 23]

@@ -14,7 +14,7 @@ from elsewhere.demo.agencies import Agency
 from elsewhere.demo.children import Child, Household, Parent
 from elsewhere.demo.draw import Draw
 from elsewhere.demo.naming import write_names
-from elsewhere.demo.numbers import check_letter
+from elsewhere.demo.numbers import opening_letter
 from elsewhere.demo.slips import postcode_slip, swapped_date, wrong_date, wrong_digit
 
 Span = tuple[datetime.date, datetime.date | None]  # from, and until; None: it runs on
@@ -213,7 +213,7 @@ def _upn(draw: Draw, agency: Agency, child: Child, today: datetime.date, errors:
         return number[:4] + wrong_digit(draw, number[4:])
     if draw.chance(agency.errors.get("upn_temporary", 0)):
         errors.append("upn_temporary")
-        return check_letter(number[1:]) + number[1:12] + draw.pick("ABCDEFGH")
+        return opening_letter(number[1:]) + number[1:12] + draw.pick("ABCDEFGH")
     return number
 
 
