@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import tomli_w
@@ -136,9 +137,10 @@ def running(shape: Shape, settings: Settings, say: Callable[[str], None]) -> Ite
             forget_questions(folder / agency / "store.sqlite")
             starter = timed if settings.timed and agency == SEARCHER else bench
             nodes[agency] = starter.serve("node", "run", "--dir", agency)
-        asking = [a for a in shape.agencies if shape.all_ask or a == SEARCHER]
-        for agency in asking:
-            _wait(folder / agency, len(shape.agencies) - 1, bench)
+        for agency, command in nodes.items():
+            _wait(partial(_is_attached, command), agency, bench)
+            if shape.all_ask or agency == SEARCHER:
+                _wait(partial(_holds_all, folder / agency, shape.custodians), agency, bench)
         pids = {agency: command.process.pid for agency, command in nodes.items()}
         yield Running(folder, gateway.process.pid, pids)
 
@@ -193,17 +195,26 @@ def configure(directory: Path, address: str, settings: Settings, *, holds: bool)
     (directory / "node.toml").write_text(tomli_w.dumps(toml), "utf-8")
 
 
-def _wait(directory: Path, others: int, bench: Workbench) -> None:
-    """Wait until a node holds everybody's catalogues."""
+def _wait(is_so: Callable[[], bool], agency: str, bench: Workbench) -> None:
+    """Wait until something is so, unless a process ends before."""
     end = time.monotonic() + _READY_S
-    while time.monotonic() < end:
-        try:
-            with Desk(directory) as desk:
-                found = desk.status()
-            if found.is_ready and sum(member.catalogue_version > 0 for member in found.members) >= others:
-                return
-        except ElsewhereError:
-            pass  # not up yet
-        bench._pause()
-        time.sleep(0.2)
-    raise SystemExit(f"{directory.name} was not ready within {_READY_S:g} s")
+    while not is_so():
+        if time.monotonic() > end:
+            raise SystemExit(f"{agency} was not ready within {_READY_S:g} s")
+        bench.check()
+        time.sleep(0.1)
+
+
+def _is_attached(node: Command) -> bool:
+    """Whether a node has said that its link is up."""
+    return b"link.attached" in node.err.read_bytes()
+
+
+def _holds_all(directory: Path, others: int) -> bool:
+    """Whether a node runs and holds the catalogues of all others."""
+    try:
+        with Desk(directory) as desk:
+            found = desk.status()
+    except ElsewhereError:
+        return False
+    return found.is_ready and sum(member.catalogue_version > 0 for member in found.members) >= others

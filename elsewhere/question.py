@@ -16,9 +16,6 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
-
 from elsewhere.errors import OpeningInvalid, TooManyKeys
 from elsewhere.lookup import SLOTS
 from elsewhere.oprf import group, voprf
@@ -59,11 +56,26 @@ class Question:
     blinds: tuple[bytes, ...] = field(repr=False)
     blinded: tuple[bytes, ...] = field(repr=False)
     commitment: bytes
+    _inverses: list[bytes] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
         parts = (self.inputs, self.key_of_slot, self.blinds, self.blinded)
         if any(len(part) != SLOTS for part in parts) or len(self.commitment) != COMMITMENT_SIZE:
             raise ValueError(f"a question has {SLOTS} slots and a commitment of {COMMITMENT_SIZE} bytes")
+
+    def inverses(self) -> list[bytes]:
+        """The inverse of each blind, worked out once for all custodians; best while the question travels."""
+        if not self._inverses:
+            self._inverses[:] = group.invert_scalars(self.blinds)
+        return self._inverses
+
+    def unblind(self, elements: Sequence[bytes]) -> list[bytes]:
+        """Take the blinds off one custodian's elements, once their proof has passed: its tags, in slot order.
+
+        Raises:
+            MalformedElement: `.index` names an element that could not have passed the proof.
+        """
+        return voprf.unblind_with(self.inputs, self.inverses(), elements)
 
 
 def build_question(keys: Sequence[bytes], secrets: QuestionSecrets) -> Question:
@@ -141,10 +153,15 @@ class _Stream:
     __slots__ = ("_prk",)
 
     def __init__(self, seed: bytes) -> None:
-        # RFC 5869 §2.2 HKDF-Extract with DOMAIN as salt.
-        self._prk = HKDF.extract(SHA256(), DOMAIN, seed)
+        # RFC 5869 §2.2 HKDF-Extract with DOMAIN as salt: PRK = HMAC-Hash(salt, IKM).
+        self._prk = hmac.digest(DOMAIN, seed, "sha256")
 
     def take(self, label: bytes, number: int, size: int) -> bytes:
         """Expand for one label and number; info is the label, a colon and the number in two bytes."""
         info = label + b":" + number.to_bytes(2)
-        return HKDFExpand(SHA256(), size, info).derive(self._prk)
+        # RFC 5869 §2.3: T(i) = HMAC-Hash(PRK, T(i-1) | info | i); OKM = first L octets of T(1) | T(2) | ...
+        block = okm = hmac.digest(self._prk, info + b"\x01", "sha256")
+        for counter in range(2, -(-size // 32) + 1):
+            block = hmac.digest(self._prk, block + info + bytes([counter]), "sha256")
+            okm += block
+        return okm[:size]

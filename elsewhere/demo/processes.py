@@ -163,11 +163,15 @@ class Workbench:
             raise CommandFailed(command.typed, f"ended with status {status}", command.tail)
         return command.out.read_text("utf-8")
 
-    def _pause(self) -> None:
+    def check(self) -> None:
+        """Return while everything that is to run does; raises CommandFailed otherwise."""
         self._check_end()
         for command in self._serving:
             if command.process.poll() is not None:
                 raise CommandFailed(command.typed, "ended by itself", command.tail)
+
+    def _pause(self) -> None:
+        self.check()
         time.sleep(_POLL_S)
 
 

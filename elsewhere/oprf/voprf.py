@@ -207,7 +207,7 @@ def finalise(
     Source: RFC 9497 §3.3.2 Finalize.
     """
     check_proof(public, blinded, evaluation)
-    return _unblind(inputs, blinds, evaluation.elements)
+    return _unblind(inputs, group.invert_scalars(blinds), evaluation.elements)
 
 
 def unblind_tags(inputs: Sequence[bytes], blinds: Sequence[bytes], elements: Sequence[bytes]) -> list[bytes]:
@@ -220,7 +220,12 @@ def unblind_tags(inputs: Sequence[bytes], blinds: Sequence[bytes], elements: Seq
         MalformedScalar: a blind is not a scalar in 1..order-1.
         MalformedElement: `.index` names an element that could not have passed the proof.
     """
-    return [output[:TAG_SIZE] for output in _unblind(inputs, blinds, elements)]
+    return unblind_with(inputs, group.invert_scalars(blinds), elements)
+
+
+def unblind_with(inputs: Sequence[bytes], inverses: Sequence[bytes], elements: Sequence[bytes]) -> list[bytes]:
+    """As `unblind_tags`, by the inverses of the blinds: they serve every custodian's elements."""
+    return [output[:TAG_SIZE] for output in _unblind(inputs, inverses, elements)]
 
 
 def evaluate(key: OprfKey, inputs: Sequence[bytes]) -> list[bytes]:
@@ -266,10 +271,10 @@ def _evaluate_under(keys: Sequence[OprfKey], inputs: Sequence[bytes]) -> list[li
     return [_outputs(inputs, group.multiply_each(key.scalar, hashed)) for key in keys]
 
 
-def _unblind(inputs: Sequence[bytes], blinds: Sequence[bytes], elements: Sequence[bytes]) -> list[bytes]:
+def _unblind(inputs: Sequence[bytes], inverses: Sequence[bytes], elements: Sequence[bytes]) -> list[bytes]:
     """Multiply by the inverse blinds and hash."""
     _check_inputs(inputs)
-    return _outputs(inputs, group.multiply_pairs(group.invert_scalars(blinds), elements))
+    return _outputs(inputs, group.multiply_pairs(inverses, elements))
 
 
 def _outputs(inputs: Sequence[bytes], elements: Sequence[bytes]) -> list[bytes]:

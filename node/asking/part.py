@@ -110,7 +110,7 @@ class Part:
                     Decision.ERROR, err.code, remedy="the answer was not used; tell the federation"
                 )
         try:
-            tags = voprf.unblind_tags(self.question.inputs, self.question.blinds, reply.elements)
+            tags = self.question.unblind(reply.elements)
         except ElsewhereError:
             return (), ruling
         hits = held.contains_each(short_tags(tags)) if held is not None else [False] * len(tags)

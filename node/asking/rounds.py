@@ -126,6 +126,7 @@ class Exchange:
         working.add(finished)
         try:
             carrier.begin(lookup.id)
+            self._parts.pool.submit(lookup.prepared.question.inverses)  # while the custodians evaluate
             await asyncio.wait((finished, carrier.failed), return_when=asyncio.FIRST_COMPLETED)
             if carrier.failed.done():
                 carrier.failed.result()
