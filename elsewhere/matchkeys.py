@@ -158,16 +158,18 @@ def record_keys(
         with_postcode: False leaves out every key that tells anything of where the child lives.
         key_set: other rules than this version's, to measure what each of them brings.
     """
-    keys: dict[bytes, MatchKey] = {}
-    key_set = key_set or _key_set()
-    for subject, cells in _subjects(person, is_record=True).items():
-        for cell in cells:
-            values = Values(cell)
-            for rule in key_set.rules_for(subject, cell, with_postcode=with_postcode):
-                for data in _keys(rule, values):
-                    if data not in keys:
-                        keys[data] = MatchKey(rule.id, rule.strength, data)
-    return tuple(keys.values())
+    return tuple(_record_keys(person, with_postcode, key_set or _key_set()))
+
+
+def record_key(person: Person, ordinal: int, *, with_postcode: bool = True) -> MatchKey:
+    """Return one of a record's keys, by its place in `record_keys`, without deriving those behind it.
+
+    Raises:
+        IndexError: the record has no such key.
+    """
+    for key in itertools.islice(_record_keys(person, with_postcode, _key_set()), ordinal, None):
+        return key
+    raise IndexError("expected the ordinal of a key of this record")
 
 
 def question_keys(
@@ -209,6 +211,19 @@ def explain(keys: Iterable[MatchKey]) -> tuple[Explained, ...]:
         )
         for key in keys
     )
+
+
+def _record_keys(person: Person, with_postcode: bool, key_set: KeySet) -> Iterator[MatchKey]:
+    """The keys of a record as they are derived, each once."""
+    seen: set[bytes] = set()
+    for subject, cells in _subjects(person, is_record=True).items():
+        for cell in cells:
+            values = Values(cell)
+            for rule in key_set.rules_for(subject, cell, with_postcode=with_postcode):
+                for data in _keys(rule, values):
+                    if data not in seen:
+                        seen.add(data)
+                        yield MatchKey(rule.id, rule.strength, data)
 
 
 def _unframed(data: bytes) -> tuple[str, ...]:

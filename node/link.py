@@ -201,7 +201,7 @@ class Link:
             call = link_pb2_grpc.LinkServiceStub(channel).Attach(self._frames(self._outbox))
             beating: asyncio.Task[None] | None = None
             try:
-                first = await _read(call, DIAL_TIMEOUT_S)
+                first = await asyncio.wait_for(_read(call), DIAL_TIMEOUT_S)
                 if first is None or first.WhichOneof("frame") != "welcome":
                     raise FrameMalformed("frame", "expected a welcome first")
                 self._was_welcome, self.refusal = True, ""
@@ -228,28 +228,33 @@ class Link:
 
     async def _receive(self, call: _Call, beat_s: float) -> None:
         """Take frames until the gateway ends the link or stays silent for too long."""
-        loop = asyncio.get_running_loop()
-        while True:
-            self.heard_s, self._doubt_after_s = loop.time(), beat_s * DOUBTED_BEATS
-            frame = await _read(call, beat_s * MISSED_BEATS)
-            if frame is None:
-                return
-            kind = frame.WhichOneof("frame")
-            if kind == "dispatch":
-                if len(self._handling) >= HANDLING:
-                    continue  # no member can cause this, only a gateway that floods
-                self._news.set()
-                task = asyncio.create_task(self._handle(frame.dispatch))
-                self._handling.add(task)
-                task.add_done_callback(self._handling.discard)
-            elif kind == "outcome":
-                session = self._sessions.get(frame.outcome.ask_id)
-                if session is not None:
-                    session.outcomes.put_nowait(frame.outcome)
-            elif kind == "directory":
-                self._parts.intake.take_directory(frame.directory)
-            elif kind == "notices":
-                self._parts.intake.take_notices(frame.notices)
+        clock = asyncio.get_running_loop().time
+        self.heard_s, self._doubt_after_s = clock(), beat_s * DOUBTED_BEATS
+        # One timer that is put off: a wait with a timeout would be a task and a timer for each frame.
+        async with asyncio.timeout(beat_s * MISSED_BEATS) as silence:
+            while (frame := await _read(call)) is not None:
+                self.heard_s = clock()
+                silence.reschedule(self.heard_s + beat_s * MISSED_BEATS)
+                self._take(frame)
+
+    def _take(self, frame: link_pb2.AttachResponse) -> None:
+        """Act on one frame, waiting for nothing."""
+        kind = frame.WhichOneof("frame")
+        if kind == "dispatch":
+            if len(self._handling) >= HANDLING:
+                return  # no member can cause this, only a gateway that floods
+            self._news.set()
+            task = asyncio.create_task(self._handle(frame.dispatch))
+            self._handling.add(task)
+            task.add_done_callback(self._handling.discard)
+        elif kind == "outcome":
+            session = self._sessions.get(frame.outcome.ask_id)
+            if session is not None:
+                session.outcomes.put_nowait(frame.outcome)
+        elif kind == "directory":
+            self._parts.intake.take_directory(frame.directory)
+        elif kind == "notices":
+            self._parts.intake.take_notices(frame.notices)
 
     async def _handle(self, dispatch: link_pb2.Dispatch) -> None:
         """Work on one dispatch and send its reply on whatever link life is current."""
@@ -303,9 +308,9 @@ class Link:
             _log.warning("clock.skew", seconds=round(skew_s), remedy="set both clocks by NTP")
 
 
-async def _read(call: _Call, silence_s: float) -> link_pb2.AttachResponse | None:
-    """The next frame, checked; None when the gateway ended the link; TimeoutError when it stayed silent."""
-    frame = await asyncio.wait_for(call.read(), silence_s)
+async def _read(call: _Call) -> link_pb2.AttachResponse | None:
+    """The next frame, checked; None when the gateway ended the link."""
+    frame = await call.read()
     if not isinstance(frame, link_pb2.AttachResponse):
         return None
     check_from_gateway(frame)

@@ -56,6 +56,7 @@ from node.lead import Lead, LeadParts
 from node.link import Link, LinkParts
 from node.logs import configure
 from node.place import MAIN, Place
+from node.pool import Pool
 from node.store.engine import open_store
 from node.store.writer import Writer
 from node.trust import Trust
@@ -86,7 +87,7 @@ class Node:
         self._writer = Writer(self._store)
         self.lead = Lead(LeadParts(self._store, self._writer, process))
         workers = config.lookup.workers or os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(workers, "crypto")
+        self._pool = Pool(workers)
         # Catalogues may take seconds; they must not keep lookups from the cores' own threads.
         self._background = ThreadPoolExecutor(2, "catalogues")
         self._tasks: set[asyncio.Task[None]] = set()

@@ -223,7 +223,9 @@ def unblind_tags(inputs: Sequence[bytes], blinds: Sequence[bytes], elements: Seq
     return unblind_with(inputs, group.invert_scalars(blinds), elements)
 
 
-def unblind_with(inputs: Sequence[bytes], inverses: Sequence[bytes], elements: Sequence[bytes]) -> list[bytes]:
+def unblind_with(
+    inputs: Sequence[bytes], inverses: Sequence[bytes], elements: Sequence[bytes]
+) -> list[bytes]:
     """As `unblind_tags`, by the inverses of the blinds: they serve every custodian's elements."""
     return [output[:TAG_SIZE] for output in _unblind(inputs, inverses, elements)]
 

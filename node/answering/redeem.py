@@ -17,13 +17,15 @@ from sqlalchemy import Connection
 
 from elsewhere.lookup import MAX_REVEALS, Answer, EvaluateRequest, RedeemRequest, Reveal
 from elsewhere.matching import VerdictKind, judge
-from elsewhere.matchkeys import MatchKey, Strength, record_keys
+from elsewhere.matchkeys import MatchKey, Strength, record_key
 from elsewhere.oprf import voprf
 from elsewhere.person.identity import Person
 from elsewhere.random import RandomBytes
 from node.answering.answer import compose
 from node.caseload.child import Holders, child_of, holders_of_each
 from node.caseload.index import source_states
+
+_STAND_IN_ORDINAL = 8  # about as far as the keys by which children are found
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,8 @@ def _key_of(holders: Holders) -> MatchKey:
     Records that share a tag share the key: the tag is a function of it that nobody can steer.
     """
     if holders.person is None:
-        return record_keys(_stand_in())[0]
-    return record_keys(holders.person, with_postcode=holders.with_postcode)[holders.ordinal]
+        return record_key(_stand_in(), _STAND_IN_ORDINAL)
+    return record_key(holders.person, holders.ordinal, with_postcode=holders.with_postcode)
 
 
 def _stand_in() -> Person:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -85,25 +85,48 @@ class Answering:
         limited: Ruling | None = None
         while True:
             message = (dispatch.searcher, dispatch.lookup_id, dispatch.sealed)
-            prepared = await self._work(partial(self.custodian.evaluate, *message, limited=limited))
             try:
-                return await self._settle(prepared)
+                return await self._work(partial(self.custodian.evaluate, *message, limited=limited))
             except LimitReached as reached:
                 limited = reached.ruling
 
     async def _redeem(self, dispatch: link_pb2.Dispatch) -> bytes:
         message = (dispatch.searcher, dispatch.lookup_id, dispatch.sealed)
-        prepared = await self._work(partial(self.custodian.redeem, *message))
-        return await self._settle(prepared)
+        return await self._work(partial(self.custodian.redeem, *message))
 
-    async def _work(self, step: Callable[[], Prepared]) -> Prepared:
-        return await asyncio.get_running_loop().run_in_executor(self.pool, step)
+    async def _work(self, step: Callable[[], Prepared]) -> bytes:
+        """Do a step on a crypto thread, which hands its change on; the reply once that is durable."""
+        sealed: Future[bytes] = Future()
+        self.pool.submit(self._prepare, step, sealed)
+        return await asyncio.wrap_future(sealed)
 
-    async def _settle(self, prepared: Prepared) -> bytes:
-        """Make the change durable, then give up the reply."""
-        if prepared.change is not None:
-            await self.writer.run(prepared.change)
-        return prepared.sealed
+    def _prepare(self, step: Callable[[], Prepared], sealed: Future[bytes]) -> None:
+        """Prepare a reply; whoever waits for it is woken once, at the very end."""
+        if not sealed.set_running_or_notify_cancel():
+            return
+        try:
+            prepared = step()
+        except Exception as err:
+            sealed.set_exception(err)
+        else:
+            self._settle(prepared, sealed)
+
+    def _settle(self, prepared: Prepared, sealed: Future[bytes]) -> None:
+        """Have the change made durable, then give up the reply."""
+        if prepared.change is None:
+            sealed.set_result(prepared.sealed)
+        else:
+            written = self.writer.submit(prepared.change)
+            written.add_done_callback(partial(_release, prepared.sealed, sealed))
+
+
+def _release(reply: bytes, sealed: Future[bytes], written: Future[None]) -> None:
+    """Give up a reply whose change is durable; one whose change failed is never given up."""
+    error = written.exception()
+    if error is None:
+        sealed.set_result(reply)
+    else:
+        sealed.set_exception(error)
 
 
 async def _next_tick(tick_s: float, arrived: float) -> None:

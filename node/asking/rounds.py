@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
@@ -32,6 +32,7 @@ from node.catalogues.holding import Held
 from node.catalogues.peers import Peers
 from node.errors import CatalogueDiverged, CatalogueStale
 from node.link import Link
+from node.pool import Pool
 
 T = TypeVar("T")
 _ABSENT: Final[Mapping[int, tuple[State, str]]] = {
@@ -52,7 +53,7 @@ class ExchangeParts:
     maker: QuestionMaker
     peers: Peers
     links: Callable[[], Sequence[Link]]  # that are attached now, the best first
-    pool: Executor
+    pool: Pool
     clock: Clock
     random: RandomBytes
     deadline_ms: int
@@ -78,6 +79,15 @@ class Lookup:
     def waiting(self) -> list[str]:
         """Custodians that have no state yet."""
         return [agency for agency in self.asked if agency not in self.answers]
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What became of one custodian's first reply: the ruling, and round two, ready to leave."""
+
+    ruling: Ruling
+    sealed: bytes = field(repr=False)
+    reply: EvaluateReply | None = field(default=None, repr=False)
 
 
 class Exchange:
@@ -137,23 +147,30 @@ class Exchange:
 
     async def _seal_all(self, lookup: Lookup) -> dict[str, tuple[bytes, bytes]]:
         """Seal round one for each custodian whose keys are held; the others are settled at once."""
-        maker, now = self._parts.maker, self._parts.clock()
-        for agency, member in lookup.asked.items():
-            collection = maker.collection(lookup.ask, member, now)
-            route = maker.route(member, collection, now)
-            if route is None:
+        made = await asyncio.gather(
+            *(self._work(partial(self._seal_one, lookup, member)) for member in lookup.asked.values())
+        )
+        questions = {}
+        for member, found in zip(lookup.asked.values(), made, strict=True):
+            if found is None:
                 self._settle(lookup, results.absent(member, State.UNREACHABLE, "statement.missing"))
                 continue
-            held = self._parts.peers.held(agency, collection, route.oprf.epoch)
-            head = held.head if held is not None else Head(0)
-            lookup_id = lookup.lookup_ids[agency]
-            lookup.parts[agency] = maker.part(lookup.ask, lookup.prepared, route, head, lookup_id)
-        seals = [self._work(part.seal_question) for part in lookup.parts.values()]
-        sealed = await asyncio.gather(*seals)
-        return {
-            agency: (part.request.lookup_id, bytes_)
-            for (agency, part), bytes_ in zip(lookup.parts.items(), sealed, strict=True)
-        }
+            part, sealed = found
+            lookup.parts[member.agency_id] = part
+            questions[member.agency_id] = (part.request.lookup_id, sealed)
+        return questions
+
+    def _seal_one(self, lookup: Lookup, member: Member) -> tuple[Part, bytes] | None:
+        """Make and seal one custodian's part, on a crypto thread; None while its keys are not held."""
+        maker, now, agency = self._parts.maker, self._parts.clock(), member.agency_id
+        collection = maker.collection(lookup.ask, member, now)
+        route = maker.route(member, collection, now)
+        if route is None:
+            return None
+        held = self._parts.peers.held(agency, collection, route.oprf.epoch)
+        head = held.head if held is not None else Head(0)
+        part = maker.part(lookup.ask, lookup.prepared, route, head, lookup.lookup_ids[agency])
+        return part, part.seal_question()
 
     async def _take(self, lookup: Lookup, carrier: Carrier, outcome: link_pb2.Outcome) -> None:
         """Act on one outcome; whatever goes wrong is this custodian's state and nobody else's."""
@@ -176,29 +193,55 @@ class Exchange:
     async def _first_reply(self, lookup: Lookup, carrier: Carrier, outcome: link_pb2.Outcome) -> None:
         """Round one's reply: test what came back, then redeem, always."""
         part = lookup.parts[outcome.custodian]
-        reveals, ruling = await self._weigh(lookup, part, outcome.sealed)
-        lookup.rulings[outcome.custodian] = ruling
-        sealed = await self._work(
-            lambda: part.seal_redeem(
-                reveals, names_asked=lookup.prepared.names_asked, random=self._parts.random
-            )
-        )
-        await carrier.redeem(outcome.custodian, sealed)
+        weighed = await self._work(partial(self._weigh, lookup, part, outcome.sealed))
+        if isinstance(weighed, EvaluateReply):
+            weighed = await self._weigh_against_newer(lookup, part, weighed)
+        lookup.rulings[outcome.custodian] = weighed.ruling
+        await carrier.redeem(outcome.custodian, weighed.sealed)
+        if weighed.reply is not None:
+            self._fetch_behind(part, weighed.reply)
 
-    async def _weigh(self, lookup: Lookup, part: Part, sealed: bytes) -> tuple[tuple[Reveal, ...], Ruling]:
-        """What to reveal after round one, and what was decided; whatever goes wrong is a ruling too."""
+    def _weigh(self, lookup: Lookup, part: Part, sealed: bytes) -> Weighed | EvaluateReply:
+        """Open, test and redeem in one step where the copy held is what the custodian states: nearly always.
+
+        Returns:
+            Round two, sealed; the opened reply where another version of the catalogue is to be tested.
+        """
         try:
-            reply = await self._work(lambda: part.open_reply(sealed))
-            held, stale = await self._bring_up_to_date(lookup, part, reply)
-            reveals, ruling = await self._work(lambda: part.find_reveals(reply, held))
-        except ElsewhereError as err:
-            return (), Ruling(Decision.ERROR, err.code)
+            reply = part.open_reply(sealed)
+            request = part.request
+            held = self._parts.peers.held(request.custodian, request.collection, request.epoch)
+            if held is None or held.head != reply.published:
+                return reply
+            reveals, ruling = part.find_reveals(reply, held)
         except Exception as err:
-            # Round two must leave all the same: a gateway would see that it is missing.
-            return (), Ruling(Decision.ERROR, "internal", remedy=self._note_accident(err))
-        if stale is not None and ruling.decision is Decision.PERMIT:
-            return (), stale
-        return reveals, ruling
+            return self._seal_weighed(lookup, part, (), self._ruling_after(err))
+        return replace(self._seal_weighed(lookup, part, reveals, ruling), reply=reply)
+
+    async def _weigh_against_newer(self, lookup: Lookup, part: Part, reply: EvaluateReply) -> Weighed:
+        """The same in several steps: fetch what the custodian states, then test."""
+        reveals: tuple[Reveal, ...] = ()
+        try:
+            held, stale = await self._bring_up_to_date(lookup, part, reply)
+            reveals, ruling = await self._work(partial(part.find_reveals, reply, held))
+            if stale is not None and ruling.decision is Decision.PERMIT:
+                reveals, ruling = (), stale
+        except Exception as err:
+            ruling = self._ruling_after(err)
+        return await self._work(partial(self._seal_weighed, lookup, part, reveals, ruling))
+
+    def _ruling_after(self, err: Exception) -> Ruling:
+        """Whatever goes wrong is a ruling too: a gateway would see that round two is missing."""
+        if isinstance(err, ElsewhereError):
+            return Ruling(Decision.ERROR, err.code)
+        return Ruling(Decision.ERROR, "internal", remedy=self._note_accident(err))
+
+    def _seal_weighed(
+        self, lookup: Lookup, part: Part, reveals: tuple[Reveal, ...], ruling: Ruling
+    ) -> Weighed:
+        """Seal round two, whatever is revealed in it."""
+        names_asked = lookup.prepared.names_asked
+        return Weighed(ruling, part.seal_redeem(reveals, names_asked=names_asked, random=self._parts.random))
 
     def _note_accident(self, err: Exception) -> str:
         """Log a mistake of ours by type and number, and say which number to quote; its text stays here."""
@@ -211,9 +254,8 @@ class Exchange:
     ) -> tuple[Held | None, Ruling | None]:
         """The catalogue in the version named, or the ruling that stands in for testing it."""
         request = part.request
+        self._fetch_behind(part, reply)
         left_s = lookup.began + self._parts.deadline_ms / 2000 - asyncio.get_running_loop().time()
-        asked = (request.collection, request.epoch, reply.published)
-        self._parts.peers.fetch_behind(request.custodian, (asked, *reply.others))
         try:
             held = await self._parts.peers.ensure(
                 request.custodian,
@@ -229,10 +271,18 @@ class Exchange:
             return held, Ruling(Decision.ERROR, CatalogueStale.code)
         return held, None
 
+    def _fetch_behind(self, part: Part, reply: EvaluateReply) -> None:
+        """Begin to fetch what this custodian has published since, if anything."""
+        request = part.request
+        asked = (request.collection, request.epoch, reply.published)
+        self._parts.peers.fetch_behind(request.custodian, (asked, *reply.others))
+
     async def _second_reply(self, lookup: Lookup, outcome: link_pb2.Outcome) -> None:
         """Round two's reply: the answer, or the proof of why there is none."""
         part, ruling = lookup.parts[outcome.custodian], lookup.rulings[outcome.custodian]
-        reply = await self._work(lambda: part.open_answer(outcome.sealed, self._parts.clock()))
+        # Somebody waits to read it; proofs of other custodians can wait.
+        open_answer = partial(part.open_answer, outcome.sealed, self._parts.clock())
+        reply = await asyncio.get_running_loop().run_in_executor(self._parts.pool.urgent, open_answer)
         member = lookup.asked[outcome.custodian]
         if ruling.code in _STALE:
             stale = results.absent(member, State.STALE, ruling.code)

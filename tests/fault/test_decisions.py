@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -225,13 +226,16 @@ async def test_second_replies_leave_whole_ticks_after_they_were_asked_for_and_fi
                 loop = asyncio.get_running_loop()
                 return SimpleNamespace(time=lambda: now, run_in_executor=loop.run_in_executor)
 
+            def wrap_future(self, future: Future[bytes]) -> asyncio.Future[bytes]:
+                return asyncio.wrap_future(future)
+
             async def sleep(self, seconds: float) -> None:
                 waits.append(seconds)
 
-        async def work(self: answering.Answering, prepared: custodian.Prepared) -> bytes:
+        def work(self: answering.Answering, prepared: custodian.Prepared, sealed: Future[bytes]) -> None:
             nonlocal now
             now += work_s
-            return await settle(self, prepared)
+            settle(self, prepared, sealed)
 
         monkeypatch.setattr(answering, "asyncio", Held())
         monkeypatch.setattr(answering.Answering, "_settle", work)

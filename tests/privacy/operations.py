@@ -67,7 +67,7 @@ class Operations:
             patch.setattr(envelope, name, self._counted(getattr(envelope, name), name, None))
         for module, name in (
             (node.answering.custodian, "sign_receipt"),
-            (node.answering.redeem, "record_keys"),
+            (node.answering.redeem, "record_key"),
         ):
             patch.setattr(module, name, self._counted(getattr(module, name), name, None))
         patch.setattr(node.logbook, "append", self._counted(node.logbook.append, "append", None))

@@ -149,7 +149,7 @@ async def test_the_work_that_is_compared_is_all_there(shared: Shared) -> None:
         assert step in first, step
     assert first.count("is_element") == 40
     assert first[-1] == "commit"
-    assert second.count("record_keys") == second.count("hash_to_group of 1") == 4
+    assert second.count("record_key") == second.count("hash_to_group of 1") == 4
     assert second.count("append") == second.count("sign_receipt") == second.count("commit") == 1
     assert second[-1] == "commit"
     assert sum("INSERT INTO log" in step for step in second) == 1

@@ -17,6 +17,7 @@ from elsewhere.matchkeys import (
     explain,
     load_key_set,
     question_keys,
+    record_key,
     record_keys,
     rules,
     version,
@@ -320,3 +321,13 @@ def test_the_version_is_raised_with_any_change_of_the_tables() -> None:
         digest.update(json.dumps(content, sort_keys=True).encode())
 
     assert (version(), digest.hexdigest()[:16]) == ("2", "1cf3468c9b1f75ef")
+
+
+def test_one_key_by_its_ordinal_is_the_one_in_the_list() -> None:
+    child = Person.of(given="Aleksandra Maria", family="Nowak-Lis", dob="2014-05-06", postcode="AB1 2CD")
+    for with_postcode in (True, False):
+        keys = record_keys(child, with_postcode=with_postcode)
+        found = [record_key(child, place, with_postcode=with_postcode) for place in range(len(keys))]
+        assert tuple(found) == keys
+    with pytest.raises(IndexError):
+        record_key(child, len(record_keys(child)))
