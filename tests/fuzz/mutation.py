@@ -78,6 +78,7 @@ _SPLICES = (
 )
 _MOST_STEPS = 4
 _DEEPEST = 60
+_SMALL = 200
 MOST_BYTES = 64 * 1024  # of a case: larger ones teach nothing new and take the time of a hundred
 
 
@@ -124,7 +125,9 @@ def mutate_json(value: Any, draw: random.Random) -> Any:
         if step == 0:
             del items[at]
         elif step == 1:
-            items[at:at] = [items[at]] * draw.choice((1, 2, 300))
+            # Only what is small many times over: a few such steps would else fill the memory.
+            is_small = len(json.dumps(items[at])) < _SMALL
+            items[at:at] = [items[at]] * draw.choice((1, 2, 300) if is_small else (1,))
         elif step == 2:
             draw.shuffle(items)
         else:
