@@ -95,6 +95,11 @@ class Link:
             await self._news.wait()
         return None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many frames wait as may."""
+        return not self._room.is_set()
+
     async def has_room(self) -> None:
         """Wait until the peer has read enough: whoever does not read is not read from either."""
         if not self._room.is_set():

@@ -14,6 +14,7 @@ import grpc
 from elsewhere.errors import CertificateInvalid
 from elsewhere.wire.tls import common_name
 
+WINDOW_BYTES = 256 * 1024  # of one stream that a gateway takes unread
 PING_MS = 20_000
 PING_TIMEOUT_MS = 10_000
 MAX_STATEMENT_BYTES = 64 * 1024  # of the signed envelope of a key or catalogue statement
@@ -43,6 +44,9 @@ SERVER_OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_concurrent_streams", 64),  # of one connection: a link and a few calls
     ("grpc.max_send_message_length", MAX_TO_NODE_BYTES),
     ("grpc.max_receive_message_length", MAX_TO_GATEWAY_BYTES),
+    # Windows that hold many frames from the start; probing for them would cost a ping now and then.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
     ("grpc.so_reuseport", 0),  # a second gateway on the same port must fail, not share it
 )
 

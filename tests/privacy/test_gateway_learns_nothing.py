@@ -196,10 +196,15 @@ def runs(frames: list[Frame]) -> set[bytes]:
     return found
 
 
+def is_part(run: bytes, constant: bytes) -> bool:
+    """Whether a run lies in a constant, or but for one byte beside it: one in 256 of those is equal by chance."""
+    return run in constant or constant.endswith(run[:-1]) or constant.startswith(run[1:])
+
+
 def assert_unlinkable(one: list[Frame], other: list[Frame]) -> None:
     """Two lookups have no eight bytes in common but public constants."""
     common = runs(one) & runs(other)
-    left = {run for run in common if not any(run in constant for constant in PUBLIC)}
+    left = {run for run in common if not any(is_part(run, constant) for constant in PUBLIC)}
     assert not left, f"{len(left)} runs of {RUN} bytes are in both lookups"
 
 
