@@ -197,7 +197,7 @@ def runs(frames: list[Frame]) -> set[bytes]:
 
 
 def is_part(run: bytes, constant: bytes) -> bool:
-    """Whether a run lies in a constant, or but for one byte beside it: one in 256 of those is equal by chance."""
+    """Whether a run lies in a constant, but for one byte beside it, which is equal once in 256 times."""
     return run in constant or constant.endswith(run[:-1]) or constant.startswith(run[1:])
 
 
