@@ -53,6 +53,22 @@ def read_secret(path: Path) -> bytes:
         return file.read()
 
 
+def destroy_secret(path: Path) -> None:
+    """Overwrite a secret file and remove it; one that is gone already is no matter.
+
+    What a disk, a snapshot or a backup keeps of the file elsewhere is out of reach of any program.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return
+    with os.fdopen(handle, "wb") as file:
+        file.write(bytes(os.fstat(handle).st_size))
+        _sync(file)
+    path.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
 def check_secrets(folder: Path) -> None:
     """Return only if no file in a folder of keys can be read by others; the files are not read.
 

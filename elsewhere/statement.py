@@ -7,6 +7,7 @@ Refuses:  a statement not signed by the member it speaks of, a version below the
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -144,14 +145,31 @@ class KeyStatement:
         found = (e for e in self.oprf_keys if (e.collection, e.epoch) == (collection, epoch))
         return next(found, None)
 
-    def current_epoch(self, collection: str, now: datetime) -> OprfKeyEntry | None:
-        """Give the newest key of a collection in force now; None if there is none."""
+    def epochs_in_force(self, collection: str, now: datetime) -> list[OprfKeyEntry]:
+        """Give the keys of a collection in force now, newest first."""
         current = [
             entry
             for entry in self.oprf_keys
             if entry.collection == collection and entry.valid_from_utc <= now < entry.valid_until_utc
         ]
-        return max(current, key=lambda entry: entry.epoch, default=None)
+        return sorted(current, key=lambda entry: entry.epoch, reverse=True)
+
+    def epoch_to_ask(
+        self, collection: str, now: datetime, is_held: Callable[[int], bool]
+    ) -> OprfKeyEntry | None:
+        """Give the key to ask under: of the epochs in force the newest whose catalogue is at hand.
+
+        Args:
+            collection: what is asked about.
+            now: aware UTC time.
+            is_held: whether there is a copy of an epoch's catalogue.
+
+        Returns:
+            The newest in force where no catalogue is at hand; None if no key is in force.
+        """
+        current = self.epochs_in_force(collection, now)
+        newest = current[0] if current else None
+        return next((entry for entry in current if is_held(entry.epoch)), newest)
 
     def to_json(self) -> dict[str, Json]:
         """Write the payload that the member signs."""

@@ -106,6 +106,23 @@ class Catalogues:
             added = self._store.add_grants(name, request.snapshot_version, grants)
         return added, name, held.newest
 
+    def drop_unstated(self, custodian: str) -> set[CatalogueName]:
+        """Drop the catalogues whose keys a custodian states no longer: it has destroyed them. Blocks.
+
+        Returns:
+            What is gone.
+        """
+        with self._lock:
+            pieces = [piece for piece in self._store.all_pieces() if piece.name.custodian == custodian]
+            gone = {piece.name for piece in pieces if not self._custody.is_stated(piece.name)}
+            for name in gone:
+                self._store.drop_catalogue(name)
+        for piece in pieces:
+            if piece.name in gone:
+                self._custody.forget(piece)
+                piece_path(self._root, piece.name, piece.version).unlink(missing_ok=True)
+        return gone
+
     def wanted(self, caller: str, request: catalogue_pb2.FetchRequest) -> tuple[list[CachedPiece], bytes]:
         """Say which pieces bring a searcher up to date, and give the snapshot key sealed to it. Blocks.
 
@@ -151,6 +168,10 @@ class Catalogues:
     def _put(self, piece: CachedPiece, grants: dict[str, bytes]) -> None:
         """Enter a piece in the index, and remove what it supersedes."""
         with self._lock:
+            if not self._custody.is_stated(piece.name):
+                # Its statement changed while it came.
+                piece_path(self._root, piece.name, piece.version).unlink(missing_ok=True)
+                raise PieceRefused("expected an epoch that your statement has; it has it no longer")
             superseded = self._superseded(piece)
             self._store.put_piece(piece, grants, superseded)
         self._custody.count(self._root, piece)

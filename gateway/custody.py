@@ -86,6 +86,11 @@ class Custody:
         if name.epoch not in epochs[:LIVE_EPOCHS]:
             raise PieceRefused(f"expected one of the newest {LIVE_EPOCHS} epochs that your statement has")
 
+    def is_stated(self, name: CatalogueName) -> bool:
+        """Tell whether its custodian states a key for a catalogue, or nothing is known of its keys."""
+        statement = self._members.statement(name.custodian)
+        return statement is None or statement.oprf_key(name.collection, name.epoch) is not None
+
     def check_new(self, name: CatalogueName) -> None:
         """Return only if a snapshot of this catalogue keeps its custodian within the bounds of number.
 

@@ -10,7 +10,7 @@ Refuses:  a roster that does not follow the one held; a statement by anyone but 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
 
@@ -149,6 +149,10 @@ class Directory:
         """Tell all that a version of a catalogue can be fetched, or by somebody more."""
         self._notices.put(name, version)
         self._push_soon()
+
+    def hide_catalogues(self, names: Collection[CatalogueName]) -> None:
+        """Tell nobody more of catalogues that are gone."""
+        self._notices.drop(names)
 
     def newest(self) -> Newest:
         """Every catalogue of an active member that can be fetched, with its newest version."""

@@ -37,6 +37,12 @@ class Notices:
         self._newest[name] = version
         self._untold.add(name)
 
+    def drop(self, names: Collection[CatalogueName]) -> None:
+        """Tell nobody of some catalogues any more."""
+        for name in names:
+            self._newest.pop(name, None)
+            self._untold.discard(name)
+
     def repeat(self, custodians: Collection[str]) -> None:
         """Have everything of some custodians told again."""
         self._untold |= {name for name in self._newest if name.custodian in custodians}

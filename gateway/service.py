@@ -44,8 +44,8 @@ _log = structlog.get_logger("elsewhere.gateway")
 class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
     """Serves `PublishStatement` and `PublishDocuments`."""
 
-    def __init__(self, directory: Directory, folder: Path) -> None:
-        self._directory, self._folder = directory, folder
+    def __init__(self, directory: Directory, catalogues: Catalogues, folder: Path) -> None:
+        self._directory, self._catalogues, self._folder = directory, catalogues, folder
         self._taking = asyncio.Lock()  # a hundred members may hand on the same document in one moment
 
     async def PublishStatement(  # noqa: N802 - the name in directory.proto
@@ -53,11 +53,13 @@ class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
         request: directory_pb2.PublishStatementRequest,
         context: directory_pb2_grpc._ServicerContext,
     ) -> directory_pb2.PublishStatementResponse:
-        """Keep the caller's own key statement and show it to all."""
+        """Keep the caller's own key statement and show it to all; drop the catalogues of keys that ended."""
         try:
             agency = agency_of(context)
             self._directory.check_active(agency)
             version = self._directory.publish_statement(agency, request.statement)
+            gone = await asyncio.to_thread(self._catalogues.drop_unstated, agency)
+            self._directory.hide_catalogues(gone)
         except ElsewhereError as err:
             _log.warning("statement refused", code=err.code)
             await context.abort(*to_status(err))
@@ -109,6 +111,8 @@ class Gateway:
         limits = Limits(of_agency=config.lookup.of_agency, of_all=config.lookup.of_all)
         self.lookups = Lookups(self.links, timing, random=secrets.token_bytes, limits=limits)
         self.catalogues = Catalogues(config.dir / "catalogues", self._store, config.catalogue, self.directory)
+        for custodian in {name.custodian for name, _ in self.catalogues.newest()}:
+            self.catalogues.drop_unstated(custodian)  # what a crash has kept it from
         for name, version in self.catalogues.newest():
             self.directory.show_catalogue(name, version)
         self._server = self._build_server()
@@ -130,7 +134,7 @@ class Gateway:
             server,
         )
         directory_pb2_grpc.add_DirectoryServiceServicer_to_server(
-            DirectoryService(self.directory, self._config.dir), server
+            DirectoryService(self.directory, self.catalogues, self._config.dir), server
         )
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(
             CatalogueService(self.catalogues, self.directory), server

@@ -206,6 +206,12 @@ class Store:
             )
             _insert_grants(db, piece.name, piece.version, grants)
 
+    def drop_catalogue(self, name: CatalogueName) -> None:
+        """Drop every piece and grant of one catalogue."""
+        with self._database.write() as db:
+            for table in (_pieces, _grants):
+                db.execute(table.delete().where(*_is(table, name)))
+
     def grant(self, name: CatalogueName, snapshot_version: int, searcher: str) -> bytes | None:
         """The snapshot key sealed to one searcher; None if it was given none."""
         query = sa.select(_grants.c.sealed).where(

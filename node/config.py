@@ -5,6 +5,7 @@ Refuses:  unknown keys and values out of range, naming the key; secrets are neve
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.errors import ConfigInvalid, DocumentInvalid
 from elsewhere.fields import Fields
 from elsewhere.settings import Section, StoreSection, read_settings
+from node.stating import Schedule
 
 FILE_NAME = "node.toml"
 _CLOCK_TOLERANCE_S = int(CLOCK_TOLERANCE.total_seconds())
@@ -71,6 +73,38 @@ class DeskConfig(Section):
     )
 
 
+class KeysConfig(Section):
+    """How long this node's keys live; it changes them by itself."""
+
+    epoch_days: float = Field(default=30, ge=1, le=366, description="from one VOPRF key to the next")
+    overlap_hours: float = Field(
+        default=96,
+        ge=1,
+        le=744,
+        description="for which the key before it goes on; then it is destroyed",
+    )
+    announce_minutes: float = Field(
+        default=60, ge=1, le=1440, description="from stating a new VOPRF key until others ask under it"
+    )
+    sealing_days: float = Field(default=7, ge=1, le=366, description="from one sealing key to the next")
+    sealing_overlap_hours: float = Field(
+        default=72,
+        ge=1,
+        le=744,
+        description="for which the key before it opens what was sealed to it",
+    )
+
+    def schedule(self) -> Schedule:
+        """The same as lengths of time."""
+        return Schedule(
+            epoch=timedelta(days=self.epoch_days),
+            overlap=timedelta(hours=self.overlap_hours),
+            announce=timedelta(minutes=self.announce_minutes),
+            sealing=timedelta(days=self.sealing_days),
+            sealing_overlap=timedelta(hours=self.sealing_overlap_hours),
+        )
+
+
 class NodeConfig(Section):
     """The whole of `node.toml`."""
 
@@ -81,6 +115,7 @@ class NodeConfig(Section):
     catalogue: CatalogueConfig = CatalogueConfig()
     lookup: LookupConfig = LookupConfig()
     desk: DeskConfig = DeskConfig()
+    keys: KeysConfig = KeysConfig()
     policy: dict[str, Any] = Field(default_factory=dict, description="read by elsewhere.agreement.local")
     dir: Path = Field(exclude=True)
 

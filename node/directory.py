@@ -26,6 +26,7 @@ RETRY_S = 10.0  # before a statement that did not reach the gateway is sent agai
 CARRY_WITHIN_S = 2.0  # before a gateway is handed newer documents: mostly another member was first by then
 MAX_CUSTODIANS = 100
 MAX_OF_CUSTODIAN = 16  # collections and epochs
+LIVE_EPOCHS = 2  # of a collection
 
 Notice = directory_pb2.CatalogueNotice
 _log = structlog.get_logger(__name__)
@@ -67,6 +68,11 @@ class DirectoryIntake:
         self._settled.clear()
         self._news.set()
 
+    def restate(self) -> None:
+        """Have our own statement given to the gateway: it is a newer one."""
+        self._is_unstated = True
+        self._news.set()
+
     def take_notices(self, notices: directory_pb2.CatalogueNotices) -> None:
         """Have notices handed on: on each life of a link first all there are, then what has changed."""
         channel = self._parts.channel()
@@ -76,6 +82,8 @@ class DirectoryIntake:
             if len(self._notices) < MAX_CUSTODIANS or notice.custodian in self._notices:
                 held = self._notices.setdefault(notice.custodian, {})
                 key = (notice.collection, notice.epoch)
+                for other in [k for k in held if k[0] == key[0] and k[1] <= key[1] - LIVE_EPOCHS]:
+                    del held[other]  # its key is destroyed, and a link may outlive many of them
                 if len(held) < MAX_OF_CUSTODIAN or key in held:
                     held[key] = notice
         self._has_notices = True

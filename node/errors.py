@@ -103,10 +103,10 @@ class AgreementRollback(ElsewhereError):
     code = "agreement.rollback"
 
 
-class StoreOutdated(ElsewhereError):
-    """The records were tagged under another version of match keys. Load every source again, then start."""
+class RotationRunning(ElsewhereError):
+    """New keys were ordered before and are not in force yet. Wait; `node status` says how far they are."""
 
-    code = "store.outdated"
+    code = "keys.rotating"
 
 
 class NodeRunning(ElsewhereError):

@@ -7,13 +7,16 @@ Refuses:  to start when any of them can be read by others, or is missing or malf
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from elsewhere.errors import KeyFileExposed, KeyFileMissing, MalformedKey
-from elsewhere.keyfiles import read_secret, write_secret
+from elsewhere.keyfiles import destroy_secret, read_secret, write_secret
 from elsewhere.oprf.voprf import OprfKey, generate_key
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
@@ -22,6 +25,8 @@ from node.caseload.shields import INVOLVEMENT, PROTECTED
 
 COLLECTIONS = (INVOLVEMENT, PROTECTED)
 FIRST_EPOCH = 1
+Name = tuple[str, int]  # collection, epoch
+_SEALING_FILE = re.compile(r"sealing-(\d+)\.key")
 _OPRF_FILE = re.compile(r"oprf-([a-z]+)-(\d+)\.key")
 
 
@@ -31,7 +36,7 @@ class KeyRing:
 
     signing: SigningKey = field(repr=False)
     sealing: tuple[SealingKey, ...] = field(repr=False)  # newest first; older ones until they are destroyed
-    oprf: Mapping[tuple[str, int], OprfKey] = field(repr=False)  # by collection and epoch
+    oprf: Mapping[Name, OprfKey] = field(repr=False)
     tls_pem: bytes = field(repr=False)
     local: bytes = field(repr=False)  # 32 bytes: encrypts this node's files at rest
     pseudonym: bytes = field(repr=False)  # 32 bytes: from which each custodian's pseudonym key is derived
@@ -87,17 +92,66 @@ class KeyRing:
             raise KeyFileMissing(f"a file in keys/ is damaged: {err}") from None
 
 
-def _newest_first(keys: Path) -> list[Path]:
-    """Sealing key files by their number, newest first."""
-    found = sorted(keys.glob("sealing-*.key"), key=lambda path: int(path.stem.split("-")[1]), reverse=True)
-    if not found:
+@contextlib.contextmanager
+def hold_keys(directory: Path) -> Iterator[None]:
+    """Be the only one that adds, states or destroys keys of a node; others wait their turn."""
+    handle = os.open(directory / "keys", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def add_sealing(directory: Path, random: RandomBytes) -> None:
+    """Make the next sealing key, beside those that there are."""
+    keys = directory / "keys"
+    newest = max(_sealing_files(keys))
+    write_secret(keys / f"sealing-{newest + 1}.key", SealingKey.generate(random).to_bytes())
+
+
+def add_oprf(directory: Path, name: Name, random: RandomBytes) -> None:
+    """Make the key of an epoch, unless it is there."""
+    path = _oprf_path(directory / "keys", name)
+    if not path.exists():
+        write_secret(path, generate_key(random).scalar)
+
+
+def destroy_sealing(directory: Path, kept: frozenset[str]) -> list[int]:
+    """Destroy the sealing keys of other ids than these; gives their numbers."""
+    files = _sealing_files(directory / "keys")
+    gone = [n for n, path in files.items() if SealingKey.from_bytes(read_secret(path)).key_id not in kept]
+    for number in gone:
+        destroy_secret(files[number])
+    return gone
+
+
+def destroy_oprf(directory: Path, name: Name) -> None:
+    """Destroy the key of an epoch. Who still holds its tags can never look anything up in them again."""
+    destroy_secret(_oprf_path(directory / "keys", name))
+
+
+def _oprf_path(keys: Path, name: Name) -> Path:
+    return keys / f"oprf-{name[0]}-{name[1]}.key"
+
+
+def _sealing_files(keys: Path) -> dict[int, Path]:
+    """Sealing key files by their number."""
+    found = ((_SEALING_FILE.fullmatch(path.name), path) for path in keys.glob("sealing-*.key"))
+    files = {int(match[1]): path for match, path in found if match is not None}
+    if not files:
         raise KeyFileMissing("expected a sealing key in keys/; there is none")
-    return found
+    return files
 
 
-def _read_oprf(keys: Path) -> dict[tuple[str, int], OprfKey]:
+def _newest_first(keys: Path) -> list[Path]:
+    """Sealing key files, newest first."""
+    return [path for _, path in sorted(_sealing_files(keys).items(), reverse=True)]
+
+
+def _read_oprf(keys: Path) -> dict[Name, OprfKey]:
     """All OPRF keys; one of each collection at least."""
-    found: dict[tuple[str, int], OprfKey] = {}
+    found: dict[Name, OprfKey] = {}
     for path in sorted(keys.glob("oprf-*.key")):
         if match := _OPRF_FILE.fullmatch(path.name):
             found[match[1], int(match[2])] = OprfKey(read_secret(path))

@@ -41,7 +41,6 @@ from node.asking.questions import QuestionMaker
 from node.asking.retrying import Retrier, RetrierParts
 from node.asking.rounds import ExchangeParts
 from node.asking.searcher import Searcher, SearcherParts
-from node.caseload.index import is_outdated
 from node.catalogues.own import OwnParts
 from node.catalogues.peers import Peers, PeersParts
 from node.catalogues.publisher import Publisher, PublisherParts
@@ -49,14 +48,14 @@ from node.config import NodeConfig, load_config
 from node.desk_service import DeskServer, DeskService
 from node.desk_tls import load_tls
 from node.directory import DirectoryIntake, IntakeParts
-from node.errors import StoreOutdated
-from node.identity import own_statement
-from node.keys import KeyRing
 from node.lead import Lead, LeadParts
 from node.link import Link, LinkParts
+from node.livekeys import open_keys
 from node.logs import configure
 from node.place import MAIN, Place
 from node.pool import Pool
+from node.retagging import Rotator
+from node.rotation import Rotation
 from node.store.engine import open_store
 from node.store.writer import Writer
 from node.trust import Trust
@@ -64,6 +63,7 @@ from node.vault import Vault
 from node.watch import tell_ends, tell_readiness
 
 FORGET_EVERY_S = 60.0
+LOOK_AT_KEYS_S = 1.0
 Work = Callable[[], Coroutine[Any, Any, None]]
 _log = structlog.get_logger(__name__)
 
@@ -75,15 +75,12 @@ class Node:
         self.config, self._clock = config, clock
         self.place = Place(config.dir, process)
         self.place.make()
-        self.keys = KeyRing.load(config.dir)
         self.trust = Trust.load(config.dir, config.agency)
+        self.keys = open_keys(config.dir, config.agency, config.keys.schedule(), clock())
         desk_tls = load_tls(config, self.trust.anchor.tls_ca_pem)
-        self.own = own_statement(config.dir, config.agency, self.keys, clock())
         self._store = open_store(config.store_url, config.store_password)
-        with self._store.read() as connection:
-            # Ordinals of another version's keys would open nothing: every child would seem not known.
-            if is_outdated(connection):
-                raise StoreOutdated("expected records tagged by this version of match keys; load them again")
+        self.rotation = Rotation(self.keys, self._store, clock, random)
+        self.rotator = Rotator(config.dir, self.rotation.step)
         self._writer = Writer(self._store)
         self.lead = Lead(LeadParts(self._store, self._writer, process))
         workers = config.lookup.workers or os.cpu_count() or 1
@@ -97,7 +94,6 @@ class Node:
             guard=Guard(
                 trust=self.trust,
                 policy=config.local_policy(),
-                own=self.own,
                 clock_tolerance=timedelta(seconds=config.lookup.clock_tolerance_s),
             ),
             store=self._store,
@@ -115,7 +111,7 @@ class Node:
         )
         credentials = client_credentials(
             ca_pem=self.trust.anchor.tls_ca_pem,
-            key_pem=self.keys.tls_pem,
+            key_pem=self.keys.view.ring.tls_pem,
             cert_pem=(config.dir / "trust" / "tls.pem").read_bytes(),
         )
         self._intakes = [
@@ -136,7 +132,7 @@ class Node:
             for intake, address in zip(self._intakes, config.gateways, strict=True)
         ]
         self.peers = Peers(self._peers_parts(random))
-        history = History(Vault(self.keys.local), random)
+        history = History(Vault(self.keys.view.ring.local), random)
         self.retrier = Retrier(
             RetrierParts(
                 self.trust,
@@ -174,11 +170,13 @@ class Node:
 
     async def start(self) -> None:
         """Begin to listen, publish and dial; readiness comes with the first directory and catalogues."""
+        # Before anybody can ask: no key that has ended, or of another version's match keys, is stated then.
+        await asyncio.to_thread(self.rotation.step)
         await self.peers.open()
         await self.desk.start()
-        leading: list[Work] = [self.publisher.run, self._forget, self._retry]
+        leading: list[Work] = [self.publisher.run, self._forget, self._retry, self.rotator.run]
         works: list[Work] = [self.lead.run, *(partial(self.lead.during, work) for work in leading)]
-        works += [self.peers.run, self._tell_ends, self._tell_readiness]
+        works += [self.peers.run, self._follow_keys, self._tell_ends, self._tell_readiness]
         works += [intake.run for intake in self._intakes]
         works += [link.run for link in self.links]
         for work in works:
@@ -244,8 +242,8 @@ class Node:
         own = OwnParts(
             agency=config.agency,
             folder=config.dir / "catalogues",
-            local=self.keys.local,
-            signing=self.keys.signing,
+            local=self.keys.view.ring.local,
+            signing=self.keys.view.signing,
             store=self._store,
             writer=self._writer,
             lead=self.lead,
@@ -255,7 +253,7 @@ class Node:
         )
         return PublisherParts(
             own=own,
-            names=sorted(self.keys.oprf),
+            names=lambda: self.keys.view.names,
             trust=self.trust,
             gateways=[partial(self._channel, place) for place in range(len(config.gateways))],
             executor=self._background,
@@ -265,8 +263,8 @@ class Node:
     def _peers_parts(self, random: RandomBytes) -> PeersParts:
         return PeersParts(
             folder=self.place.catalogues,
-            local=self.keys.local,
-            sealing=self.keys.sealing,
+            local=self.keys.view.ring.local,
+            sealing=lambda: self.keys.view.sealing,
             trust=self.trust,
             channel=self._any_channel,
             executor=self._background,
@@ -285,7 +283,7 @@ class Node:
     def _intake_parts(self, place: int, random: RandomBytes) -> IntakeParts:
         return IntakeParts(
             trust=self.trust,
-            statement=lambda: self.own.envelope,
+            statement=lambda: self.keys.view.own.envelope,
             channel=partial(self._channel, place),
             random=random,
             tell=partial(self._take_notices, place),
@@ -303,6 +301,17 @@ class Node:
 
     async def _retry(self) -> None:
         await self.retrier.run(self.searcher.again)
+
+    async def _follow_keys(self) -> None:
+        """Take up changed keys, and have every gateway told what is stated now."""
+        stated = self.keys.view
+        while True:
+            await asyncio.sleep(LOOK_AT_KEYS_S)
+            await asyncio.to_thread(self.keys.look)
+            if self.keys.view is not stated:
+                stated = self.keys.view
+                for intake in self._intakes:
+                    intake.restate()
 
     async def _forget(self) -> None:
         """Drop what can no longer be redeemed, once a minute."""
@@ -323,7 +332,7 @@ class Node:
 
     def _ends(self) -> dict[str, datetime]:
         """What this node cannot work without, and when it runs out."""
-        ends = {"roster": self.trust.roster.valid_until_utc, "statement": self.own.ends_utc}
+        ends = {"roster": self.trust.roster.valid_until_utc}
         ends["certificate"] = certificate_end((self.config.dir / "trust" / "tls.pem").read_bytes())
         if self.trust.agreement is not None:
             ends["agreement"] = self.trust.agreement.validity.valid_until

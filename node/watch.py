@@ -22,7 +22,6 @@ _REMEDIES = {
     "roster": "ask the gateway's operator for 'elsewhere gateway resign'",
     "agreement": "ask the stewards to renew the agreement",
     "certificate": "ask the gateway's operator to admit your request again, accept it, start the node again",
-    "statement": "start the node again: it then states its keys anew",
 }
 _log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ import hypothesis
 import pytest
 import structlog
 
-from tests import postgres_server
+from tests import postgres_server, stores
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -88,9 +88,14 @@ def postgres() -> Iterator[postgres_server.Server]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgres"))])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, once for each engine that a store may be on."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.sqlite'}"
-    server: postgres_server.Server = request.getfixturevalue("postgres")
-    return server.new_database()
+def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a test once for each engine: the rigs' stores are put there."""
+    on_server = request.param == "postgresql"
+    server = request.getfixturevalue("postgres") if on_server else None
+    monkeypatch.setattr(stores.PLACES, "server", server)
+
+
+@pytest.fixture
+def store_url(each_engine: None, tmp_path: Path) -> str:
+    """The URL of an empty database, once for each engine."""
+    return stores.PLACES.url(tmp_path)

@@ -19,9 +19,7 @@ from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
     IntegrityError,
-    InterfaceError,
     NoSuchModuleError,
-    OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -45,7 +43,7 @@ class Database:
         Raises:
             StoreUnavailable: the store is gone or damaged.
         """
-        with _translated(), self._engine.connect() as conn, conn.begin():
+        with self._ours(), self._engine.connect() as conn, conn.begin():
             yield conn
 
     @contextlib.contextmanager
@@ -60,7 +58,7 @@ class Database:
             StoreUnavailable: the disk is full, or the store is gone or damaged.
         """
         options = {WRITES: True}
-        with _translated(), self._engine.connect() as conn, conn.execution_options(**options).begin():
+        with self._ours(), self._engine.connect() as conn, conn.execution_options(**options).begin():
             yield conn
 
     @contextlib.contextmanager
@@ -73,7 +71,11 @@ class Database:
         options = {WRITES: True, REBUILDS: True}
         self._engine.dispose()  # its own idle connections count as well
         try:
-            with _translated(), self._engine.connect() as conn, conn.execution_options(**options).begin():
+            with (
+                self._ours(),
+                self._engine.connect() as conn,
+                conn.execution_options(**options).begin(),
+            ):
                 yield conn
         finally:
             self._engine.dispose()  # a connection set up for this is good for nothing else
@@ -81,6 +83,23 @@ class Database:
     def close(self) -> None:
         """Give up all connections."""
         self._engine.dispose()
+
+    @contextlib.contextmanager
+    def _ours(self) -> Iterator[None]:
+        """Turn a failing database's error into one of ours; a broken rule of the tables is its caller's."""
+        try:
+            yield
+        except IntegrityError:
+            raise
+        except PoolTimeout:
+            raise StoreBusy("expected a free connection to the store; all stay in use") from None
+        except (DBAPIError, self._engine.dialect.loaded_dbapi.Error) as err:
+            cause = err.orig if isinstance(err, DBAPIError) else err
+            if _is_busy(cause):
+                raise StoreBusy("expected the store to be free within 10 s; others are writing") from None
+            raise StoreUnavailable(
+                f"expected a store that works; the database says: {_said(cause)}"
+            ) from None
 
 
 def open_database(url: str, password_file: Path | None = None) -> Database:
@@ -116,26 +135,16 @@ def _parse_url(url: str) -> URL:
     return parsed
 
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """Turn a failure of the database into an error of ours; a broken rule of the tables is its caller's."""
-    try:
-        yield
-    except IntegrityError:
-        raise
-    except PoolTimeout:
-        raise StoreBusy("expected a free connection to the store; all stay in use") from None
-    except DBAPIError as err:
-        if _is_busy(err.orig):
-            raise StoreBusy("expected the store to be free within 10 s; another process is writing") from None
-        # Of other kinds only the name is told: their text may quote what was written.
-        is_of_server = isinstance(err, OperationalError | InterfaceError)
-        said = str(err.orig).strip() if is_of_server else type(err.orig).__name__
-        raise StoreUnavailable(f"expected a store that works; the database says: {said}") from None
-
-
 def _is_busy(err: BaseException | None) -> bool:
     """Whether a lock was not to be had in time."""
     if isinstance(err, sqlite3.Error):
         return "locked" in str(err)
     return getattr(err, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+
+
+def _said(err: BaseException | None) -> str:
+    """What a database says of its failure. Only what is no fault of a row's is told in its words."""
+    sqlstate = getattr(err, "sqlstate", None)
+    if sqlstate is not None:
+        return f"{type(err).__name__} ({sqlstate})"
+    return str(err).strip() or type(err).__name__

@@ -23,8 +23,9 @@ from elsewhere.keyfiles import StoreExposed, read_secret
 
 # Whom all writers of one database wait for: any number, the same in every process ("elsewher" in ASCII).
 WRITERS: Final = 0x656C736577686572
-_IDLE_MS = 60_000
+IDLE_MS = 60_000
 _SECRETS = ("password", "sslpassword")
+# What the URL may say otherwise.
 _CONNECT: Final = {
     "application_name": "elsewhere",
     "connect_timeout": 10,
@@ -33,8 +34,8 @@ _CONNECT: Final = {
     "keepalives_idle": 15,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    "gssencmode": "disable",  # it would take the place of the TLS that is checked below
 }
+_ALWAYS: Final = {"gssencmode": "disable"}  # it would take the place of the TLS that is checked below
 _SESSION: Final = """
 SELECT set_config('lock_timeout', %s, false),
        set_config('idle_in_transaction_session_timeout', %s, false),
@@ -80,7 +81,7 @@ def make_engine(url: URL, password_file: Path | None) -> Engine:
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             hide_parameters=True,  # the parameters are people's names
-            connect_args=dict(_CONNECT),
+            connect_args={name: value for name, value in _CONNECT.items() if name not in url.query} | _ALWAYS,
             pool_size=8,
             max_overflow=16,
             pool_pre_ping=True,  # a server that was restarted is met by new connections
@@ -137,7 +138,7 @@ def _prepare_connection(raw: Any, _record: Any) -> None:
     """Set a new connection up, and return only if its server keeps what it is given, to itself."""
     raw.autocommit = True
     # A process that is stopped within a transaction must not keep all others of its agency from writing.
-    raw.execute(_SESSION, (f"{kinds.BUSY_TIMEOUT_MS}ms", f"{_IDLE_MS}ms"))
+    raw.execute(_SESSION, (f"{kinds.BUSY_TIMEOUT_MS}ms", f"{IDLE_MS}ms"))
     keeps, speaks_utf8, logs_parameters, is_public = raw.execute(_SERVER).fetchone()
     raw.autocommit = False
     if not keeps:

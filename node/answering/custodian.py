@@ -51,7 +51,7 @@ from node.answering.redeem import Both, Redeemed, redeem
 from node.answering.repeats import core_of, is_asked_again
 from node.catalogues.stated import stated_heads
 from node.errors import ReplayRefused
-from node.keys import KeyRing
+from node.livekeys import KeyView, LiveKeys
 from node.store.engine import Store
 from node.store.exchange import question
 
@@ -92,7 +92,7 @@ class Prepared:
 class Custodian:
     """Both rounds at the custodian. Methods block; they run on crypto threads."""
 
-    keys: KeyRing
+    keys: LiveKeys
     guard: Guard
     store: Store
     clock: Clock
@@ -119,7 +119,7 @@ class Custodian:
             ReplayRefused: these bytes came before, more than ten minutes ago.
         """
         now = self.clock()
-        opened = self._open(searcher, lookup_id, sealed, 1)
+        opened, view = self._open(searcher, lookup_id, sealed, 1)
         request = convert.evaluate_request_from_wire(opened.payload)
         if (request.searcher, request.custodian, request.lookup_id) != (
             searcher,
@@ -135,11 +135,13 @@ class Custodian:
             if asked is not None:
                 _check_in_time(asked, now)
                 return Prepared(asked.reply)
-            verdict = self.guard.judge(request, now, connection)
+            if request.documents.statement_digest not in view.own.accepted and self.keys.look():
+                view = self.keys.view  # another process has stated new keys
+            verdict = self.guard.judge(request, now, connection, view.own)
             heads = self.heads(connection)
         if limited is not None and _counts(verdict):
             verdict = Verdict(limited)
-        reply = self._reply(request, opened.digest, verdict, heads)
+        reply = self._reply(request, opened.digest, verdict, heads, view)
         sealed_reply = self._seal(convert.evaluate_reply_to_wire(reply), request, 1)
         return Prepared(sealed_reply, self._counting(request, opened, verdict, sealed_reply, now))
 
@@ -151,7 +153,7 @@ class Custodian:
             SealBroken, SignatureInvalid, LookupMalformed, NotActive, RosterExpired: as for `evaluate`.
         """
         now = self.clock()
-        opened = self._open(searcher, lookup_id, sealed, 2)
+        opened, view = self._open(searcher, lookup_id, sealed, 2)
         asked = convert.redeem_request_from_wire(opened.payload)
         with self.store.read() as connection:
             row = self._waiting(connection, searcher, asked.request_digest, now)
@@ -194,7 +196,7 @@ class Custodian:
             call_reference=reference,
             time_utc=now.replace(microsecond=0),
         )
-        reply = RedeemReply(opened.digest, found.answer, sign_receipt(self.keys.signing, receipt), reference)
+        reply = RedeemReply(opened.digest, found.answer, sign_receipt(view.signing, receipt), reference)
         sealed_reply = self._seal(convert.redeem_reply_to_wire(reply), request, 2)
         return Prepared(sealed_reply, _redeeming(row.digest, opened.digest, sealed_reply, (entry, subject)))
 
@@ -209,39 +211,48 @@ class Custodian:
             possible = Answer(AnswerState.POSSIBLE, strength="WEAK", tier=rounds.tier)
             return Redeemed(possible if rounds.tier else NOTHING, (), f"internal {incident}")
 
-    def _open(self, searcher: str, lookup_id: bytes, sealed: bytes, round_: int) -> Opened:
-        """Open and authenticate; who signed is taken from the roster in force now, on standing links too."""
+    def _open(self, searcher: str, lookup_id: bytes, sealed: bytes, round_: int) -> tuple[Opened, KeyView]:
+        """Open and authenticate; who signed is taken from the roster in force now, on standing links too.
+
+        Returns: the message, and the keys to go on with.
+        """
         member = self.guard.trust.member(searcher, self.clock())
-        return unwrap(
-            sealed,
-            kinds.EVALUATE_REQUEST if round_ == 1 else kinds.REDEEM_REQUEST,
-            keys=self.keys.sealing,
-            sender_public=member.signing_key,
-            context=kinds.request_context(searcher, self.guard.trust.me, lookup_id, round_),
-        )
+        context = kinds.request_context(searcher, self.guard.trust.me, lookup_id, round_)
+        kind = kinds.EVALUATE_REQUEST if round_ == 1 else kinds.REDEEM_REQUEST
+        while True:
+            view = self.keys.view
+            try:
+                opened = unwrap(
+                    sealed, kind, keys=view.sealing, sender_public=member.signing_key, context=context
+                )
+            except SealBroken:
+                if not self.keys.look():
+                    raise
+                continue  # another process has stated a new sealing key
+            return opened, view
 
     def _seal(self, payload: bytes, request: EvaluateRequest, round_: int) -> bytes:
         """Sign and seal a reply to the key that its question brought."""
         sealed, _ = wrap(
             payload,
             kinds.EVALUATE_REPLY if round_ == 1 else kinds.REDEEM_REPLY,
-            signer=self.keys.signing,
+            signer=self.keys.view.signing,
             receiver=SealingPublic.from_bytes(request.reply_key),
             context=kinds.reply_context(request.searcher, request.custodian, request.lookup_id, round_),
         )
         return sealed
 
     def _reply(
-        self, request: EvaluateRequest, digest: bytes, verdict: Verdict, heads: Heads
+        self, request: EvaluateRequest, digest: bytes, verdict: Verdict, heads: Heads, view: KeyView
     ) -> EvaluateReply:
         """Evaluate under the real key, or under one thrown away at once: the same work and the same look."""
-        key = self.keys.oprf[request.collection, request.epoch] if verdict.permits else None
+        key = view.oprf[request.collection, request.epoch] if verdict.permits else None
         ruling = verdict.ruling
         elements = _stand_in_elements() if ruling.code == MalformedElement.code else request.elements
         throwaway = voprf.generate_key(self.random)
         evaluation = voprf.blind_evaluate(key or throwaway, elements, random=self.random)
         published = heads.get((request.collection, request.epoch), Head(0))
-        names = sorted(name for name in self.keys.oprf if name != (request.collection, request.epoch))
+        names = [name for name in view.names if name != (request.collection, request.epoch)]
         others = tuple((*name, heads.get(name, Head(0))) for name in names[:MAX_OTHERS])
         return EvaluateReply(digest, ruling, evaluation.elements, evaluation.proof, published, others)
 

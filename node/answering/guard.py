@@ -53,16 +53,18 @@ class Guard:
 
     trust: Trust
     policy: LocalPolicy
-    own: OwnStatement  # which of this node's keys are live, and which statements of them may be named
     clock_tolerance: timedelta
 
-    def judge(self, request: EvaluateRequest, now: datetime, connection: Connection) -> Verdict:
+    def judge(
+        self, request: EvaluateRequest, now: datetime, connection: Connection, own: OwnStatement
+    ) -> Verdict:
         """Decide about an authentic question, before any data is touched.
 
         Args:
             request: signed by the searcher it names, addressed to this node.
             now: aware UTC time.
             connection: to count this searcher's earlier questions.
+            own: which of this node's keys are live, and which statements of them may be named.
         """
         # Everything is looked at whatever comes of it, so that a refusal takes the steps of a permission.
         roster, agreement = self.trust.roster, self.trust.agreement  # one view, whatever arrives meanwhile
@@ -70,7 +72,9 @@ class Guard:
         decided = self._decide(request, roster, agreement, now)
         is_repeat = is_asked_again(connection, request, now)
         limited = self.find_limit(request, now, connection)
-        refused = self._find_skew(request, now) or self._find_mismatch(request, agreement, now) or unfit
+        skewed, differing = self._find_skew(request, now), _find_difference(request, agreement)
+        dead = self._find_dead(request, own, now)
+        refused = skewed or _find_incompatible(request) or dead or differing or unfit
         if refused is not None:
             return Verdict(refused)
         if isinstance(decided, Deny):
@@ -114,28 +118,21 @@ class Guard:
             )
         return None
 
-    def _find_mismatch(
-        self, request: EvaluateRequest, agreement: Agreement | None, now: datetime
-    ) -> Ruling | None:
-        """Versions and documents must be ones that this node holds, or neither side could be held to them."""
-        if request.protocol_version != PROTOCOL_VERSION:
-            return _incompatible("version.protocol", f"protocol {PROTOCOL_VERSION} is spoken here")
-        if request.match_key_version != match_key_version():
-            return _incompatible("version.match_keys", f"match keys {match_key_version()} are used here")
-        if request.documents.statement_digest not in self.own.accepted:
+    def _find_dead(self, request: EvaluateRequest, own: OwnStatement, now: datetime) -> Ruling | None:
+        """The keys named must be stated here and in force by either clock."""
+        if request.documents.statement_digest not in own.accepted:
             return Ruling(
                 Decision.ERROR,
                 "statement.unknown",
                 remedy="a key statement of another version is held; ask again",
             )
-        key = self.own.statement.oprf_key(request.collection, request.epoch)
-        if key is None or not key.valid_from_utc <= now < key.valid_until_utc:
-            return _incompatible("version.epoch", "this epoch of the collection is not live here")
-        if agreement is not None and request.documents.agreement_digest != agreement.digest:
+        key = own.statement.oprf_key(request.collection, request.epoch)
+        early, late = now + self.clock_tolerance, now - self.clock_tolerance
+        if key is None or early < key.valid_from_utc or late >= key.valid_until_utc:
             return Ruling(
-                Decision.ERROR,
-                "agreement.differs",
-                remedy="the two nodes hold different agreements; ask again",
+                Decision.INCOMPATIBLE,
+                "version.epoch",
+                remedy="the key asked under is not in force there, or not any more; ask again in a minute",
             )
         return None
 
@@ -161,6 +158,24 @@ class Guard:
         if request.collection != PROTECTED or isinstance(outcome, Deny) or isinstance(shielded, Permit):
             return outcome
         return shielded
+
+
+def _find_incompatible(request: EvaluateRequest) -> Ruling | None:
+    """Both nodes must speak the same versions."""
+    if request.protocol_version != PROTOCOL_VERSION:
+        return _incompatible("version.protocol", f"protocol {PROTOCOL_VERSION} is spoken here")
+    if request.match_key_version != match_key_version():
+        return _incompatible("version.match_keys", f"match keys {match_key_version()} are used here")
+    return None
+
+
+def _find_difference(request: EvaluateRequest, agreement: Agreement | None) -> Ruling | None:
+    """Both nodes must hold the same agreement, or neither could be held to it."""
+    if agreement is not None and request.documents.agreement_digest != agreement.digest:
+        return Ruling(
+            Decision.ERROR, "agreement.differs", remedy="the two nodes hold different agreements; ask again"
+        )
+    return None
 
 
 def _find_bad_element(request: EvaluateRequest) -> Ruling | None:

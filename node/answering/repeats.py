@@ -29,13 +29,14 @@ _EARLIER = select(
 
 
 def core_of(request: EvaluateRequest) -> bytes:
-    """What makes two requests the same question: everything but nonce, time, reply key and what is held.
+    """What makes two requests the same question: all but nonce, time, reply key, epoch and what is held.
 
-    Purpose and pseudonym are in it: a repeat must not serve another purpose or another person's limit.
+    Purpose and pseudonym are in it: a repeat must not serve another purpose or another person's limit. The
+    epoch is not: who could not be reached before its end is asked the same elements under the next one.
     """
     terms = request.terms
     words = (request.collection, terms.purpose, terms.basis, terms.urgency, terms.role)
-    digest = hashlib.sha256(request.lookup_id + request.commitment + request.epoch.to_bytes(4))
+    digest = hashlib.sha256(request.lookup_id + request.commitment)
     for part in (*(word.encode() for word in words), terms.pseudonym, terms.case_reference):
         digest.update(len(part).to_bytes(2) + part)
     digest.update(b"".join(request.elements))

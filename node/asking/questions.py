@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -32,7 +32,8 @@ from elsewhere.roster import Member
 from elsewhere.sealing import SealingKey
 from node.asking.part import Part, Route
 from node.caseload.shields import INVOLVEMENT, PROTECTED, SHIELDED
-from node.keys import KeyRing
+from node.catalogues.holding import CatalogueName
+from node.livekeys import LiveKeys
 from node.trust import Trust
 
 
@@ -54,7 +55,7 @@ class Prepared:
 class QuestionMaker:
     """Makes questions for one node."""
 
-    keys: KeyRing
+    keys: LiveKeys
     trust: Trust
     clock: Clock
     random: RandomBytes
@@ -112,12 +113,29 @@ class QuestionMaker:
         may_ask = isinstance(decide(facts, self.trust.agreement, LocalPolicy(), now), Permit)
         return PROTECTED if may_ask else INVOLVEMENT
 
-    def route(self, custodian: Member, collection: str, now: datetime) -> Route | None:
-        """Where and with which keys to ask a custodian; None while its key statement is not held."""
+    def route(
+        self,
+        custodian: Member,
+        collection: str,
+        now: datetime,
+        is_held: Callable[[CatalogueName], bool] = lambda name: True,
+    ) -> Route | None:
+        """Where and with which keys to ask a custodian; None while it states none that are in force.
+
+        Args:
+            custodian: whom to ask.
+            collection: what to ask in.
+            now: aware UTC time.
+            is_held: whether there is a copy of a catalogue: of two epochs in force the one that can be tested
+                against without waiting is asked.
+        """
         statement = self.trust.statements.get(custodian.agency_id)
         if statement is None:
             return None
-        sealing, oprf = statement.sealing_key(now), statement.current_epoch(collection, now)
+        sealing = statement.sealing_key(now)
+        oprf = statement.epoch_to_ask(
+            collection, now, lambda epoch: is_held(CatalogueName(custodian.agency_id, collection, epoch))
+        )
         if sealing is None or oprf is None:
             return None
         return Route(custodian, sealing.public, oprf)
@@ -135,7 +153,7 @@ class QuestionMaker:
         now = self.clock()
         agreement, me = self.trust.agreement, self.trust.me
         custodian = route.custodian.agency_id
-        reply_key = SealingKey.generate(self.random)
+        reply_key, ring = SealingKey.generate(self.random), self.keys.view.ring
         request = EvaluateRequest(
             lookup_id=lookup_id,
             searcher=me,
@@ -149,8 +167,8 @@ class QuestionMaker:
                 self.basis_of(ask, now),
                 ask.urgency,
                 ask.role,
-                pseudonym(self.keys.pseudonym, custodian, b"person", ask.asker),
-                pseudonym(self.keys.pseudonym, custodian, b"case", ask.case_reference),
+                pseudonym(ring.pseudonym, custodian, b"person", ask.asker),
+                pseudonym(ring.pseudonym, custodian, b"case", ask.case_reference),
             ),
             commitment=prepared.question.commitment,
             documents=Documents(
@@ -163,7 +181,7 @@ class QuestionMaker:
             reply_key=reply_key.public.to_bytes(),
             elements=prepared.question.blinded,
         )
-        return Part(route, request, prepared.question, prepared.keys, self.keys.signing, reply_key)
+        return Part(route, request, prepared.question, prepared.keys, ring.signing, reply_key)
 
 
 def pseudonym(key: bytes, custodian: str, label: bytes, value: str) -> bytes:

@@ -164,7 +164,7 @@ class Exchange:
         """Make and seal one custodian's part, on a crypto thread; None while its keys are not held."""
         maker, now, agency = self._parts.maker, self._parts.clock(), member.agency_id
         collection = maker.collection(lookup.ask, member, now)
-        route = maker.route(member, collection, now)
+        route = maker.route(member, collection, now, self._parts.peers.is_held)
         if route is None:
             return None
         held = self._parts.peers.held(agency, collection, route.oprf.epoch)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import select
 
 from node.caseload.journal import BUCKETS, Journal
 from node.caseload.tagrows import DECOY, ROW
+from node.store.bulk import insert_rows
 from node.store.caseload import entry, tag
 from node.store.engine import Store
 
@@ -69,8 +70,8 @@ def _store_set(
         known = np.concatenate((known, shorts[-1:]))  # the next piece may begin with the same one
         entries: list[tuple[object, ...]] = [(set_id, short, load_id) for short in _to_bytes(shorts)]
         with store.write() as conn:
-            _insert_rows(conn, tag, tags)
-            _insert_rows(conn, entry, entries)
+            insert_rows(conn, tag, tags)
+            insert_rows(conn, entry, entries)
         added += len(entries)
     return added
 
@@ -85,18 +86,6 @@ def _to_bytes(shorts: NDArray[np.uint64]) -> list[bytes]:
     """Short tags as the store keeps them: big-endian, so that bytes sort as numbers do."""
     data = shorts.astype(">u8").tobytes()
     return [data[at : at + _SHORT] for at in range(0, len(data), _SHORT)]
-
-
-def _insert_rows(conn: Connection, table: Table, rows: list[tuple[object, ...]]) -> None:
-    """Insert rows laid out in the order of a table's columns, past the per-row work of SQLAlchemy."""
-    if not rows:
-        return
-    compiled = insert(table).compile(dialect=conn.dialect)
-    if compiled.positional:
-        conn.exec_driver_sql(str(compiled), rows)
-    else:
-        names = table.columns.keys()
-        conn.exec_driver_sql(str(compiled), [dict(zip(names, row, strict=True)) for row in rows])
 
 
 def _known_shorts(store: Store, buckets: tuple[int, int], set_id: int) -> NDArray[np.uint64]:

@@ -45,6 +45,12 @@ def sweep(store: Store) -> None:
     _delete_members(store, current)
 
 
+def delete_set(store: Store, set_id: int) -> None:
+    """Remove all tags and entries of a set; the caller holds the right to load."""
+    _by_first_byte(store, tag, tag.c.set_id == set_id, RANGES)
+    _by_first_byte(store, entry, entry.c.set_id == set_id, RANGES)
+
+
 def _has_dead_records(conn: Connection, current: int) -> bool:
     """Whether any record is not in force."""
     return conn.execute(_dead_records(current).limit(1)).first() is not None

@@ -39,6 +39,11 @@ def hold_right_to_load(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def drop_tags(folder: Path) -> None:
+    """Remove the tags that a killed load left; the caller holds the right to load."""
+    shutil.rmtree(folder / JOURNAL, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def keep_tags(folder: Path, *, is_fresh: bool = False) -> Iterator[Journal]:
     """Open the journal of tags in a folder; it goes when the block ends well, and stays when it raises.

@@ -365,15 +365,17 @@ def drop_others(parts: OwnParts, kept: Collection[tuple[str, int]]) -> None:
 
     term = parts.lead.number
 
-    def change(conn: Connection) -> list[tuple[str, int]]:
+    def change(conn: Connection) -> None:
         parts.lead.check(conn, term)
         rows = conn.execute(select(published.c.collection, published.c.epoch)).all()
         gone = [(row.collection, row.epoch) for row in rows if (row.collection, row.epoch) not in kept]
         for collection, epoch in gone:
             for table in (published, published_piece):
                 conn.execute(delete(table).where(table.c.collection == collection, table.c.epoch == epoch))
-        return gone
 
-    for collection, epoch in parts.writer.submit(change).result():
-        for path in parts.folder.glob(f"own.{collection}.{epoch}.*"):
+    parts.writer.submit(change).result()
+    for path in parts.folder.glob("own.*"):
+        # By its name, as a crash may have removed the row alone.
+        _, collection, epoch, *_ = path.name.split(".")
+        if (collection, int(epoch)) not in kept:
             path.unlink(missing_ok=True)

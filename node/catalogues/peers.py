@@ -33,12 +33,10 @@ from node.caseload.shields import INVOLVEMENT, PROTECTED
 from node.catalogues.calls import CallBroke, breaking
 from node.catalogues.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded, Taken
 from node.catalogues.peer_files import PeerFiles
-from node.catalogues.peer_status import member_statuses
+from node.catalogues.peer_status import is_all_askable, member_statuses
 from node.catalogues.room import Room
 from node.errors import CatalogueDiverged, CatalogueStale
 from node.trust import Trust
-
-__all__ = ["CatalogueName", "Held", "Peers", "PeersParts"]
 
 SILENCE_S = 10.0  # of a gateway in the middle of a fetch
 ATTEMPTS = 10  # of one fetch that breaks off and is resumed
@@ -58,7 +56,7 @@ class PeersParts:
 
     folder: Path  # made if it is not there
     local: bytes = field(repr=False)  # the key of files at rest
-    sealing: Sequence[SealingKey] = field(repr=False)
+    sealing: Callable[[], Sequence[SealingKey]] = field(repr=False)  # newest first, as they are now
     trust: Trust
     channel: Callable[[], grpc.aio.Channel | None]  # of any linked gateway
     executor: Executor
@@ -113,6 +111,10 @@ class Peers:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def is_held(self, name: CatalogueName) -> bool:
+        """Tell whether there is a copy."""
+        return name in self._held
 
     def held(self, custodian: str, collection: str, epoch: int) -> Held | None:
         """Give the copy held now; None if there is none."""
@@ -180,8 +182,9 @@ class Peers:
                 asyncio.get_running_loop().run_in_executor(self._parts.executor, self._drop(name))
 
     def ready(self, now: datetime) -> bool:
-        """Tell whether every catalogue that a gateway announces and that is in force is held."""
-        return self._was_told and all(self._version(name) for name in self._announced if self._reader(name))
+        """Tell whether of all collections that a gateway announces an epoch is held under which to ask."""
+        announced = filter(self._reader, self._announced)
+        return self._was_told and is_all_askable(self._parts.trust, announced, now, self.is_held)
 
     def status(self, now: datetime) -> tuple[MemberStatus, ...]:
         """Say of each other active member what is held; nothing on a roster that has run out."""
@@ -225,9 +228,8 @@ class Peers:
 
     async def _fetch(self, name: CatalogueName) -> None:
         """Wait for the one fetch of this catalogue; whoever stops waiting does not stop it."""
-        task = self._fetching(name)
         try:
-            await asyncio.shield(task)
+            await asyncio.shield(task := self._fetching(name))
         except asyncio.CancelledError:
             if task.cancelled():
                 raise CatalogueStale("expected the fetch to go on; the copy was dropped") from None
@@ -350,8 +352,7 @@ class Peers:
         self._held.pop(name, None)
         self._intakes.pop(name, None)
         self._room.leave(name)
-        task = self._fetches.pop(name, None)
-        if task is not None:
+        if (task := self._fetches.pop(name, None)) is not None:
             task.cancel()
 
         def remove() -> None:
@@ -365,30 +366,29 @@ class Peers:
         """Give the intake of a catalogue, with the custodian's key as it is now."""
         intake = self._intakes.get(name)
         if intake is None or intake.reader.public != reader.public:
-            intake = Intake(reader, self._held.get(name))
-            self._intakes[name] = intake
+            intake = self._intakes[name] = Intake(reader, self._held.get(name))
+        intake.reader = reader  # a grant may be sealed to a newer key than those at hand last time
         return intake
 
     def _reader(self, name: CatalogueName) -> Reader | None:
         """Say how to read a catalogue; None unless its custodian is active and states a key for it in force.
 
         None also for a collection in which nothing is asked: memory is not for whatever a member makes up.
-
         That the roster has run out is no reason to drop anything: whoever asks finds that out.
         """
         parts, trust = self._parts, self._parts.trust
         statement = trust.statements.get(name.custodian)
         entry = statement.oprf_key(name.collection, name.epoch) if statement is not None else None
-        if entry is None or parts.clock() >= entry.valid_until_utc or name.custodian == trust.me:
+        if entry is None or name.custodian == trust.me or name.collection not in COLLECTIONS:
             return None
-        if name.collection not in COLLECTIONS:
+        if parts.clock() >= entry.valid_until_utc:
             return None
         try:
             member = trust.roster.active(name.custodian)
         except NotActive:
             return None
         take_room = partial(self._room.take, name)
-        return Reader(name, member.signing_key, trust.me, parts.sealing, parts.max_tags, take_room)
+        return Reader(name, member.signing_key, trust.me, parts.sealing(), parts.max_tags, take_room)
 
     def _version(self, name: CatalogueName) -> int:
         """The version held, 0 for none."""

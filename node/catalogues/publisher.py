@@ -53,7 +53,7 @@ class PublisherParts:
     """What a publisher is made with."""
 
     own: OwnParts
-    names: Sequence[Name]  # the collections and epochs of the key ring
+    names: Callable[[], Sequence[Name]]  # the collections and epochs that are stated now
     trust: Trust
     gateways: Sequence[ChannelSource]  # for each gateway, its channel while it is linked
     executor: Executor
@@ -99,20 +99,19 @@ class Publisher:
         Raises:
             LeadLost, LogUnavailable, OSError: it has not begun.
         """
-        parts = self._parts
-        parts.own.folder.mkdir(mode=0o700, exist_ok=True)
-        await self._call(drop_others, parts.own, set(parts.names))
-        self._own = [OwnCatalogue(parts.own, collection, epoch) for collection, epoch in parts.names]
-        self._standing = self._new_standing()
-        for own in self._own:
-            await self._call(own.open)
-            newest = own.state.pieces[-1].head if own.state is not None else own.stated
-            self._standing.begin(own.name, newest, own.stated)
+        self._parts.own.folder.mkdir(mode=0o700, exist_ok=True)
+        self._own, self._standing = [], self._new_standing()
+        await self._follow(self._parts.names())
         for gateway in self._gateways:
             gateway.forget()
 
     async def make(self) -> None:
         """Make one version of each catalogue, if it has none yet or a gateway listens; have it sent."""
+        if set(names := self._parts.names()) != {own.name for own in self._own}:
+            try:
+                await self._follow(names)
+            except (ElsewhereError, OSError, SQLAlchemyError) as err:
+                _log.error("catalogue.not_followed", code=str(getattr(err, "code", "store.unavailable")))
         listens = any(gateway.live is not None for gateway in self._gateways)
         for own in self._own:
             if own.state is not None and not listens:
@@ -185,6 +184,20 @@ class Publisher:
         """Bring every linked gateway up to date now."""
         for gateway in self._gateways:
             await self._send_to(gateway)
+
+    async def _follow(self, names: Sequence[Name]) -> None:
+        """Publish the catalogues of these keys from now on, and forget those of keys that are gone."""
+        await self._call(drop_others, self._parts.own, set(names))
+        held = {own.name: own for own in self._own}
+        for name in held.keys() - set(names):
+            self._standing.forget(name)
+        for name in names:
+            if name not in held:
+                own = held[name] = OwnCatalogue(self._parts.own, *name)
+                await self._call(own.open)
+                newest = own.state.pieces[-1].head if own.state is not None else own.stated
+                self._standing.begin(name, newest, own.stated)
+        self._own = [held[name] for name in names]
 
     async def _serve(self, gateway: Taker) -> None:
         """Send to one gateway whenever there is something to send or to ask of it."""

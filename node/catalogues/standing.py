@@ -50,6 +50,10 @@ class Standing:
         self._entries[name] = _Entry(stated, stated)
         self.made(name, newest)
 
+    def forget(self, name: Name) -> None:
+        """State nothing of a catalogue any more: its key is gone."""
+        self._entries.pop(name, None)
+
     def made(self, name: Name, head: Head) -> None:
         """Note a version that is durable now, and waits unless it has been taken already."""
         found = self._entries.get(name, _NOTHING)

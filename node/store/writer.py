@@ -1,6 +1,11 @@
 """One writer for the whole node: waiting changes share a transaction, so that they share its fsync.
 
 Refuses:  to report anything as done before the transaction that holds it is durable.
+
+What is reported as failed did not happen, but for one case: a server that is lost while it commits may have
+committed. Whatever is released waits for this report, so that can only leave more in the store than was
+released: an entry of the log for an answer that nobody got, a question that counts though nobody heard more
+of it. Asked again with the same bytes, such a question is the one that is held: same reply, counted once.
 """
 
 from __future__ import annotations

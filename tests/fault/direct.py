@@ -128,7 +128,7 @@ def _node(made: Federation, agency: str, clock: Shifted) -> Node:
 def _introduce(made: Federation, *nodes: Node) -> None:
     roster = (made.folder / "gw" / "roster.json").read_bytes()
     agreement = (made.folder / "gw" / "agreement.json").read_bytes()
-    statements = [node.own.envelope for node in nodes]
+    statements = [node.keys.view.own.envelope for node in nodes]
     for node in nodes:
         assert node.trust.take_directory(roster, agreement, statements) == []
 

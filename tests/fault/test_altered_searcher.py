@@ -217,7 +217,7 @@ async def test_what_was_not_permitted_cannot_be_redeemed_with_tags_from_what_was
     said = await two.redeem(denied, hits[:4])
     assert said is not None
     assert said.answer.state is NOTHING
-    receipt = open_receipt(said.receipt, two.police.keys.signing.public)
+    receipt = open_receipt(said.receipt, two.police.keys.view.signing.public)
     assert (receipt.decision, receipt.tier) == ("DENY", "")
 
 

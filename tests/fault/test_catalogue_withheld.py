@@ -45,7 +45,7 @@ async def _publish(made: Federation) -> int:
 
 def _state(node: Node, head: Head) -> None:
     """Have a node state this version of each of its catalogues, whatever it has published."""
-    object.__setattr__(node.custodian, "heads", lambda connection: dict.fromkeys(node.keys.oprf, head))
+    object.__setattr__(node.custodian, "heads", lambda connection: dict.fromkeys(node.keys.view.names, head))
 
 
 async def _check_stale(made: Federation, code: str = "catalogue.stale") -> CustodianAnswer:

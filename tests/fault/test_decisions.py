@@ -22,7 +22,7 @@ from elsewhere.receipt import Receipt, open_receipt
 from node.answering import custodian, guard
 from node.answering import service as answering
 from node.answering.redeem import Both, Redeemed, redeem
-from node.keys import KeyRing
+from node.livekeys import KeyView
 from tests.fault.direct import pair
 from tests.fault.rig import check_absent, check_healed, kept, somebody
 from tests.federation import Federation
@@ -45,22 +45,22 @@ def revealed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Reveals]:
 
 
 def _receipt(made: Federation, answer: CustodianAnswer) -> Receipt:
-    return open_receipt(answer.receipt, made.nodes[answer.custodian].keys.signing.public)
+    return open_receipt(answer.receipt, made.nodes[answer.custodian].keys.view.signing.public)
 
 
-def _with_key(keys: KeyRing, key: voprf.OprfKey) -> KeyRing:
-    return replace(keys, oprf=dict.fromkeys(keys.oprf, key))
+def _with_key(view: KeyView, key: voprf.OprfKey) -> KeyView:
+    return replace(view, ring=replace(view.ring, oprf=dict.fromkeys(view.ring.oprf, key)))
 
 
 async def test_a_key_made_for_one_searcher_alone_is_found_out_and_nothing_is_shown_to_it(
     made: Federation, revealed: dict[str, Reveals]
 ) -> None:
     police = made.nodes["police"]
-    honest, before = police.custodian.keys, kept(police)
+    honest, before = police.keys.view, kept(police)
     other = voprf.OprfKey(b"\x05" + bytes(31))
-    object.__setattr__(police.custodian, "keys", _with_key(honest, other))
+    police.keys._view = _with_key(honest, other)
     found = await made.ask("social", somebody())
-    object.__setattr__(police.custodian, "keys", honest)
+    police.keys._view = honest
     check_absent(found, police=State.ERROR)
     answer = found.answers["police"]
     assert answer.code == "proof.invalid"
@@ -77,7 +77,7 @@ async def test_a_wrong_proof_is_found_out(
     made: Federation, monkeypatch: pytest.MonkeyPatch, revealed: dict[str, Reveals], part: str
 ) -> None:
     evaluate, police = voprf.blind_evaluate, made.nodes["police"]
-    key = police.custodian.keys.oprf["protected", 1]
+    key = police.keys.view.oprf["protected", 1]
 
     def lie(used: voprf.OprfKey, blinded: Sequence[bytes], *, random: Any) -> voprf.Evaluation:
         true = evaluate(used, blinded, random=random)

@@ -117,12 +117,12 @@ def _signed(key: SigningKey) -> Documents:
 
 
 def _signed_by_hospital(made: Federation) -> dict[str, Any]:
-    return {"statements": [sign_statement(made.nodes["hospital"].keys.signing, _its_own_keys(made))]}
+    return {"statements": [sign_statement(made.nodes["hospital"].keys.view.signing, _its_own_keys(made))]}
 
 
 def _another_statement_of_one_version(made: Federation) -> dict[str, Any]:
     other = replace(_its_own_keys(made), version=_held(made, "police").version)
-    return {"statements": [sign_statement(made.nodes["police"].keys.signing, other)]}
+    return {"statements": [sign_statement(made.nodes["police"].keys.view.signing, other)]}
 
 
 def _swapped(made: Federation, key: SigningKey, **changes: Any) -> dict[str, Any]:

@@ -130,13 +130,13 @@ async def test_a_searcher_of_another_version_is_told_so_by_everybody(
 async def test_one_custodian_with_an_old_match_key_version_is_incompatible_alone(
     made: Federation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = Guard._find_mismatch
+    judge = Guard.judge
 
     def with_another_version(guard: Guard, request: EvaluateRequest, *held: Any) -> Any:
         theirs = replace(request, match_key_version="0") if guard.trust.me == "police" else request
-        return find(guard, theirs, *held)
+        return judge(guard, theirs, *held)
 
-    monkeypatch.setattr(Guard, "_find_mismatch", with_another_version)
+    monkeypatch.setattr(Guard, "judge", with_another_version)
     found = await made.ask("social", somebody())
     check_absent(found, police=State.INCOMPATIBLE)
     _check(found.answers["police"], State.INCOMPATIBLE, "version.match_keys")
@@ -154,6 +154,12 @@ async def test_a_searcher_that_is_shown_an_old_key_statement_is_told(
     write_secret(made.folder / "police" / "keys" / "sealing-2.key", key.to_bytes())
     # The gateway says that it took the new statement, and goes on showing the old one.
     monkeypatch.setattr(gateway.directory, "publish_statement", lambda agency, envelope: 2)
+    await made.start("police")
+    found = await made.ask("social", somebody())
+    assert found.state("police").is_answer, "the keys that it names are in force still"
+
+    await made.stop("police")
+    (made.folder / "police" / "trust" / "own-statement.1.json").unlink()  # as when it is very old
     await made.start("police")
     found = await made.ask("social", somebody())
     check_absent(found, police=State.ERROR)

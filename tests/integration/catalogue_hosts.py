@@ -190,7 +190,7 @@ async def publisher_of(agency: Agency, *gateways: Gateway) -> Publisher:
     made = Publisher(
         PublisherParts(
             own=agency.own_parts,
-            names=NAMES,
+            names=lambda: NAMES,
             trust=agency.trust,
             gateways=[partial(_channel, gateway, agency.name) for gateway in gateways],
             executor=agency.executor,
@@ -214,7 +214,7 @@ async def peers_of(agency: Agency, gateway: Gateway, **changes: object) -> Peers
     parts = PeersParts(
         folder=agency.folder / "catalogues",
         local=agency.local,
-        sealing=(agency.sealing,),
+        sealing=lambda: (agency.sealing,),
         trust=agency.trust,
         channel=lambda: gateway.channels.get(agency.name),
         executor=agency.executor,

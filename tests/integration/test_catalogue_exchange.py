@@ -380,7 +380,7 @@ async def test_running_publishes_by_itself_until_it_is_closed(
     publisher = Publisher(
         PublisherParts(
             own=police.own_parts,
-            names=NAMES,
+            names=lambda: NAMES,
             trust=police.trust,
             gateways=[lambda: gateway.channels.get("police")],
             executor=police.executor,

@@ -69,7 +69,7 @@ async def peers(
         PeersParts(
             folder=tmp_path / "copies",
             local=schools.local,
-            sealing=(schools.sealing,),
+            sealing=lambda: (schools.sealing,),
             trust=schools.trust,
             channel=lambda: gateway[1],
             executor=schools.executor,
@@ -262,7 +262,7 @@ async def publisher(
     made = Publisher(
         PublisherParts(
             own=health.own_parts,
-            names=NAMES[:1],
+            names=lambda: NAMES[:1],
             trust=health.trust,
             gateways=[lambda: gateway[1]],
             executor=health.executor,

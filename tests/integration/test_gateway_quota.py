@@ -53,9 +53,11 @@ async def test_members_are_not_told_of_more_than_a_few_collections_of_one_agency
     found(tmp_path)
     police = join(tmp_path, "police")
     async with running(tmp_path) as gateway:
+        stated: list[tuple[str, int]] = []
         for version in (1, 2):
             names = [f"made-up-{version}-{number}" for number in range(6)]
-            state_keys(gateway, police, *((name, 1) for name in names), version=version)
+            stated += [(name, 1) for name in names]
+            state_keys(gateway, police, *stated, version=version)
             taken = [await put(gateway, police, 1, collection=name) for name in names]
             assert taken == ([1] * 6 if version == 1 else [1, 1, REFUSED, REFUSED, REFUSED, REFUSED])
         assert await put(gateway, police, 2, collection=names[0]) == 2, "those that are there go on"

@@ -64,7 +64,7 @@ def keys_of(child: Mapping[str, str]) -> list[bytes]:
 def assert_child_is_hidden(shared: Shared, custodian: str) -> None:
     """With its own key and a list of everybody, a custodian finds nobody in what it opened."""
     ((request,), (redeem,)) = shared.tap.requests(custodian), shared.tap.redeems(custodian)
-    key = shared.made.nodes[custodian].keys.oprf[request.collection, request.epoch]
+    key = shared.made.nodes[custodian].keys.view.oprf[request.collection, request.epoch]
     seen = set(request.elements) | set(group.multiply_each(key.scalar, request.elements))
     opened = b"".join(payload for agency, _, payload in shared.tap.opened if agency == custodian)
     for child in POPULATION:

@@ -69,7 +69,7 @@ async def use_up_limit(made: Federation) -> None:
             "searcher": "social",
             "lookup_id": number.to_bytes(16),
             "nonce": number.to_bytes(16),
-            "pseudonym": pseudonym(social.keys.pseudonym, "police", b"person", BUSY),
+            "pseudonym": pseudonym(social.keys.view.ring.pseudonym, "police", b"person", BUSY),
             "received_ms": to_ms(now),
             "core": number.to_bytes(32),
             "counted": True,
@@ -189,9 +189,10 @@ async def test_twin_a_denial_that_evaluates_nothing_is_caught(
 ) -> None:
     reply = Custodian._reply
 
-    def early(custodian: Custodian, request: Any, digest: bytes, verdict: Any, heads: Any) -> EvaluateReply:
+    def early(custodian: Custodian, request: Any, digest: bytes, verdict: Any, *given: Any) -> EvaluateReply:
         if verdict.permits:
-            return reply(custodian, request, digest, verdict, heads)
+            return reply(custodian, request, digest, verdict, *given)
+        heads, _ = given
         published = heads[request.collection, request.epoch]
         return EvaluateReply(digest, verdict.ruling, request.elements, bytes(64), published)
 

@@ -166,7 +166,7 @@ async def test_twin_a_call_back_that_names_its_service_is_caught(
 
 def listed(shared: Shared, custodian: str, collection: str, keys: Sequence[MatchKey]) -> list[bool]:
     """Which keys the searcher's copy of a catalogue holds."""
-    oprf = shared.made.nodes[custodian].keys.oprf[collection, 1]
+    oprf = shared.made.nodes[custodian].keys.view.oprf[collection, 1]
     held = shared.made.nodes["social"].peers.held(custodian, collection, 1)
     assert held is not None
     return held.contains_each(short_tags(voprf.tag_each(oprf, [key.data for key in keys])))

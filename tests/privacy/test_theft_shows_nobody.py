@@ -124,7 +124,7 @@ async def test_twin_tags_made_without_a_secret_key_are_caught(shared: Shared, cu
 def tags_of(shared: Shared, collection: str) -> list[bytes]:
     """The short tags of the children that the police know."""
     keys = [key.data for child in (QUILLA, DORRAN) for key in record_keys(person(child))]
-    tags = tag_each(shared.made.nodes["police"].keys.oprf[collection, 1], keys)
+    tags = tag_each(shared.made.nodes["police"].keys.view.oprf[collection, 1], keys)
     held = copy_of(shared, "police", collection)
     assert all(held.contains_each(short_tags(tags)))
     return [tag[:8] for tag in tags]

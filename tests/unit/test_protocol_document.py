@@ -11,6 +11,7 @@ import hmac
 import re
 import textwrap
 from collections.abc import Iterator
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ from elsewhere.person.places import read_postcode
 from elsewhere.wire import channel, kinds
 from elsewhere.wire.convert import link
 from elsewhere.wire.convert.lookup import signed_to_wire
-from node import identity
+from node import stating
 from node.answering import keeping
 from node.config import NodeConfig
 from tests.architecture.sources import PACKAGES, ROOT
@@ -138,7 +139,16 @@ def _sizes() -> dict[str, str]:
         "clock tolerance, s": settings.clock_tolerance_s,
         "redeemable for, s": int(keeping.REDEEMABLE_FOR.total_seconds()),
         "tick of second replies, ms": settings.redeem_tick_ms,
-        "life of a node's keys, days": identity.KEY_LIFETIME.days,
+        "new epoch after, days": stating.Schedule().epoch.days,
+        "epoch before it goes on for, hours": int(stating.Schedule().overlap / timedelta(hours=1)),
+        "new epoch stated before it is asked, minutes": int(
+            stating.Schedule().announce / timedelta(minutes=1)
+        ),
+        "answered after the end of an epoch, s": int(stating.LINGER.total_seconds()),
+        "new sealing key after, days": stating.Schedule().sealing.days,
+        "sealing key before it opens for, hours": int(
+            stating.Schedule().sealing_overlap / timedelta(hours=1)
+        ),
         "catalogue chunk": chunks.CHUNK_SIZE,
         "catalogue chunk, encrypted": chunks.CHUNK_SIZE + chunks.GCM_TAG_SIZE,
         "most chunks": chunks.MAX_CHUNKS,

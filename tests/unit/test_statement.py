@@ -98,17 +98,32 @@ def test_the_sealing_key_that_lasts_longest_is_used_until_it_runs_out() -> None:
     assert STATEMENT.sealing_key(NOW + 14 * DAY) is None
 
 
-def test_the_newest_epoch_in_force_is_the_current_one() -> None:
-    def epoch(moment: datetime) -> int | None:
-        entry = STATEMENT.current_epoch("involvement", moment)
+def test_the_newest_epoch_in_force_is_asked() -> None:
+    def epoch(moment: datetime, *held: int) -> int | None:
+        entry = STATEMENT.epoch_to_ask("involvement", moment, lambda number: number in held)
         return entry.epoch if entry else None
 
     assert epoch(NOW) == 4
-    assert epoch(NOW + 5 * DAY) == 5  # both live: re-tagging overlaps
+    assert epoch(NOW + 5 * DAY) == 5  # both live: members change over
     assert epoch(NOW + 35 * DAY) is None
-    assert STATEMENT.current_epoch("concern", NOW) is None
+    assert epoch(NOW + 35 * DAY, 4, 5) is None
+    assert STATEMENT.epoch_to_ask("concern", NOW, lambda number: True) is None
     assert STATEMENT.oprf_key("involvement", 4) == STATEMENT.oprf_keys[0]
     assert STATEMENT.oprf_key("involvement", 6) is None
+
+
+def test_of_two_epochs_in_force_the_newest_whose_catalogue_is_held_is_asked() -> None:
+    moment = NOW + 5 * DAY
+
+    def asked(*held: int) -> int | None:
+        entry = STATEMENT.epoch_to_ask("involvement", moment, lambda number: number in held)
+        return entry.epoch if entry else None
+
+    assert [entry.epoch for entry in STATEMENT.epochs_in_force("involvement", moment)] == [5, 4]
+    assert asked(4) == 4
+    assert asked(4, 5) == 5
+    assert asked() == 5
+    assert asked(3) == 5
 
 
 SEALING_JSON = STATEMENT.sealing_keys[0].to_json()

@@ -139,10 +139,20 @@ async def test_notices_add_up_on_one_link_and_are_handed_on_again_after_a_direct
 
 async def test_more_notices_than_a_federation_has_use_for_are_passed_over() -> None:
     many = [(f"agency-{n}", 1, 1) for n in range(MAX_CUSTODIANS + 5)]
-    many += [("agency-1", epoch, 1) for epoch in range(2, MAX_OF_CUSTODIAN + 5)]
+    collections = [f"c-{n}" for n in range(MAX_OF_CUSTODIAN + 5)]
     async with running() as world:
-        world.intake.take_notices(notices(*many))
+        shown_first = notices(*many)
+        for name in collections:
+            shown_first.notices.append(Notice(custodian="agency-1", collection=name, epoch=1, version=1))
+        world.intake.take_notices(shown_first)
         assert len(await world.told.get()) == MAX_CUSTODIANS + MAX_OF_CUSTODIAN - 1
+
+
+async def test_a_link_that_outlives_many_keys_forgets_the_notices_of_those_that_are_gone() -> None:
+    async with running() as world:
+        for epoch in range(1, 3 * MAX_OF_CUSTODIAN):
+            world.intake.take_notices(notices(("police", epoch, 1)))
+            assert await world.told.get() == [("police", e, 1) for e in (epoch - 1, epoch) if e]
 
 
 async def test_a_statement_that_did_not_reach_the_gateway_is_sent_again(

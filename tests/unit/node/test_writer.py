@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, select
@@ -16,13 +14,12 @@ from elsewhere.errors import LogUnavailable
 from node.store.engine import Store, open_store
 from node.store.exchange import log
 from node.store.writer import Writer
-from tests.caseload import path_of
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setattr(kinds, "BUSY_TIMEOUT_MS", 50)
-    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    opened = open_store(store_url)
     yield opened
     opened.close()
 
@@ -76,13 +73,11 @@ def test_a_change_under_way_cannot_be_given_up(writer: Writer) -> None:
 
 
 def test_a_store_that_another_process_holds_fails_the_change_and_not_the_writer(
-    store: Store, writer: Writer
+    store_url: str, writer: Writer
 ) -> None:
-    other = sqlite3.connect(path_of(store), isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(LogUnavailable):
+    other = open_store(store_url)
+    with other.write(), pytest.raises(LogUnavailable):
         writer.submit(append).result(30)
-    other.execute("ROLLBACK")
     other.close()
 
     assert writer.submit(append).result(30) == 1

@@ -1,0 +1,77 @@
+"""Which keys a node has in force, how old they are and when the next ones come; for its own people.
+
+Sees:     all keys; of these, only what the statement says of them is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from elsewhere.statement import KeyStatement
+from node.identity import read_own
+from node.keys import KeyRing
+from node.rotation import read_order
+from node.stating import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class EpochStatus:
+    """One epoch of one collection."""
+
+    collection: str
+    epoch: int
+    state: str  # "coming": tagged and stated; "in force"; "ending": a newer one is in force
+    begins_utc: datetime
+    ends_utc: datetime  # it is destroyed soon after
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatus:
+    """All of it."""
+
+    version: int  # of the statement
+    epochs: tuple[EpochStatus, ...]
+    sealing_keys: int
+    next_sealing_utc: datetime
+    next_epoch_utc: datetime
+    is_rotating: bool  # new epochs were ordered and are not stated yet
+
+
+def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus | None:
+    """Say how a node's keys stand, whether or not it runs; None before its first start.
+
+    Raises: as `KeyRing.load` and `read_own`.
+
+    Args:
+        directory: the node's folder.
+        schedule: its settings.
+        now: aware UTC time.
+    """
+    own = read_own(directory, KeyRing.load(directory).signing)
+    if own is None:
+        return None
+    stated = own.statement
+    newest = {entry.collection: entry for entry in stated.oprf_keys}  # the last one counts
+    return KeyStatus(
+        version=stated.version,
+        epochs=_epochs(stated, now),
+        sealing_keys=len(stated.sealing_keys),
+        next_sealing_utc=max(e.not_after_utc for e in stated.sealing_keys) - schedule.sealing_overlap,
+        next_epoch_utc=min((e.valid_from_utc + schedule.epoch for e in newest.values()), default=now),
+        is_rotating=read_order(directory) is not None,
+    )
+
+
+def _epochs(stated: KeyStatement, now: datetime) -> tuple[EpochStatus, ...]:
+    """Every epoch stated."""
+    found = []
+    for entry in stated.oprf_keys:
+        current = stated.epochs_in_force(entry.collection, now)
+        is_newest = bool(current) and current[0] == entry
+        state = "in force" if is_newest else "coming" if now < entry.valid_from_utc else "ending"
+        found.append(
+            EpochStatus(entry.collection, entry.epoch, state, entry.valid_from_utc, entry.valid_until_utc)
+        )
+    return tuple(found)

@@ -1,0 +1,149 @@
+"""The node's keys as they are now: one view of them, replaced whole whenever they change.
+
+Holds:    every secret of the node, in memory.
+Promises: a view never changes, so whatever works with one sees keys and statement that belong together.
+          Whoever meets something that the view does not know looks at the folder before refusing it, so
+          another process that has changed the keys is never behind; it looks once a second anyhow.
+
+The statement in `trust/` says which keys are in force. Its keys are written before it names them, and
+destroyed after it names them no more.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from elsewhere.errors import ElsewhereError, KeyFileMissing
+from elsewhere.oprf.voprf import OprfKey
+from elsewhere.sealing import SealingKey
+from elsewhere.signing import SigningKey
+from node.identity import FILE_NAME, OwnStatement, read_own, write_own
+from node.keys import KeyRing, Name, hold_keys
+from node.stating import NOTHING, Plan, Schedule, Stating
+
+_ATTEMPTS: Final = 5
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeyView:
+    """Keys and the statement that names them, as of one moment. Prints nothing secret."""
+
+    ring: KeyRing = field(repr=False)
+    own: OwnStatement
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        """The epochs stated, in order."""
+        return tuple(sorted((entry.collection, entry.epoch) for entry in self.own.statement.oprf_keys))
+
+    @property
+    def oprf(self) -> Mapping[Name, OprfKey]:
+        """The keys of the epochs stated."""
+        return {name: self.ring.oprf[name] for name in self.names}
+
+    @property
+    def signing(self) -> SigningKey:
+        """What this agency signs with."""
+        return self.ring.signing
+
+    @property
+    def sealing(self) -> tuple[SealingKey, ...]:
+        """What may have been sealed to, newest first."""
+        return self.ring.sealing
+
+
+class LiveKeys:
+    """The one holder of a process's view. Any thread may read it."""
+
+    def __init__(self, directory: Path, agency: str, schedule: Schedule) -> None:
+        """Read nothing yet; `open_keys` makes one that is ready."""
+        self.directory, self.agency, self.schedule = directory, agency, schedule
+        self._view: KeyView | None = None
+        self._stamp: tuple[int, ...] = ()
+        self._lock = threading.Lock()
+
+    @property
+    def view(self) -> KeyView:
+        """The keys as they are now."""
+        if self._view is None:
+            raise RuntimeError("open_keys makes a holder that has a view")
+        return self._view
+
+    def refresh(self) -> bool:
+        """Look whether the keys have changed, and take them up; True if they have.
+
+        Raises:
+            KeyFileExposed, KeyFileMissing, SignatureInvalid, DocumentInvalid: they cannot be read. The view
+            stays as it was.
+        """
+        path = self.directory / "trust" / FILE_NAME
+        with self._lock:
+            stamp = _stamp(path)
+            if stamp == self._stamp and self._view is not None:
+                return False
+            self._view, self._stamp = self._read(), stamp
+        return True
+
+    def look(self) -> bool:
+        """As `refresh`, but for keys that cannot be read now: those go to the log, and are tried again."""
+        try:
+            return self.refresh()
+        except (ElsewhereError, OSError) as err:
+            _log.error("keys.unreadable", code=str(getattr(err, "code", type(err).__name__)))
+            return False
+
+    def restate(self, now: datetime, plan: Plan = NOTHING) -> bool:
+        """Make the next statement if there is something to state; True if there was.
+
+        Call it while holding `hold_keys`.
+        """
+        ring = KeyRing.load(self.directory)
+        held = read_own(self.directory, ring.signing)
+        now = now.replace(microsecond=0)
+        stated = held.statement if held is not None else None
+        made = Stating(self.agency, ring, self.schedule, now, stated, plan).next()
+        if made is not None:
+            write_own(self.directory, ring.signing, made)
+        return self.refresh()
+
+    def _read(self) -> KeyView:
+        """Read statement and keys that belong together."""
+        for _ in range(_ATTEMPTS):
+            ring = KeyRing.load(self.directory)
+            own = read_own(self.directory, ring.signing)
+            if own is None:
+                raise KeyFileMissing(f"expected {FILE_NAME} in trust/; it is not there")
+            stated = {(entry.collection, entry.epoch) for entry in own.statement.oprf_keys}
+            # A key may be written or destroyed between the two; then the statement has changed too.
+            if stated <= ring.oprf.keys():
+                return KeyView(ring, own)
+        raise KeyFileMissing("expected every key in keys/ that this node states; one is not there")
+
+
+def open_keys(directory: Path, agency: str, schedule: Schedule, now: datetime) -> LiveKeys:
+    """Read all keys of a node; state them if they have not been, or this software speaks other versions.
+
+    Raises:
+        KeyFileExposed: the folder or a file in it is open to others; the node must not start.
+        KeyFileMissing: one of them is absent or malformed.
+    """
+    keys = LiveKeys(directory, agency, schedule)
+    KeyRing.load(directory)  # before anything else: this tells best what is wrong with the folder
+    with hold_keys(directory):
+        keys.restate(now)
+    return keys
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What tells one state of the statement's file from another."""
+    found = os.stat(path)
+    return found.st_mtime_ns, found.st_size, found.st_ino
