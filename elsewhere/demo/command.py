@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,13 @@ def demo() -> None:
     multiple=True,
     help="Only this agency's export; may be given more than once.",
 )
+@click.option(
+    "--form",
+    type=click.Choice(["csv", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="Of the exports; Parquet needs elsewhere[tables].",
+)
 @click.option("--truth", is_flag=True, help="Also write who each row is about: truth.csv and children.csv.")
 @click.option(
     "--questions",
@@ -57,6 +65,8 @@ def population(out: Path, seed: int, size: int, today: datetime.datetime | None,
     from elsewhere.demo.population import region
     from elsewhere.demo.writing import Wishes, write_population
 
+    if wishes["form"] == "parquet" and find_spec("pyarrow") is None:
+        raise click.UsageError("--form parquet needs pyarrow: pip install 'elsewhere[tables]'")
     day = today.date() if today else datetime.date.today()
     for export in write_population(region(seed=seed, size=size, today=day), Wishes(out, **wishes)):
         click.echo(f"{export.rows:6} rows  {export.path}  mapped by {export.mapping}", err=True)

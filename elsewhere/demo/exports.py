@@ -33,6 +33,8 @@ class Shape:
 class ExportWriter:
     """Writes one agency's file row by row: a header first, then a row a record."""
 
+    first_row = 2  # as a spreadsheet counts: the header is row 1
+
     def __init__(self, file: BinaryIO, shape: Shape) -> None:
         self._file, self._shape = file, shape
         self._text = io.StringIO(newline="")
@@ -59,6 +61,9 @@ class ExportWriter:
         self._file.write(whole.encode(encoding))
         self._text.seek(0)
         self._text.truncate()
+
+    def close(self) -> None:
+        """Nothing is left to write."""
 
 
 def _without_far_letters(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from elsewhere.demo.children import Household
 from elsewhere.demo.draw import Draw
 from elsewhere.demo.exports import SHAPES, ExportWriter
 from elsewhere.demo.households import Region
+from elsewhere.demo.parquet import ParquetWriter
 from elsewhere.demo.population import views
 from elsewhere.demo.questions import placed_records
 from elsewhere.demo.records import Record
@@ -39,12 +41,16 @@ _QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What to write. `only`: agencies, all if empty; `questions`: how many; `truth`: say who is who."""
+    """What to write. `only`: agencies, all if empty; `questions`: how many; `truth`: say who is who.
+
+    `form`: of the exports, `csv` or `parquet`.
+    """
 
     out: Path
     only: tuple[str, ...] = ()
     questions: int = 0
     truth: bool = False
+    form: str = "csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class _Desk:
     """One agency's rows on their way out: a window of them is shuffled, then written."""
 
     agency: str
-    writer: ExportWriter
+    writer: ExportWriter | ParquetWriter
     draw: Draw
     truth: csv.DictWriter[str] | None
     waiting: list[tuple[Record, Household | None]] = field(default_factory=list)
@@ -78,13 +84,16 @@ class _Desk:
         self.draw.shuffle(self.waiting)
         leaving, self.waiting = self.waiting[:count], self.waiting[count:]
         if self.truth:
-            for row, (record, household) in enumerate(leaving, start=self.writer.rows + 2):
+            for row, (record, household) in enumerate(
+                leaving, start=self.writer.rows + self.writer.first_row
+            ):
                 self.truth.writerow(_truth(self.agency, row, record, household))
         self.writer.add(record for record, _ in leaving)
 
 
 def write_population(region: Region, wishes: Wishes) -> tuple[Written, ...]:
-    """Write `<agency>.csv` and `<agency>.toml` for each agency into a folder, made if it is not there.
+    """Write `<agency>.csv` (or `.parquet`) and `<agency>.toml` for each agency into a folder, made if it is
+    not there.
 
     With `truth`, also `truth.csv` (whom each row of each export is about) and `children.csv` (who the
     children truly are); with `questions`, `questions.csv`. docs/population.md describes their columns.
@@ -103,9 +112,10 @@ def write_population(region: Region, wishes: Wishes) -> tuple[Written, ...]:
         children = table("children.csv", _CHILDREN) if wishes.truth else None
         desks = {}
         for agency in chosen:
-            file = open_files.enter_context((out / f"{agency.id}.csv").open("wb"))
+            file = open_files.enter_context((out / f"{agency.id}.{wishes.form}").open("wb"))
             draw = Draw(region.seed, agency.id, "order")
-            desks[agency.id] = _Desk(agency.id, ExportWriter(file, SHAPES[agency.id]), draw, truth)
+            writer = (ParquetWriter if wishes.form == "parquet" else ExportWriter)(file, SHAPES[agency.id])
+            desks[agency.id] = _Desk(agency.id, writer, draw, truth)
             desks[agency.id].add(placed_records(agency, seed=region.seed, today=region.today), None)
         # Questions say who knows a child, so they need every agency's view.
         for view in views(region, only=() if wishes.questions else wishes.only):
@@ -117,20 +127,24 @@ def write_population(region: Region, wishes: Wishes) -> tuple[Written, ...]:
                 children.writerows(_child_rows(view.household))
         for desk in desks.values():
             desk.send(len(desk.waiting))
+            desk.writer.close()
         if wishes.questions:
             rows = enumerate(drawer.questions(), start=1)
             table("questions.csv", _QUESTIONS).writerows(question_row(n, asked) for n, asked in rows)
-    return tuple(_written(out, desk) for desk in desks.values())
+    return tuple(_written(wishes, desk) for desk in desks.values())
 
 
-def mapping_of(agency: str) -> str:
+def mapping_of(agency: str, form: str = "csv") -> str:
     """Return the mapping file that describes the agency's export to `elsewhere node load`."""
-    return resources.files("elsewhere.demo").joinpath("mappings", f"{agency}.toml").read_text("utf-8")
+    text = resources.files("elsewhere.demo").joinpath("mappings", f"{agency}.toml").read_text("utf-8")
+    if form == "csv":
+        return text
+    return re.sub(r"^\[source\.csv\]\n(?:.+\n)*", "[source.parquet]\n", text, flags=re.MULTILINE)
 
 
-def _written(out: Path, desk: _Desk) -> Written:
-    path, mapping = out / f"{desk.agency}.csv", out / f"{desk.agency}.toml"
-    mapping.write_text(mapping_of(desk.agency), "utf-8")
+def _written(wishes: Wishes, desk: _Desk) -> Written:
+    path, mapping = wishes.out / f"{desk.agency}.{wishes.form}", wishes.out / f"{desk.agency}.toml"
+    mapping.write_text(mapping_of(desk.agency, wishes.form), "utf-8")
     return Written(desk.agency, path, mapping, desk.writer.rows)
 
 
@@ -145,7 +159,7 @@ def _truth(agency: str, row: int, record: Record, household: Household | None) -
     births = [c.birth for c in household.children if c.place == place] if household else []
     return {
         "agency": agency,
-        "row": row,  # as a spreadsheet counts: the header is row 1
+        "row": row,
         "person_id": record.person_id,
         "about": record.about,
         "household": household.number if household else "",
