@@ -9,11 +9,13 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from elsewhere.asking import DeskStatus
+from elsewhere.cli.node_rotate import describe_keys, key_status_to_json, read_key_status
 from elsewhere.cli.paths import FOLDER
 from elsewhere.cli.words import printable
 from elsewhere.errors import DeskUnreachable
@@ -65,7 +67,11 @@ def status(directory: Path, wait_s: float, as_json: bool) -> None:
         words = _describe(found)
     except DeskUnreachable as err:
         words = f"not running: {err}"
-    click.echo(json.dumps(_status_to_json(found)) if as_json else words)
+    keys = read_key_status(directory)
+    if as_json:
+        click.echo(json.dumps({**_status_to_json(found), "keys": key_status_to_json(keys)}))
+    else:
+        click.echo("\n".join([words, *(describe_keys(keys, datetime.now(UTC)) if keys is not None else ())]))
     sys.exit(0 if found is not None and found.is_ready else 1)
 
 
