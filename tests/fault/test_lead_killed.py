@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ class Asking:
     def _run(self) -> None:
         while not self._end.is_set():
             self.states.append(self._two.ask().state_of("police"))
-            self._end.wait(0.1)
+            self._end.wait(0.2)
 
     def end(self) -> list[State | None]:
         self._end.set()
@@ -146,8 +147,10 @@ def test_a_lead_that_is_killed_is_followed_and_nothing_but_what_it_had_at_hand_i
     _until_known(two, EVA)
     assert two.check_versions() > version
 
+    since = datetime.now(UTC)
     two.start(first)
-    two.until(lambda seen: len(seen) == 2 and seen[first].is_ready and seen[second].leads)
+    two.until(lambda seen: first in seen and seen[first].is_ready and seen[first].seen_utc > since)
+    assert two.status()[second].leads, "who comes back does not take the lead"
     two.end(second, signal.SIGTERM)
     found = two.until(lambda seen: first in seen and seen[first].leads)
     assert not found[second].is_running
