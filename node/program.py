@@ -20,7 +20,6 @@ from typing import Any
 
 import grpc
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.asking import CustodianAnswer, DeskStatus, ProcessStatus
 from elsewhere.catalogue.tags import SHORT_TAG_SIZE
@@ -33,7 +32,6 @@ from elsewhere.wire.tls import certificate_end
 from elsewhere.wire.v1 import directory_pb2
 from node.answering.custodian import Custodian
 from node.answering.guard import Guard
-from node.answering.keeping import AT_ONCE, forget
 from node.answering.queueing import BEYOND_WORKERS, Pace, Turns
 from node.answering.service import Answering
 from node.asking.history import History
@@ -48,13 +46,14 @@ from node.config import NodeConfig, load_config
 from node.desk_service import DeskServer, DeskService
 from node.desk_tls import load_tls
 from node.directory import DirectoryIntake, IntakeParts
+from node.forgetting import forget_again_and_again
 from node.lead import Lead, LeadParts
 from node.link import Link, LinkParts
 from node.livekeys import open_keys
 from node.logs import configure
 from node.place import MAIN, Place
 from node.pool import Pool
-from node.presence import Condition, Presence, drop_copies, forget_processes, processes
+from node.presence import Condition, Presence, processes
 from node.retagging import Rotator
 from node.rotation import Rotation
 from node.store.engine import open_store
@@ -63,7 +62,6 @@ from node.trust import Trust
 from node.vault import Vault
 from node.watch import tell_ends, tell_readiness
 
-FORGET_EVERY_S = 60.0
 LOOK_AT_KEYS_S = 1.0
 Work = Callable[[], Coroutine[Any, Any, None]]
 _log = structlog.get_logger(__name__)
@@ -327,17 +325,7 @@ class Node:
                     intake.restate()
 
     async def _forget(self) -> None:
-        """Drop what can no longer be redeemed, once a minute."""
-        while True:
-            try:
-                while await self._writer.run(partial(forget, now=self._clock())) == AT_ONCE:
-                    continue
-                await self._writer.run(partial(self._history.forget, now=self._clock()))
-                known = await self._writer.run(partial(forget_processes, clock=self._clock))
-                await asyncio.to_thread(drop_copies, self.config.dir, known)
-            except (ElsewhereError, SQLAlchemyError, OSError) as err:
-                _log.warning("forget.failed", code=getattr(err, "code", "store.unavailable"))
-            await asyncio.sleep(FORGET_EVERY_S)
+        await forget_again_and_again(self.config.dir, self._writer, self._history, self._clock)
 
     async def _tell_readiness(self) -> None:
         await tell_readiness(self.status)
