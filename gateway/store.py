@@ -9,7 +9,8 @@ Nothing of a lookup is ever written here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ import sqlalchemy as sa
 from elsewhere.clock import from_ms, to_ms
 from elsewhere.database.engine import open_database
 from elsewhere.database.revisions import Schema, prepare
+from elsewhere.errors import StoreUnavailable
 
 SCHEMA: Final = Schema(
     whose="gateway", head="0002", folder=Path(__file__).resolve().parent / "migrations", mark="schema"
@@ -119,6 +121,15 @@ class Store:
         """Give back all connections."""
         self._database.close()
 
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        """A transaction: durable at the end, or nothing of it."""
+        try:
+            with self._database.write() as db:
+                yield db
+        except sa.exc.IntegrityError:
+            raise StoreUnavailable("expected to write a row that is not there yet; it is by now") from None
+
     def statements(self) -> dict[str, bytes]:
         """Every agency's newest key statement, as its envelope."""
         with self._database.read() as db:
@@ -126,7 +137,7 @@ class Store:
 
     def put_statement(self, agency: str, envelope: bytes) -> None:
         """Keep an agency's statement in the place of its older one."""
-        with self._database.write() as db:
+        with self._write() as db:
             db.execute(_statements.delete().where(_statements.c.agency == agency))
             db.execute(_statements.insert().values(agency=agency, envelope=envelope))
 
@@ -139,7 +150,7 @@ class Store:
         """Note that agencies were attached at these times."""
         if not seen:
             return
-        with self._database.write() as db:
+        with self._write() as db:
             db.execute(_seen.delete().where(_seen.c.agency.in_(list(seen))))
             db.execute(
                 _seen.insert(), [{"agency": agency, "last_ms": to_ms(at)} for agency, at in seen.items()]
@@ -186,7 +197,7 @@ class Store:
         self, piece: CachedPiece, grants: Mapping[str, bytes], superseded: Iterable[CachedPiece]
     ) -> None:
         """Add a piece with its grants and drop those it supersedes, in one step."""
-        with self._database.write() as db:
+        with self._write() as db:
             for old in superseded:
                 db.execute(_pieces.delete().where(*_is(_pieces, old.name), _pieces.c.version == old.version))
                 if old.is_snapshot:
@@ -208,7 +219,7 @@ class Store:
 
     def drop_catalogue(self, name: CatalogueName) -> None:
         """Drop every piece and grant of one catalogue."""
-        with self._database.write() as db:
+        with self._write() as db:
             for table in (_pieces, _grants):
                 db.execute(table.delete().where(*_is(table, name)))
 
@@ -226,7 +237,7 @@ class Store:
     def add_grants(self, name: CatalogueName, snapshot_version: int, grants: Mapping[str, bytes]) -> int:
         """Add grants, in the place of those that the same searchers had; tells how many differ from those."""
         kept = sa.and_(*_is(_grants, name), _grants.c.snapshot_version == snapshot_version)
-        with self._database.write() as db:
+        with self._write() as db:
             held = {row.searcher: row.sealed for row in db.execute(sa.select(_grants).where(kept))}
             new = {searcher: sealed for searcher, sealed in grants.items() if held.get(searcher) != sealed}
             db.execute(_grants.delete().where(kept, _grants.c.searcher.in_(list(new))))

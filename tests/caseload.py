@@ -21,6 +21,7 @@ from node.caseload.load import load_file
 from node.caseload.mapping import CsvForm, SourceMapping, parse_mapping
 from node.caseload.report import LoadReport
 from node.store.engine import Store
+from tests.stores import PLACES
 
 NOW = datetime.datetime(2026, 3, 2, 9, 0, tzinfo=datetime.UTC)
 TODAY = NOW.date()
@@ -101,8 +102,14 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
 
 def job(store: Store, **changes: Any) -> LoadJob:
     """A load into a store with the keys above, working in the store's folder."""
-    given = {"store": store, "keys": KEYS, "now": NOW, "work": path_of(store).parent, "workers": 1}
+    given = {"store": store, "keys": KEYS, "now": NOW, "work": folder_of(store), "workers": 1}
     return LoadJob(**{**given, **changes})
+
+
+def folder_of(store: Store) -> Path:
+    """The folder that a store's program works in."""
+    with store.read() as conn:
+        return PLACES.folder(conn.engine.url)
 
 
 def path_of(store: Store) -> Path:
@@ -115,7 +122,7 @@ def load_rows(
     store: Store, rows: Sequence[Mapping[str, str]], *, source: str = "cases", **changes: Any
 ) -> LoadReport:
     """Load rows as one source of their own."""
-    path = write_csv(path_of(store).parent / f"{source}.csv", rows)
+    path = write_csv(folder_of(store) / f"{source}.csv", rows)
     return load_file(path, mapping(name=source), job(store, **changes))
 
 

@@ -88,11 +88,12 @@ def postgres() -> Iterator[postgres_server.Server]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgres"))])
-def each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def each_engine(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run a test once for each engine: the rigs' stores are put there."""
-    on_server = request.param == "postgresql"
-    server = request.getfixturevalue("postgres") if on_server else None
-    monkeypatch.setattr(stores.PLACES, "server", server)
+    if request.param == "postgresql":
+        stores.PLACES.server = request.getfixturevalue("postgres")
+    yield
+    stores.PLACES.end()
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from node.config import load_config
 from node.program import Node
 from node.store.engine import open_store
 from tests.caseload import MAPPING
+from tests.stores import PLACES
 
 PATIENCE_S = 30.0
 SECTORS = {"social": "SOCIAL_CARE", "police": "POLICE", "hospital": "NHS_TRUST", "schools": "SCHOOL"}
@@ -98,13 +99,15 @@ class Federation:
 
     async def start_gateway(self) -> None:
         """Start it, on the same port as before if it ran before."""
-        settings = {
+        settings: dict[str, Any] = {
             "federation": "northshire",
             "listen": f"127.0.0.1:{self._port}",
             "poll_s": 0.05,
             "push_ms": 5,
             "link": {"beat_ms": 500},
         }
+        if PLACES.server is not None:
+            settings["store"] = {"url": PLACES.url(self.folder / "gw")}
         (self.folder / "gw" / "gateway.toml").write_text(tomli_w.dumps(settings))
         self.gateway = Gateway(load_gateway_config(self.folder / "gw"), clock=lambda: datetime.now(UTC))
         await self.gateway.start()
@@ -142,6 +145,8 @@ class Federation:
             "catalogue": {"tick_s": 60.0},
             "lookup": {"deadline_ms": 20_000},
         }
+        if PLACES.server is not None:
+            base["store"] = {"url": PLACES.url(self.folder / agency)}
         for name, value in settings.items():
             base[name] = {**base.get(name, {}), **value} if isinstance(value, dict) else value
         (self.folder / agency / "node.toml").write_text(tomli_w.dumps(base))

@@ -20,6 +20,8 @@ from tests.fault.direct import Pair, pair, with_request
 from tests.fault.rig import counted, leaves, somebody
 from tests.federation import KAI, ZOE, ask_about
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 AMBER: dict[str, Any] = {"urgency": "AMBER"}
 
 

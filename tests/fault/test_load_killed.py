@@ -20,7 +20,8 @@ from node.caseload.journal import BUCKETS
 from node.caseload.load import retag
 from node.store.caseload import entry, member, record, tag
 from node.store.engine import Store, open_store
-from tests.caseload import ANN, BOB, EVA, KEYS, found, job, load_rows, path_of, person, write_csv
+from tests.caseload import ANN, BOB, EVA, KEYS, folder_of, found, job, load_rows, path_of, person, write_csv
+from tests.stores import PLACES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,7 +41,7 @@ ROWS = [EVA, BOB | {"shield": "place"}, *_rows(450)]
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    opened = open_store(PLACES.url(tmp_path))
     load_rows(opened, [ANN, BOB])
     yield opened
     opened.close()
@@ -61,7 +62,7 @@ def _state(store: Store) -> dict[str, Any]:
 
 def _run(store: Store, *steps: str) -> subprocess.Popen[str]:
     """Start a load of ROWS in a process of its own."""
-    path = write_csv(path_of(store).parent / "new.csv", ROWS)
+    path = write_csv(folder_of(store) / "new.csv", ROWS)
     command = [sys.executable, "-m", "tests.fault.load_until", str(path_of(store)), str(path), *steps]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -95,7 +96,7 @@ def test_a_killed_load_changes_nothing_and_the_next_one_succeeds(
     assert after["count"] == before["count"]
     assert after["shorts"] == before["shorts"]
     assert _rows_of_dead_loads(store) == 0
-    assert [p.name for p in path_of(store).parent.iterdir() if p.name.startswith("loading-")] == []
+    assert [p.name for p in folder_of(store).iterdir() if p.name.startswith("loading-")] == []
 
 
 def _rows_of_dead_loads(store: Store) -> int:

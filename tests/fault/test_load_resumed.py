@@ -19,7 +19,8 @@ from node.caseload.workers import Derived, TagSet, Untagged, derive
 from node.caseload.workplace import JOURNAL
 from node.errors import LoadRefused
 from node.store.engine import Store, open_store
-from tests.caseload import ANN, BOB, EVA, KEYS, found, job, load_rows, mapping, path_of, person, write_csv
+from tests.caseload import ANN, BOB, EVA, KEYS, folder_of, found, job, load_rows, mapping, person, write_csv
+from tests.stores import PLACES
 
 ROOT = Path(__file__).resolve().parents[2]
 _RANDOM = Random(12)
@@ -108,7 +109,7 @@ def test_a_load_killed_at_twenty_points_goes_on_where_it_was(base: Path, tmp_pat
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    opened = open_store(PLACES.url(tmp_path))
     yield opened
     opened.close()
 
@@ -121,7 +122,7 @@ def _interrupt(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        load_file(write_csv(path_of(store).parent / "new.csv", ROWS), mapping(), job(store), at_store)
+        load_file(write_csv(folder_of(store) / "new.csv", ROWS), mapping(), job(store), at_store)
 
 
 def test_tags_are_made_again_for_whatever_has_changed_since(
@@ -150,7 +151,7 @@ def test_tags_that_cannot_be_trusted_are_not_used(
     if reason == "fresh":
         changes["is_fresh"] = True
     if reason == "damage":
-        for path in (path_of(store).parent / JOURNAL).iterdir():
+        for path in (folder_of(store) / JOURNAL).iterdir():
             data = bytearray(path.read_bytes())
             data[len(data) // 2] ^= 1
             path.write_bytes(data)
@@ -189,7 +190,7 @@ def test_what_a_killed_load_left_shows_nobody_and_goes_with_the_next(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _interrupt(store, monkeypatch)
-    folder = path_of(store).parent / JOURNAL
+    folder = folder_of(store) / JOURNAL
 
     left = b"".join(path.read_bytes() for path in folder.iterdir()).lower()
     assert left

@@ -26,6 +26,8 @@ from tests.fault.direct import Pair, pair
 from tests.fault.rig import counted, leaves
 from tests.federation import ZOE, ask_about
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 PATIENCE_S = 60.0
 
 

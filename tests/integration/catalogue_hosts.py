@@ -30,6 +30,7 @@ from node.catalogues.grants import seal_grant
 from node.catalogues.own import OwnState
 from node.catalogues.peers import Peers, PeersParts
 from node.catalogues.publisher import Publisher, PublisherParts
+from tests.stores import PLACES
 from tests.unit.node.exchange_world import AGENCIES, MEMBERS, NAMES, NOW, Agency, make_statement
 
 Message = catalogue_pb2.FetchResponse
@@ -79,7 +80,7 @@ class Gateway:
     async def start(self) -> None:
         self.folder.mkdir(exist_ok=True)
         self.notices = Notices()
-        self._store = GatewayStore(f"sqlite:///{self.folder / 'store.sqlite'}")
+        self._store = GatewayStore(PLACES.url(self.folder))
         catalogues = Catalogues(self.folder / "catalogues", self._store, CatalogueConfig(), self.notices)
         self.notices.newest.update(dict(catalogues.newest()))
         self._server = grpc.aio.server(options=SERVER_OPTIONS)

@@ -38,6 +38,7 @@ async def _began(made: Federation) -> None:
     await made.start("social", "police")
 
 
+@pytest.mark.usefixtures("each_engine")
 async def test_a_late_answer_arrives_in_the_history_and_the_custodian_is_asked_no_more(
     tmp_path: Path,
 ) -> None:
@@ -75,6 +76,7 @@ def _counted(made: Federation) -> list[bool]:
         return list(connection.execute(query.order_by(question.c.received_ms)).scalars())
 
 
+@pytest.mark.usefixtures("each_engine")
 async def test_a_question_asked_again_is_counted_once(tmp_path: Path) -> None:
     async with federation(tmp_path) as made:
         await _began(made)
@@ -142,6 +144,7 @@ async def test_whoever_did_not_finish_round_two_is_asked_again_whatever_was_deci
             assert len(connection.execute(select(waiting)).all()) == 3
 
 
+@pytest.mark.usefixtures("each_engine")
 async def test_a_question_nobody_redeemed_stays_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

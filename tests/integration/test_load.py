@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,19 +21,19 @@ from tests.caseload import (
     EVA,
     NOW,
     TODAY,
+    folder_of,
     found,
     job,
     load_rows,
     mapping,
-    path_of,
     person,
     write_csv,
 )
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+def store(store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url)
     yield opened
     opened.close()
 
@@ -170,7 +169,7 @@ def test_rows_of_one_person_id_are_one_child_whatever_they_say(store: Store) -> 
 
 
 def test_repeated_ids_are_refused_where_the_mapping_says_so(store: Store) -> None:
-    path = write_csv(path_of(store).parent / "a.csv", [ANN, BOB, EVA, BOB | {"id": "1"}])
+    path = write_csv(folder_of(store) / "a.csv", [ANN, BOB, EVA, BOB | {"id": "1"}])
 
     report = load_file(path, mapping(repeated_ids="refuse"), job(store))
 
@@ -283,7 +282,7 @@ def test_a_refused_row_with_a_shield_takes_its_siblings_with_it(store: Store) ->
 
 def test_a_dry_run_reports_like_a_load_and_changes_nothing(store: Store) -> None:
     rows = [ANN, BOB | {"nhs": "9990000000"}, EVA | {"status": "?"}]
-    path = write_csv(path_of(store).parent / "a.csv", rows)
+    path = write_csv(folder_of(store) / "a.csv", rows)
 
     dry = dry_run(path, mapping(), TODAY)
 
@@ -328,4 +327,4 @@ def test_a_load_that_fails_leaves_no_row_of_its_own(store: Store) -> None:
 
     with store.read() as conn:
         assert conn.execute(select(func.count()).select_from(record)).scalar_one() == 1
-    assert [path.name for path in path_of(store).parent.iterdir() if path.name.startswith("loading-")] == []
+    assert [path.name for path in folder_of(store).iterdir() if path.name.startswith("loading-")] == []

@@ -18,14 +18,15 @@ from tests.caseload import (
     COLUMNS,
     EVA,
     TODAY,
+    folder_of,
     found,
     job,
     load_rows,
     mapping,
-    path_of,
     person,
     write_csv,
 )
+from tests.stores import PLACES
 
 HEADER = ",".join(COLUMNS)
 WIDTH = len(COLUMNS)
@@ -38,7 +39,7 @@ def _line(given: str = "Ann", cells: int = WIDTH) -> str:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    opened = open_store(PLACES.url(tmp_path))
     load_rows(opened, [EVA], source="cases")
     yield opened
     opened.close()
@@ -76,7 +77,7 @@ BAD: list[tuple[str, bytes, type[ElsewhereError], str]] = [
 def test_a_bad_file_is_refused_with_its_place_and_nothing_is_loaded(
     store: Store, content: bytes, error: type[ElsewhereError], said: str
 ) -> None:
-    path = path_of(store).parent / "bad.csv"
+    path = folder_of(store) / "bad.csv"
     path.write_bytes(content)
 
     with pytest.raises(error, match=said) as refusal:
@@ -92,11 +93,11 @@ def test_a_bad_file_is_refused_with_its_place_and_nothing_is_loaded(
 
 def test_a_file_that_cannot_be_opened_is_refused(store: Store) -> None:
     with pytest.raises(SourceUnreadable):
-        load_file(path_of(store).parent / "none.csv", mapping(), job(store))
+        load_file(folder_of(store) / "none.csv", mapping(), job(store))
 
 
 def test_ragged_rows_are_refused_by_number_and_the_rest_is_loaded(store: Store) -> None:
-    path = path_of(store).parent / "ragged.csv"
+    path = folder_of(store) / "ragged.csv"
     lines = [HEADER, _line(), "2,Bob", "", _line() + ",more", _line("Zed").replace("1", "4", 1), _line("Una")]
     path.write_text("\n".join(lines) + "\n", "utf-8")
 

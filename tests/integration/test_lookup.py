@@ -15,6 +15,7 @@ from node.catalogues.peers import Peers
 from tests.federation import EVA, KAI, ZOE, ask_about, federation, small_federation
 
 
+@pytest.mark.usefixtures("each_engine")
 async def test_a_child_known_at_two_agencies_is_found_at_both(tmp_path: Path) -> None:
     async with small_federation(tmp_path) as made:
         found = await made.ask("social", ask_about(ZOE))

@@ -21,8 +21,10 @@ REMOTE = "postgresql://elsewhere@db.example/police"
 
 
 @pytest.fixture
-def url(postgres: Server) -> str:
-    return postgres.new_database()
+def url(postgres: Server) -> Iterator[str]:
+    made = postgres.new_database()
+    yield made
+    postgres.empty(made)
 
 
 @pytest.fixture

@@ -80,8 +80,18 @@ def test_a_database_that_fails_in_use_is_unavailable_to_every_caller(tmp_path: P
         store.put_seen({"police": datetime(2026, 9, 1, tzinfo=UTC)})
 
 
-def test_a_chain_is_known_without_being_read_and_given_from_any_version_on(tmp_path: Path) -> None:
-    store = Store(url_of(tmp_path))
+def test_a_piece_that_another_process_kept_meanwhile_is_kept_once(store_url: str) -> None:
+    one, other = Store(store_url), Store(store_url)
+    one.put_piece(piece(1), {}, [])
+    with pytest.raises(StoreUnavailable):
+        other.put_piece(piece(1), {}, [])
+    assert other.chain(NAME) == Chain(snapshot_version=1, newest=1, pieces=1)
+    one.close()
+    other.close()
+
+
+def test_a_chain_is_known_without_being_read_and_given_from_any_version_on(store_url: str) -> None:
+    store = Store(store_url)
     other = CatalogueName("police", "involvement", 2)
     assert store.chain(NAME) is None
     for version in range(1, 5):

@@ -27,6 +27,7 @@ from node.store.caseload import DONE, entry, load, tag_set
 from node.store.engine import Store, open_store
 from node.store.writer import Writer
 from node.trust import Trust
+from tests.stores import PLACES
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 FEDERATION = SigningKey.from_seed(b"\x01" * 32)
@@ -85,7 +86,7 @@ class Agency:
 
     def start(self, process: str = "main") -> None:
         """Open the store, as a process does, and look who leads."""
-        self.store = open_store(f"sqlite:///{self.folder / 'store.sqlite'}")
+        self.store = open_store(PLACES.url(self.folder))
         self.writer = Writer(self.store)
         self.executor = ThreadPoolExecutor(2)
         self.lead = Lead(LeadParts(self.store, self.writer, process))

@@ -15,6 +15,9 @@ from node.lead import Lead, LeadParts, leader
 from node.store.engine import Store, open_store
 from node.store.processes import lease
 from node.store.writer import Writer
+from tests.stores import PLACES
+
+pytestmark = pytest.mark.usefixtures("each_engine")
 
 LEASE_S = 10.0
 
@@ -38,7 +41,7 @@ class Processes:
     opened: list[tuple[Store, Writer]]
 
     def start(self, name: str) -> Lead:
-        store = open_store(f"sqlite:///{self.path / 'store.sqlite'}")
+        store = open_store(PLACES.url(self.path))
         writer = Writer(store)
         self.opened.append((store, writer))
         return Lead(LeadParts(store, writer, name, self.clock, LEASE_S))

@@ -18,6 +18,8 @@ from node.asking.retrying import CLAIMED_FOR, Again, Retrier, RetrierParts
 from node.store.exchange import waiting
 from tests.unit.node.exchange_world import NOW, Agency, make_agencies
 
+pytestmark = pytest.mark.usefixtures("each_engine")
+
 ROWS = 12
 
 
