@@ -1,4 +1,4 @@
-"""A node whose PostgreSQL server crashes and comes back: nothing leaves unlogged, and it resumes by itself."""
+"""A node whose PostgreSQL server crashes and comes back: nothing leaves unlogged, and it resumes."""
 
 from __future__ import annotations
 
