@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 from elsewhere.errors import ElsewhereError, KeyFileExposed, KeyFileMissing, StoreUnavailable
 
+_GONE = ".gone"
+
 
 class StoreExposed(ElsewhereError):
     """Others than its owner can read the store. Do not start; set mode 0600 and find out why."""
@@ -28,10 +30,16 @@ def write_secret(path: Path, data: bytes) -> None:
     Raises:
         FileExistsError: there is one already; replacing a key is a rotation, not a write.
     """
+    beside = path.with_name(path.name + ".part")
+    beside.unlink(missing_ok=True)  # what a crash may have left
     # O_EXCL with the mode in the same call: there is no moment at which the file is readable to others.
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
         _sync(file)
+    try:
+        os.link(beside, path)  # whole from its first moment, and never in the place of another
+    finally:
+        beside.unlink()
     _sync_folder(path.parent)
 
 
@@ -58,15 +66,22 @@ def destroy_secret(path: Path) -> None:
 
     What a disk, a snapshot or a backup keeps of the file elsewhere is out of reach of any program.
     """
-    try:
+    # Under another name first: killed half-way, nobody takes what is left for the secret.
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, path.with_name(path.name + _GONE))
+        _sync_folder(path.parent)
+    finish_destroying(path.parent)
+
+
+def finish_destroying(folder: Path) -> None:
+    """Overwrite and remove what a crash left of secrets that were being destroyed."""
+    for path in folder.glob("*" + _GONE):
         handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
-    with os.fdopen(handle, "wb") as file:
-        file.write(bytes(os.fstat(handle).st_size))
-        _sync(file)
-    path.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(bytes(os.fstat(handle).st_size))
+            _sync(file)
+        path.unlink(missing_ok=True)
+        _sync_folder(folder)
 
 
 def check_secrets(folder: Path) -> None:

@@ -28,7 +28,7 @@ import structlog
 
 from elsewhere.canonical import Json
 from elsewhere.clock import Clock
-from elsewhere.keyfiles import replace_file
+from elsewhere.keyfiles import finish_destroying, replace_file
 from elsewhere.random import RandomBytes
 from node import logbook
 from node.caseload.ending import drop_sets, has_other_sets, is_tagged_in
@@ -206,6 +206,7 @@ class Rotation:
 
     def _destroy_keys(self, order: Order | None) -> None:
         """Destroy the keys that are stated no more. One that is to be stated yet is newer than those."""
+        finish_destroying(self.directory / "keys")
         view = self.keys.view
         newest = dict(view.names)  # by collection; the last one counts
         coming = dict(order.epochs) if order is not None else {}

@@ -124,7 +124,8 @@ class Stating:
         """State one epoch more: with notice while another is in force, which ends after the overlap."""
         begins = self.now + self.schedule.announce if before else self.now - CLOCK_TOLERANCE
         end = begins + self.plan.begin[collection, epoch]
-        return [*(_until(entry, end) for entry in before), self._entry(collection, epoch, begins)]
+        ending = [replace(entry, valid_until_utc=end) for entry in before]
+        return [*ending, self._entry(collection, epoch, begins)]
 
     def _entry(self, collection: str, epoch: int, begins: datetime) -> OprfKeyEntry:
         public = public_key(self.ring.oprf[collection, epoch])
