@@ -22,7 +22,7 @@ from elsewhere.person.readings import Reading
 
 _VOWELS = re.compile(r"(?<=.)[aeiouyhw]+")
 _DOUBLES = re.compile(r"(.)\1+")
-_SOUNDS = (("ph", "f"), ("ck", "k"), ("x", "ks"), ("z", "s"))
+_SOUNDS = (("ph", "f"), ("ck", "k"), ("ts", "s"), ("tz", "s"), ("hs", "s"), ("x", "ks"), ("z", "s"))
 _SOUND_LETTERS = str.maketrans({"c": "k", "q": "k", "v": "f", "j": "i"})
 _OPEN = frozenset("aeiouy")
 _DUE_WINDOW_DAYS = 28
@@ -96,9 +96,11 @@ def codes_of(first: str) -> tuple[str, ...]:
 def skeleton(name: str) -> str:
     """The consonants of a name: no vowels, y, h, w nor doubles; k for c and q, s for z, a for a vowel first.
 
-    "Mohammed" and "Muhammad", "Aleksandra" and "Alexandra", "Yousef" and "Josef" have one skeleton each. A
-    name of one consonant is compared by its vowels too, as "Mia" and "May" are two.
+    "Mohammed" and "Muhammad", "Aleksandra" and "Alexandra", "Yousef" and "Josef", "Xiwei" and "Hsiwei" have
+    one skeleton each. A name of one consonant is compared by its vowels too, as "Mia" and "May" are two.
     """
+    if name.startswith("x"):
+        name = "s" + name[1:]
     for written, sound in _SOUNDS:
         name = name.replace(written, sound)
     sounds = _DOUBLES.sub(r"\1", name.translate(_SOUND_LETTERS))

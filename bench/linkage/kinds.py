@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.linkage import febrl
+from bench.linkage import population as latent
 from bench.linkage.cases import DataSet
 from bench.linkage.households import Plan, everyday, harsh, make
 from bench.linkage.names import DEVELOPMENT, TEST, cultures
@@ -23,6 +24,12 @@ def test(held: int, questions: int, seed: int) -> Iterator[DataSet]:
     names = cultures(TEST, seed=seed + 1000)
     yield make(Plan("everyday, unseen names", held, questions, seed + 1000, everyday), names)
     yield make(Plan("harsh, unseen names", held, questions, seed + 1000, harsh), names)
+
+
+def population(held: int, questions: int, seed: int) -> Iterator[DataSet]:
+    """The demo's population: a generator by other hands, with names, slips and habits of its own."""
+    for custodian in ("nhs-trust", "schools"):
+        yield latent.make(custodian, held=held, questions=questions, seed=seed)
 
 
 def files(folder: Path) -> Iterator[DataSet]:

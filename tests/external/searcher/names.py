@@ -122,7 +122,16 @@ class Names:
 
 def skeleton(name: str) -> str:
     """Consonants by sound."""
-    for old, new in (("ph", "f"), ("ck", "k"), ("x", "ks"), ("z", "s")):
+    name = re.sub("^x", "s", name)
+    for old, new in (
+        ("ph", "f"),
+        ("ck", "k"),
+        ("ts", "s"),
+        ("tz", "s"),
+        ("hs", "s"),
+        ("x", "ks"),
+        ("z", "s"),
+    ):
         name = name.replace(old, new)
     name = name.translate(str.maketrans("cqvj", "kkfi"))
     sounds = re.sub(r"(.)\1+", r"\1", name)
