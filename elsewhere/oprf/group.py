@@ -4,7 +4,8 @@ Holds:    nothing but the loaded library; every call works in buffers of its own
 Refuses:  bytes of the wrong length, before they reach C; encodings that are not canonical; the identity.
 Source:   RFC 9496 (group and encoding), RFC 9497 §4.1 (ristretto255-SHA512), RFC 9380 §5.3.1 (expansion).
 
-Calls go through `ctypes.CDLL`, which releases Python's global lock, so a thread pool uses every core.
+Multiplications release Python's global lock, so a thread pool uses every core. Calls of a few microseconds
+keep it: to win it back among busy threads takes longer than they do.
 """
 
 from __future__ import annotations
@@ -54,13 +55,14 @@ class _Bindings:
         self.library = Library(origin, version.decode("ascii"), path)
         self.multiply = self._typed(handle.crypto_scalarmult_ristretto255, inputs=2)
         self.multiply_base = self._typed(handle.crypto_scalarmult_ristretto255_base, inputs=1)
-        self.add = self._typed(handle.crypto_core_ristretto255_add, inputs=2)
         self.from_hash = self._typed(handle.crypto_core_ristretto255_from_hash, inputs=1)
         self.scalar_invert = self._typed(handle.crypto_core_ristretto255_scalar_invert, inputs=1)
-        self.scalar_multiply = self._typed(handle.crypto_core_ristretto255_scalar_mul, inputs=2)
-        self.scalar_subtract = self._typed(handle.crypto_core_ristretto255_scalar_sub, inputs=2)
-        self.scalar_reduce = self._typed(handle.crypto_core_ristretto255_scalar_reduce, inputs=1)
-        self.is_valid = handle.crypto_core_ristretto255_is_valid_point
+        short = ctypes.PyDLL(path, handle=handle._handle)
+        self.add = self._typed(short.crypto_core_ristretto255_add, inputs=2)
+        self.scalar_multiply = self._typed(short.crypto_core_ristretto255_scalar_mul, inputs=2)
+        self.scalar_subtract = self._typed(short.crypto_core_ristretto255_scalar_sub, inputs=2)
+        self.scalar_reduce = self._typed(short.crypto_core_ristretto255_scalar_reduce, inputs=1)
+        self.is_valid = short.crypto_core_ristretto255_is_valid_point
         self.is_valid.argtypes = [_BYTES_IN]
 
     @staticmethod
@@ -348,10 +350,7 @@ def hash_to_scalar(message: bytes, domain: bytes) -> bytes:
 
     Source: RFC 9497 §4.1 HashToScalar: expand_message_xmd to 64 bytes, reduced modulo the order.
     """
-    prefix, suffix_0, suffix_1 = _expansion(domain)
-    inner = prefix.copy()
-    inner.update(message + suffix_0)
-    return reduce_scalar(hashlib.sha512(inner.digest() + suffix_1).digest())
+    return reduce_scalar(_expand(message, domain))
 
 
 def hash_to_public_scalars(messages: Sequence[bytes], domain: bytes) -> list[bytes]:
@@ -359,15 +358,16 @@ def hash_to_public_scalars(messages: Sequence[bytes], domain: bytes) -> list[byt
 
     Python's own numbers reduce them: faster, in a time that depends on what everybody may know.
     """
+    numbers = (int.from_bytes(_expand(message, domain), "little") % ORDER for message in messages)
+    return [number.to_bytes(SCALAR_SIZE, "little") for number in numbers]
+
+
+def _expand(message: bytes, domain: bytes) -> bytes:
+    """Expand a message to 64 uniform bytes."""
     prefix, suffix_0, suffix_1 = _expansion(domain)
-    sha512, order = hashlib.sha512, ORDER
-    found = []
-    for message in messages:
-        inner = prefix.copy()
-        inner.update(message + suffix_0)
-        uniform = sha512(inner.digest() + suffix_1).digest()
-        found.append((int.from_bytes(uniform, "little") % order).to_bytes(SCALAR_SIZE, "little"))
-    return found
+    inner = prefix.copy()
+    inner.update(message + suffix_0)
+    return hashlib.sha512(inner.digest() + suffix_1).digest()
 
 
 @functools.cache
