@@ -10,12 +10,14 @@ Source:   PostgreSQL 15, 13.2 Transaction Isolation, 13.3.5 Advisory Locks, 19.5
 from __future__ import annotations
 
 import ipaddress
+import select
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import InvalidatePoolError
 
 from elsewhere.database import kinds
 from elsewhere.errors import ConfigInvalid, StoreBusy, StoreUnavailable
@@ -84,7 +86,6 @@ def make_engine(url: URL, password_file: Path | None) -> Engine:
             connect_args={name: value for name, value in _CONNECT.items() if name not in url.query} | _ALWAYS,
             pool_size=8,
             max_overflow=16,
-            pool_pre_ping=True,  # a server that was restarted is met by new connections
         )
     except ImportError:
         raise ConfigInvalid(
@@ -98,6 +99,7 @@ def make_engine(url: URL, password_file: Path | None) -> Engine:
 
     event.listen(engine, "do_connect", connect)
     event.listen(engine, "connect", _prepare_connection)
+    event.listen(engine, "checkout", _check_alive)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "commit", _check_sound)
     event.listen(engine, "handle_error", _quote_nothing)
@@ -154,6 +156,14 @@ def _prepare_connection(raw: Any, _record: Any) -> None:
         )
     if is_public:
         raise StoreExposed("expected tables that PUBLIC has no right to; some can be read by every role")
+
+
+def _check_alive(raw: Any, _record: Any, _proxy: Any) -> None:
+    """Return only if the server has not ended an idle connection, which shows without asking it."""
+    waiting = select.poll()
+    waiting.register(raw.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        raise InvalidatePoolError  # the pool makes new ones
 
 
 def _begin(conn: Connection) -> None:

@@ -118,6 +118,19 @@ def test_over_a_crash_of_the_server_what_was_confirmed_is_there_and_writing_goes
     assert len(set(times) - set(confirmed)) <= 8
 
 
+def test_a_restart_while_nobody_asked_is_not_noticed(server: Server, store: Store) -> None:
+    with store.read() as one, store.read() as other:  # two connections to be idle
+        assert logged(store) == []
+        assert one is not other
+    server.stop()
+    server.start()
+
+    assert logged(store) == []
+    with store.write() as conn:
+        entry(1)(conn)
+    assert logged(store) == [(1, 1)]
+
+
 def test_a_commit_that_nobody_heard_of_is_reported_as_failed(
     server: Server, store: Store, writer: Writer
 ) -> None:
