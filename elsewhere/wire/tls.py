@@ -16,6 +16,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -30,6 +31,15 @@ CA_DAYS = 3650
 GATEWAY_DAYS = 365
 NODE_DAYS = 30
 MAX_PEM_BYTES = 16 * 1024
+
+# What the library raises for bytes that are no certificate, and for parts of one that are not what they say.
+_UNREADABLE: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -288,12 +298,14 @@ def _read_key(key_pem: bytes) -> ec.EllipticCurvePrivateKey:
 
 
 def _read_certificate(cert_pem: bytes) -> x509.Certificate:
-    """Read one PEM certificate of ours."""
+    """Read one PEM certificate, and at once every part of it that is parsed only when it is asked for."""
     try:
         if len(cert_pem) > MAX_PEM_BYTES:
             raise ValueError
-        return x509.load_pem_x509_certificate(cert_pem)
-    except ValueError:
+        found = x509.load_pem_x509_certificate(cert_pem)
+        _ = found.extensions, found.subject, found.issuer, found.not_valid_after_utc, found.public_key()
+        return found
+    except _UNREADABLE:
         raise CertificateInvalid(f"expected one PEM certificate of at most {MAX_PEM_BYTES} bytes") from None
 
 
@@ -303,8 +315,9 @@ def _read_request(csr_pem: bytes) -> x509.CertificateSigningRequest:
         if len(csr_pem) > MAX_PEM_BYTES:
             raise ValueError
         request = x509.load_pem_x509_csr(csr_pem)
+        _ = request.extensions, request.subject, request.public_key()
         valid = request.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm):
+    except _UNREADABLE:
         raise CertificateInvalid(f"expected one PEM request of at most {MAX_PEM_BYTES} bytes") from None
     if not valid:
         raise CertificateInvalid("expected a request signed by the key it names; its signature fails")

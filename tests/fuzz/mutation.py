@@ -6,6 +6,7 @@ in the place of another, a field gone or doubled, a list too long - and only som
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -254,6 +255,18 @@ def as_message(kind: type[Message]) -> Callable[[bytes, random.Random], bytes]:
         return message.SerializeToString(deterministic=True)
 
     return mutate
+
+
+def as_pem(data: bytes, draw: random.Random) -> bytes:
+    """Mutate what a PEM file holds, or sometimes its lines."""
+    lines = data.splitlines()
+    try:
+        inner = base64.b64decode(b"".join(lines[1:-1]), validate=True)
+    except ValueError:
+        return mutate_bytes(data, draw)
+    if draw.random() < 0.15 or not inner:
+        return mutate_bytes(data, draw)
+    return lines[0] + b"\n" + base64.encodebytes(mutate_bytes(inner, draw)) + lines[-1] + b"\n"
 
 
 def case(seeds: Sequence[bytes], mutate: Callable[[bytes, random.Random], bytes], number: str) -> bytes:

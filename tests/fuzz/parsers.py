@@ -7,11 +7,8 @@ Promises: each either returns or raises one of its own errors, whatever the byte
 
 from __future__ import annotations
 
-import io
-import json
-import tomllib
+import contextlib
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 from google.protobuf.message import DecodeError
@@ -21,45 +18,40 @@ from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.catalogue import sealed
 from elsewhere.catalogue.statement import CatalogueStatement
 from elsewhere.catalogue.tags import Catalogue, to_bytes
-from elsewhere.cli.person_file import parse_person
 from elsewhere.enrolment import Admission, open_request
-from elsewhere.errors import DocumentInvalid, ElsewhereError
-from elsewhere.matchkeys import question_keys, record_keys
+from elsewhere.errors import CertificateInvalid, DocumentInvalid, ElsewhereError
 from elsewhere.oprf import voprf
 from elsewhere.oprf.group import check_batch
-from elsewhere.person.identity import Person
 from elsewhere.receipt import RECEIPT_TYPE, Receipt, open_receipt
 from elsewhere.roster import Roster, sign_roster
 from elsewhere.sealing import CATALOGUE_KEY, open_sealed, seal, unpad
 from elsewhere.signing import open_envelope, sign_document
 from elsewhere.statement import KeyStatement, sign_statement
-from elsewhere.wire.convert import desk, link
+from elsewhere.wire.convert import link
 from elsewhere.wire.convert import lookup as convert
-from elsewhere.wire.tls import check_request
-from elsewhere.wire.v1 import catalogue_pb2, common_pb2, desk_pb2, directory_pb2, link_pb2, lookup_pb2
+from elsewhere.wire.tls import check_hosts, check_issued, check_request, common_name
+from elsewhere.wire.v1 import catalogue_pb2, common_pb2, directory_pb2, link_pb2, lookup_pb2
 from gateway.catalogues import _grants
-from node.caseload.csv_source import CsvSource
-from node.caseload.mapping import CsvForm, parse_mapping
-from node.caseload.rows import RowError, RowReader
-from node.caseload.sources import check_columns
 from node.catalogues.grants import _context
 from node.catalogues.holding import CatalogueName, Held, Intake, Reader, Superseded
 from node.trust import Trust
 from tests.fuzz import seeds
-from tests.fuzz.mutation import as_json, as_message
+from tests.fuzz.desk_parsers import desk_parsers
+from tests.fuzz.mutation import as_json, as_message, as_pem
 from tests.fuzz.parser import Parser, document, message_of, wire
+
+
+def _certificate(data: bytes) -> None:
+    """What a gateway's operator hands an agency, and what a desk's certificate authority signed."""
+    common_name(data)
+    check_issued(data, seeds.join_files()["authority"], agency="police", now=seeds.NOW)
+    with contextlib.suppress(CertificateInvalid):  # a node's names no host
+        check_hosts(data, [])
 
 
 def _canonical(data: bytes) -> None:
     """Whatever is accepted has one spelling."""
     assert canonical_json(parse_canonical(data)) == data
-
-
-def _to_keys(person: Person) -> None:
-    """What follows a person that a system or a file described: its match keys."""
-    assert len(question_keys(person)) <= 40
-    record_keys(person)
-    assert Person.from_canonical(person.canonical()) == person
 
 
 def _envelope(data: bytes) -> None:
@@ -123,68 +115,6 @@ def _batch(data: bytes) -> None:
     voprf.check_proof(
         voprf.public_key(seeds.OPRF), list(seeds.elements()), voprf.Evaluation(tuple(parts), data[40 * 32 :])
     )
-
-
-def _mapping(data: bytes) -> None:
-    parse_mapping(tomllib.loads(data.decode("utf-8")))
-
-
-def _rows(data: bytes) -> None:
-    """An export in the wrong hands' writing, row by row, as far as a person."""
-    mapping = parse_mapping(tomllib.loads(_MAPPING))
-    source = CsvSource(io.BytesIO(data), mapping.source.csv or CsvForm())
-    check_columns(source, mapping.columns())
-    reader = RowReader(mapping, source.header, date(2026, 9, 1))
-    for _, cells in source.rows():
-        try:
-            Person.from_canonical(reader.read(cells).person)
-        except RowError:
-            continue
-
-
-_MAPPING = """
-[source]
-name = "export"
-max_age_days = 7
-date_formats = ["%d/%m/%Y", "%Y-%m-%d"]
-[source.csv]
-[person]
-id = "id"
-given = "given"
-family = "family"
-birth_date = "born"
-postcode = "postcode"
-nhs_number = "nhs"
-[record]
-status = { always = "CURRENT" }
-last_contact = "seen"
-[shield]
-column = "shield"
-values = { yes = "SHIELD_LOCATION", no = "" }
-[[flags]]
-code = "CP_PLAN"
-start = "plan"
-"""
-_ROWS = (
-    b"id,given,family,born,postcode,nhs,seen,shield,plan\n"
-    b'1,Ada,"Quilla, Zed",01/02/2015,ZZ1 1AA,9990000018,2026-08-01,no,\n'
-    b"2,Ben Ali,O'Zed,2016-03-04,,,,yes,01/01/2026\n"
-)
-_PERSON = {
-    "given": ["Ada", "Mae"],
-    "family": "Quilla-Zed",
-    "dob": "2015-02-01",
-    "postcode": "ZZ1 1AA",
-    "nhs_number": "999 000 0018",
-    "aliases": ["Addie Zed"],
-    "past_postcodes": ["ZZ2 2BB"],
-}
-_MAIS = {
-    "identifier": [{"value": "9990000018", "system": "https://fhir.nhs.uk/Id/nhs-number"}],
-    "name": [{"familyName": ["Quilla"], "givenName": ["Ada"], "use": "usual"}],
-    "dateOfBirth": {"value": "2015-02-01"},
-    "address": [{"postcode": "ZZ1 1AA", "use": "home"}],
-}
 
 
 def _frames() -> tuple[Parser, ...]:
@@ -279,7 +209,8 @@ def _documents() -> tuple[Parser, ...]:
         Parser(
             "join_request", open_request, (files["request"],), as_json(lambda v: canonical_json(v) + b"\n")
         ),
-        Parser("certificate_request", lambda data: check_request(data, "police"), (files["csr"],)),
+        Parser("certificate_request", lambda data: check_request(data, "police"), (files["csr"],), as_pem),
+        Parser("certificate", _certificate, (files["certificate"],), as_pem),
         Parser("admission", Admission.from_bytes, (files["admission"],), as_json(canonical_json)),
     )
 
@@ -326,73 +257,6 @@ def _catalogues() -> tuple[Parser, ...]:
     )
 
 
-def _desk() -> tuple[Parser, ...]:
-    """What an agency's own systems send their node, what it answers, and what operators feed it."""
-    person = desk_pb2.PersonInput(
-        given=["Ada"],
-        family="Quilla",
-        birth_date="2015-02-01",
-        postcodes=["ZZ1 1AA"],
-        nhs_number="9990000018",
-        aliases=[desk_pb2.AliasInput(given=["Addie"], use="nickname")],
-    )
-    unborn = desk_pb2.PersonInput(unborn=desk_pb2.UnbornInput(mother=person, due_date="2026-12-01"))
-    asks = [
-        desk_pb2.AskRequest(person=who, purpose="S47_ENQUIRY", urgency="RED", asker="ada")
-        for who in (person, unborn)
-    ]
-    answer = desk_pb2.AskAnswer(
-        custodian="police", custodian_name="Police", state="KNOWN_CURRENT", strength="STRONG", tier="R2"
-    )
-    events = (
-        desk_pb2.AskResponse(answer=answer),
-        desk_pb2.AskResponse(started=desk_pb2.AskStarted(lookup_id="0" * 32, custodians=["police"])),
-        desk_pb2.AskResponse(done=desk_pb2.AskDone(coverage="COMPLETE", summary="all answered")),
-    )
-    plain = [json.dumps(document).encode() for document in (_PERSON, _MAIS)]
-    return (
-        wire(
-            "ask",
-            desk_pb2.AskRequest,
-            message_of(desk_pb2.AskRequest, lambda message: _to_keys(desk.ask_from_wire(message).person)),
-            *(ask.SerializeToString() for ask in asks),
-        ),
-        wire(
-            "ask_event",
-            desk_pb2.AskResponse,
-            message_of(desk_pb2.AskResponse, desk.event_from_wire),
-            *(event.SerializeToString() for event in events),
-        ),
-        wire(
-            "status",
-            desk_pb2.StatusResponse,
-            message_of(desk_pb2.StatusResponse, desk.status_from_wire),
-            desk_pb2.StatusResponse(
-                agency="trust", ready=True, members=[desk_pb2.StatusMember(custodian="police", name="Police")]
-            ).SerializeToString(),
-        ),
-        wire(
-            "history",
-            desk_pb2.HistoryResponse,
-            message_of(desk_pb2.HistoryResponse, desk.history_from_wire),
-            desk_pb2.HistoryResponse(answers=[answer]).SerializeToString(),
-        ),
-        Parser(
-            "person_file",
-            lambda data: _to_keys(parse_person(data)),
-            tuple(plain),
-            as_json(lambda value: json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")),
-        ),
-        Parser("export", _rows, (_ROWS,)),
-        Parser(
-            "mapping_file",
-            _mapping,
-            (_MAPPING.encode(),),
-            refusals=(ElsewhereError, tomllib.TOMLDecodeError, UnicodeDecodeError),
-        ),
-    )
-
-
 def all_parsers() -> tuple[Parser, ...]:
     """Every parser there is."""
-    return (*_frames(), *_lookups(), *_documents(), *_catalogues(), *_desk())
+    return (*_frames(), *_lookups(), *_documents(), *_catalogues(), *desk_parsers())

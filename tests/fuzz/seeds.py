@@ -216,7 +216,13 @@ def join_files() -> dict[str, bytes]:
         roster=sign_roster(FEDERATION, ROSTER),
         agreement=None,
     )
-    return {"request": sign_request(POLICE, wish), "csr": csr, "admission": admission.to_bytes()}
+    return {
+        "request": sign_request(POLICE, wish),
+        "csr": csr,
+        "admission": admission.to_bytes(),
+        "certificate": admission.certificate_pem,
+        "authority": authority.cert_pem,
+    }
 
 
 def catalogue_statement() -> bytes:

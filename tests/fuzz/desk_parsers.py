@@ -1,0 +1,157 @@
+"""Parsers of what an agency's own side sends: its systems, its practitioners, its exports, its operators."""
+
+from __future__ import annotations
+
+import io
+import json
+import tomllib
+from datetime import date
+
+from elsewhere.cli.person_file import parse_person
+from elsewhere.errors import ElsewhereError
+from elsewhere.matchkeys import question_keys, record_keys
+from elsewhere.person.identity import Person
+from elsewhere.wire.convert import desk
+from elsewhere.wire.v1 import desk_pb2
+from node.caseload.csv_source import CsvSource
+from node.caseload.mapping import CsvForm, parse_mapping
+from node.caseload.rows import RowError, RowReader
+from node.caseload.sources import check_columns
+from tests.fuzz.mutation import as_json
+from tests.fuzz.parser import Parser, message_of, wire
+
+
+def _to_keys(person: Person) -> None:
+    """What follows a person that a system or a file described: its match keys."""
+    assert len(question_keys(person)) <= 40
+    record_keys(person)
+    assert Person.from_canonical(person.canonical()) == person
+
+
+def _mapping(data: bytes) -> None:
+    parse_mapping(tomllib.loads(data.decode("utf-8")))
+
+
+def _rows(data: bytes) -> None:
+    """An export in the wrong hands' writing, row by row, as far as a person."""
+    mapping = parse_mapping(tomllib.loads(_MAPPING))
+    source = CsvSource(io.BytesIO(data), mapping.source.csv or CsvForm())
+    check_columns(source, mapping.columns())
+    reader = RowReader(mapping, source.header, date(2026, 9, 1))
+    for _, cells in source.rows():
+        try:
+            Person.from_canonical(reader.read(cells).person)
+        except RowError:
+            continue
+
+
+_MAPPING = """
+[source]
+name = "export"
+max_age_days = 7
+date_formats = ["%d/%m/%Y", "%Y-%m-%d"]
+[source.csv]
+[person]
+id = "id"
+given = "given"
+family = "family"
+birth_date = "born"
+postcode = "postcode"
+nhs_number = "nhs"
+[record]
+status = { always = "CURRENT" }
+last_contact = "seen"
+[shield]
+column = "shield"
+values = { yes = "SHIELD_LOCATION", no = "" }
+[[flags]]
+code = "CP_PLAN"
+start = "plan"
+"""
+_ROWS = (
+    b"id,given,family,born,postcode,nhs,seen,shield,plan\n"
+    b'1,Ada,"Quilla, Zed",01/02/2015,ZZ1 1AA,9990000018,2026-08-01,no,\n'
+    b"2,Ben Ali,O'Zed,2016-03-04,,,,yes,01/01/2026\n"
+)
+_PERSON = {
+    "given": ["Ada", "Mae"],
+    "family": "Quilla-Zed",
+    "dob": "2015-02-01",
+    "postcode": "ZZ1 1AA",
+    "nhs_number": "999 000 0018",
+    "aliases": ["Addie Zed"],
+    "past_postcodes": ["ZZ2 2BB"],
+}
+_MAIS = {
+    "identifier": [{"value": "9990000018", "system": "https://fhir.nhs.uk/Id/nhs-number"}],
+    "name": [{"familyName": ["Quilla"], "givenName": ["Ada"], "use": "usual"}],
+    "dateOfBirth": {"value": "2015-02-01"},
+    "address": [{"postcode": "ZZ1 1AA", "use": "home"}],
+}
+
+
+def desk_parsers() -> tuple[Parser, ...]:
+    """What an agency's own systems send their node, what it answers, and what operators feed it."""
+    person = desk_pb2.PersonInput(
+        given=["Ada"],
+        family="Quilla",
+        birth_date="2015-02-01",
+        postcodes=["ZZ1 1AA"],
+        nhs_number="9990000018",
+        aliases=[desk_pb2.AliasInput(given=["Addie"], use="nickname")],
+    )
+    unborn = desk_pb2.PersonInput(unborn=desk_pb2.UnbornInput(mother=person, due_date="2026-12-01"))
+    asks = [
+        desk_pb2.AskRequest(person=who, purpose="S47_ENQUIRY", urgency="RED", asker="ada")
+        for who in (person, unborn)
+    ]
+    answer = desk_pb2.AskAnswer(
+        custodian="police", custodian_name="Police", state="KNOWN_CURRENT", strength="STRONG", tier="R2"
+    )
+    events = (
+        desk_pb2.AskResponse(answer=answer),
+        desk_pb2.AskResponse(started=desk_pb2.AskStarted(lookup_id="0" * 32, custodians=["police"])),
+        desk_pb2.AskResponse(done=desk_pb2.AskDone(coverage="COMPLETE", summary="all answered")),
+    )
+    plain = [json.dumps(document).encode() for document in (_PERSON, _MAIS)]
+    return (
+        wire(
+            "ask",
+            desk_pb2.AskRequest,
+            message_of(desk_pb2.AskRequest, lambda message: _to_keys(desk.ask_from_wire(message).person)),
+            *(ask.SerializeToString() for ask in asks),
+        ),
+        wire(
+            "ask_event",
+            desk_pb2.AskResponse,
+            message_of(desk_pb2.AskResponse, desk.event_from_wire),
+            *(event.SerializeToString() for event in events),
+        ),
+        wire(
+            "status",
+            desk_pb2.StatusResponse,
+            message_of(desk_pb2.StatusResponse, desk.status_from_wire),
+            desk_pb2.StatusResponse(
+                agency="trust", ready=True, members=[desk_pb2.StatusMember(custodian="police", name="Police")]
+            ).SerializeToString(),
+        ),
+        wire(
+            "history",
+            desk_pb2.HistoryResponse,
+            message_of(desk_pb2.HistoryResponse, desk.history_from_wire),
+            desk_pb2.HistoryResponse(answers=[answer]).SerializeToString(),
+        ),
+        Parser(
+            "person_file",
+            lambda data: _to_keys(parse_person(data)),
+            tuple(plain),
+            as_json(lambda value: json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")),
+        ),
+        Parser("export", _rows, (_ROWS,)),
+        Parser(
+            "mapping_file",
+            _mapping,
+            (_MAPPING.encode(),),
+            refusals=(ElsewhereError, tomllib.TOMLDecodeError, UnicodeDecodeError),
+        ),
+    )
