@@ -266,15 +266,15 @@ class Node:
             local=self.keys.view.ring.local,
             sealing=lambda: self.keys.view.sealing,
             trust=self.trust,
-            channel=self._any_channel,
+            channels=self._channels,
             executor=self._background,
             clock=self._clock,
             random=random,
             max_held_tags=self.config.catalogue.max_held_mb * 2**20 // SHORT_TAG_SIZE,
         )
 
-    def _any_channel(self) -> grpc.aio.Channel | None:
-        return next((link.channel for link in self._attached()), None)
+    def _channels(self) -> list[grpc.aio.Channel]:
+        return [link.channel for link in self._attached() if link.channel is not None]
 
     def _channel(self, place: int) -> grpc.aio.Channel | None:
         link = self.links[place]

@@ -36,7 +36,7 @@ class GatewayProcess:
             "listen": f"127.0.0.1:{self.port}",
             "poll_s": 0.05,
             "push_ms": 5,
-            "link": {"beat_ms": 500},
+            "link": {"beat_ms": 2000},
         }
         (self.folder / "gateway.toml").write_text(tomli_w.dumps(settings))
         log = (self.folder / "log").open("a+")

@@ -30,7 +30,7 @@ from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
 from node.caseload.shields import INVOLVEMENT, PROTECTED
-from node.catalogues.calls import CallBroke, breaking
+from node.catalogues.calls import CallBroke, Channels, breaking, from_any
 from node.catalogues.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded, Taken
 from node.catalogues.peer_files import PeerFiles
 from node.catalogues.peer_status import is_all_askable, member_statuses
@@ -58,7 +58,7 @@ class PeersParts:
     local: bytes = field(repr=False)  # the key of files at rest
     sealing: Callable[[], Sequence[SealingKey]] = field(repr=False)  # newest first, as they are now
     trust: Trust
-    channel: Callable[[], grpc.aio.Channel | None]  # of any linked gateway
+    channels: Channels  # of the linked gateways, the best first
     executor: Executor
     clock: Clock
     random: RandomBytes
@@ -239,7 +239,9 @@ class Peers:
         """Give the one fetch of this catalogue, begun now unless it is under way."""
         task = self._fetches.get(name)
         if task is None:
-            task = self._fetches[name] = asyncio.create_task(self._run_fetch(name))
+            task = self._fetches[name] = asyncio.create_task(
+                from_any(self._parts.channels, partial(self._run_fetch, name), partial(self._version, name))
+            )
 
             def forget(done: asyncio.Task[None]) -> None:
                 if self._fetches.get(name) is done:
@@ -250,12 +252,11 @@ class Peers:
             task.add_done_callback(forget)
         return task
 
-    async def _run_fetch(self, name: CatalogueName) -> None:
+    async def _run_fetch(self, name: CatalogueName, channel: grpc.aio.Channel) -> None:
         """Fetch what is newer; resume where a stream breaks off, as long as each one brings something."""
         for _ in range(ATTEMPTS):
-            reader, channel = self._reader(name), self._parts.channel()
-            if reader is None or channel is None:
-                raise CatalogueStale("expected a link, and a custodian whose key is in force; one is missing")
+            if (reader := self._reader(name)) is None:
+                raise CatalogueStale("expected a custodian whose key is in force; there is none")
             intake = self._intake(name, reader)
             before = intake.progress
             try:

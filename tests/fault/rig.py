@@ -39,11 +39,11 @@ def somebody(**changes: Any) -> Any:
 class Hold:
     """Keeps a node from answering one round: before it works on it, or once its reply is ready."""
 
-    def __init__(self, node: Node, round_: int, *, after: bool = False) -> None:
+    def __init__(self, node: Node, round_: int, *, after: bool = False, by_every_link: bool = False) -> None:
         self.reached, self.release, self.passed = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._link = node.links[0]
-        self._before = self._link._parts
-        handle = self._before.handle
+        held = node.links if by_every_link else node.links[:1]
+        self._before = {link: link._parts for link in held}
+        handle = node.links[0]._parts.handle
 
         async def slow(dispatch: link_pb2.Dispatch) -> link_pb2.Reply | None:
             if dispatch.round != round_:
@@ -55,12 +55,14 @@ class Hold:
             self.passed.set()
             return reply
 
-        self._link._parts = replace(self._before, handle=slow)
+        for link, parts in self._before.items():
+            link._parts = replace(parts, handle=slow)
 
     def end(self) -> None:
         """Let go of what is held and hold nothing any more."""
         self.release.set()
-        self._link._parts = self._before
+        for link, parts in self._before.items():
+            link._parts = parts
 
 
 class Relay:

@@ -217,7 +217,7 @@ async def peers_of(agency: Agency, gateway: Gateway, **changes: object) -> Peers
         local=agency.local,
         sealing=lambda: (agency.sealing,),
         trust=agency.trust,
-        channel=lambda: gateway.channels.get(agency.name),
+        channels=lambda: [gateway.channels[agency.name]] if agency.name in gateway.channels else [],
         executor=agency.executor,
         clock=agency.clock,
         random=agency.random,

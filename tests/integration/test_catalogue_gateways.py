@@ -71,7 +71,7 @@ async def peers(
             local=schools.local,
             sealing=lambda: (schools.sealing,),
             trust=schools.trust,
-            channel=lambda: gateway[1],
+            channels=lambda: [gateway[1]],
             executor=schools.executor,
             clock=schools.clock,
             random=schools.random,
