@@ -239,9 +239,8 @@ class Peers:
         """Give the one fetch of this catalogue, begun now unless it is under way."""
         task = self._fetches.get(name)
         if task is None:
-            task = self._fetches[name] = asyncio.create_task(
-                from_any(self._parts.channels, partial(self._run_fetch, name), partial(self._version, name))
-            )
+            fetch, version = partial(self._run_fetch, name), partial(self._version, name)
+            task = self._fetches[name] = asyncio.create_task(from_any(self._parts.channels, fetch, version))
 
             def forget(done: asyncio.Task[None]) -> None:
                 if self._fetches.get(name) is done:
