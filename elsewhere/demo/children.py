@@ -16,7 +16,6 @@ class Before:
     given: tuple[str, ...]
     family: str
     postcodes: tuple[str, ...]
-    nhs_number: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

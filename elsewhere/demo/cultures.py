@@ -49,6 +49,7 @@ class Culture:
     middle: float
     patronymic: float
     english: float
+    second: float
     spellings: tuple[tuple[str, str], ...]
     short: str
     feminine: tuple[tuple[str, str], ...]
@@ -132,6 +133,7 @@ def _cultures() -> tuple[tuple[Culture, ...], tuple[float, ...]]:
             middle=table["middle"] / 100,
             patronymic=table.get("patronymic", 0) / 100,
             english=table.get("english", 0) / 100,
+            second=table.get("second", 0) / 100,
             spellings=tuple(_pair(text) for text in table["spellings"]),
             short=table["short"],
             feminine=tuple(_pair(text) for text in table.get("feminine", ())),

@@ -108,7 +108,7 @@ def _household(region: Region, number: int, *, alone: bool = False) -> Household
         cousins = related.children
         if cousins:
             culture = culture_of(related.culture)
-            home = replace(home, culture=culture, family=cousins[0].family)
+            home = replace(home, culture=culture, part=culture.part(draw), family=cousins[0].family)
     children = tuple(_children(draw, home, region.today, cousins))
     namesakes = tuple(
         parent
@@ -142,6 +142,8 @@ def _home(draw: Draw, region: Region, number: int) -> _Home:
         family = f"{mothers.split('-')[0]}-{fathers.split('-')[-1]}"
     if draw.chance(culture.patronymic):
         family = father.given
+    elif draw.chance(culture.second) and fathers != mothers:
+        family = f"{fathers} {mothers}"
     postcodes = postcodes_for(region.size)
     return _Home(
         number,
@@ -225,11 +227,11 @@ def _child(draw: Draw, home: _Home, born: datetime.date, names: _Sibling) -> Chi
 
 
 def _before(draw: Draw, child: Child, home: _Home) -> Before:
-    """Another family, often another first name, another address; the number was replaced."""
+    """Another family, often another first name, another address."""
     names = home.part.girls if child.sex == "F" else home.part.boys
     given = child.given[:1] if draw.chance(0.6) else (names.draw(draw),)
     family = home.culture.borne(home.culture.family(draw, home.part), child.sex)
-    return Before(given=given, family=family, postcodes=(postcode(draw, 400),), nhs_number="")
+    return Before(given=given, family=family, postcodes=(postcode(draw, 400),))
 
 
 def _first_name(draw: Draw, home: _Home, sex: str, names: _Sibling) -> str:

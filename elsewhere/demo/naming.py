@@ -112,15 +112,16 @@ def _choose_family(hand: _Hand, child: Child) -> None:
         elif hand.happens("other_family_beside"):
             hand.aliases.append((hand.given[0], other))
             hand.errors.append("other_family_beside")
-    parts = hand.family.split("-")
+    joined = "-" if "-" in hand.family else " "
+    parts = hand.family.split(joined)
     if len(parts) == 2 and all(parts):
         if hand.happens("half_double"):
             hand.family = hand.draw.pick(parts)
             hand.errors.append("half_double")
         elif hand.happens("double_swapped"):
-            hand.family = f"{parts[1]}-{parts[0]}"
+            hand.family = joined.join(reversed(parts))
             hand.errors.append("double_swapped")
-        elif hand.happens("double_spaced"):
+        elif joined == "-" and hand.happens("double_spaced"):
             hand.family = " ".join(parts)
             hand.errors.append("double_spaced")
 

@@ -89,7 +89,7 @@ def _held(
             given=before.given,
             family=before.family,
             postcodes=before.postcodes,
-            nhs_number=before.nhs_number,
+            nhs_number="",  # it was replaced
             upn="",
             known_as="",
             other_families=(),
