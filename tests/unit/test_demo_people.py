@@ -1,8 +1,6 @@
-"""The made-up people: names as many as promised, families as in life, slips at their rates, the same every
-time.
+"""The made-up people: names as many as promised, families as in life, slips at their rates.
 
-Counts are held to five standard deviations: another seed would fail one such comparison in a million, this
-one none.
+Counts are held to five standard deviations: another seed would fail one such comparison in a million.
 """
 
 from __future__ import annotations
