@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -79,6 +79,28 @@ class Database:
                 yield conn
         finally:
             self._engine.dispose()  # a connection set up for this is good for nothing else
+
+    @contextlib.contextmanager
+    def hold(self, right: int) -> Iterator[bool]:
+        """Hold a right that only one session at a server may have; give whether it was to be had.
+
+        It ends with the block, with the process, or with its connection. A file gives out no rights: its
+        processes are on one machine, where they lock a file beside it.
+
+        Args:
+            right: any number that stands for it.
+
+        Raises:
+            StoreUnavailable: the server is gone.
+        """
+        if self._engine.dialect.name != "postgresql":
+            yield True
+            return
+        with self._ours(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            try:
+                yield bool(conn.execute(select(func.pg_try_advisory_lock(right))).scalar_one())
+            finally:
+                conn.invalidate()  # the session ends, and the right with it
 
     def close(self) -> None:
         """Give up all connections."""

@@ -25,7 +25,9 @@ from node.caseload.staging import BATCH, SourceFacts, Staging, batches
 from node.caseload.sweep import sweep
 from node.caseload.workers import Workers
 from node.caseload.workplace import hold_right_to_load
-from node.errors import LoadRefused
+from node.errors import LoadRefused, LoadRunning
+
+_LOADS = 0x6C6F6164  # the right to load, among all that a store's server gives out ("load" in ASCII)
 
 
 def dry_run(
@@ -123,7 +125,9 @@ def retag(job: LoadJob, progress: Progress = no_progress) -> LoadReport:
 @contextlib.contextmanager
 def _alone(job: LoadJob) -> Iterator[None]:
     """Be the only load, and clear away what this one or a killed one leaves."""
-    with hold_right_to_load(job.work):
+    with hold_right_to_load(job.work), job.store.hold(_LOADS) as is_mine:
+        if not is_mine:
+            raise LoadRunning("expected to be the only load into this store; another one is running")
         sweep(job.store)
         try:
             yield
