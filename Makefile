@@ -1,6 +1,6 @@
 # The commands people type. Nothing here uses sudo, apt or files outside this folder, except `make system`.
 # Variables: PYTHON=python3.12  ONCE=1 JSON=1 (demo)  STRICT=1 (test, check, system)  SIZE=400 SEED=... (demo)
-#            CASES=20000 (fuzz)
+#            CASES=20000 (fuzz)  FULL=1 (bench)
 
 PYTHON ?= python3
 ONCE ?=
@@ -8,12 +8,13 @@ JSON ?=
 STRICT ?=
 SIZE ?=
 SEED ?=
+FULL ?=
 CASES ?= 1000000
 export STRICT
 
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz check proto system clean run-environment dev-environment
+.PHONY: help demo test fuzz bench check proto system clean run-environment dev-environment
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +29,9 @@ test: dev-environment  ## every test; the last line names what could not run and
 fuzz: dev-environment  ## a million cases for every parser of what others send; CASES=20000 for fewer
 	@$(BIN)/pip install --quiet --constraint constraints.txt atheris
 	@$(BIN)/python -m tests.fuzz --cases $(CASES)
+
+bench: dev-environment  ## times beside their floors, in ten minutes; FULL=1: a million records, too
+	@$(BIN)/python -m bench $(if $(FULL),--full)
 
 check: dev-environment  ## style, types, who may import whom, and the wire contract
 	@$(BIN)/ruff check

@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +36,7 @@ REAL = 200  # records that are really loaded; questions ask about them
 KEPT_S = 5 * 86_400.0  # then keys and certificates are made anew
 ASKED_IN = "protected"  # the collection that these questions are asked in
 SEARCHER = "agency-0"
+TIMED = (sys.executable, "-P", "-m", "bench.timed")
 _READY_S = 180.0
 
 
@@ -146,12 +147,11 @@ def running(shape: Shape, settings: Settings, say: Callable[[str], None]) -> Ite
 
 
 @contextmanager
-def processes(folder: Path) -> Iterator[tuple[Workbench, Workbench]]:
-    """Two ways of starting programs in a folder, the plain one and the timed one; all end with the block."""
+def processes(folder: Path, other: Sequence[str] = TIMED) -> Iterator[tuple[Workbench, Workbench]]:
+    """Two ways of starting programs in a folder, `elsewhere` and another; all end with the block."""
     logs = [Path(tempfile.mkdtemp(prefix="bench-")) for _ in range(2)]
-    timed = [sys.executable, "-P", "-m", "bench.timed"]
     benches = []
-    for place, start in zip(logs, (program(), timed), strict=True):
+    for place, start in zip(logs, (program(), other), strict=True):
         bench = Workbench(place, say=lambda typed: None, check_end=lambda: None, program=start)
         bench.folder = folder
         benches.append(bench)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 Sense = Literal["at most", "at least"]
+_BEGIN, _END = "<!-- results: written by python -m bench --publish -->", "<!-- end of results -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,19 @@ class Results:
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"machine": self.machine, "figures": rows}, indent=1) + "\n", "utf-8")
+
+
+def publish(path: Path, results: Results) -> None:
+    """Put a run's tables in the place of those that a document holds between its two marks."""
+    text = path.read_text("utf-8")
+    head, rest = text.split(_BEGIN, 1)
+    _, tail = rest.split(_END, 1)
+    facts = "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in results.machine.items())
+    groups: dict[str, list[Figure]] = {}
+    for figure in results.figures:
+        groups.setdefault(figure.group, []).append(figure)
+    tables = [f"### {name}\n\n{table(figures)}" for name, figures in groups.items()]
+    path.write_text("\n\n".join([head + _BEGIN, facts, *tables, _END + tail]), "utf-8")
 
 
 def table(figures: Sequence[Figure]) -> str:

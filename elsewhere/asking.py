@@ -20,6 +20,7 @@ from elsewhere.roster import AGENCY_ID
 URGENCIES = ("RED", "AMBER", "GREEN")
 MAX_CUSTODIANS = 100
 MAX_NOTES = 100
+MAX_PROCESSES = 1000
 MAX_TEXT = 4000
 MAX_RECEIPT_BYTES = 16 * 1024
 _BANDS = ("", "<7d", "<30d", "<6m", "<12m", ">12m")
@@ -218,14 +219,31 @@ class MemberStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """One of the processes that run the node, as it said itself not long ago."""
+
+    name: str
+    is_running: bool  # false: what follows is false then
+    leads: bool  # publishes, asks again and cleans up for all
+    is_linked: bool
+    is_ready: bool
+    seen_utc: datetime
+
+    def __post_init__(self) -> None:
+        _expect(re.fullmatch("[a-z][a-z0-9-]{0,31}", self.name) is not None, "process")
+
+
+@dataclass(frozen=True, slots=True)
 class DeskStatus:
-    """Whether a lookup through this node could succeed now, and what is held of whom."""
+    """Whether a lookup through this process of a node could succeed now, and what is held of whom."""
 
     agency: str
     is_ready: bool
     members: tuple[MemberStatus, ...]
+    processes: tuple[ProcessStatus, ...] = ()  # of this node, the one asked included; by name
 
     def __post_init__(self) -> None:
+        _expect(len(self.processes) <= MAX_PROCESSES, "number of processes")
         _expect(re.fullmatch(AGENCY_ID, self.agency) is not None, "agency id")
         _expect(len(self.members) <= MAX_CUSTODIANS, "number of agencies")
 

@@ -100,17 +100,23 @@ def check_store_file(path: Path) -> None:
     Raises:
         StoreUnavailable: no such folder, no right to it, or a link.
         StoreExposed: others have a right to the file.
+
+    Source: SQLite, "How To Corrupt An SQLite Database File", §2.2. Closing a file, whoever opened it, takes
+        this process's locks off it. One that has the store open already would lose what tells other processes
+        so, and they would delete the journal under it. Hence a file that is there is looked at, never opened.
     """
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass
     except OSError as err:
         raise StoreUnavailable(
             f"expected to open {path.name} in an existing folder: {os.strerror(err.errno or 0)}"
         ) from None
-    try:
-        mode = os.fstat(handle).st_mode & 0o777
-    finally:
-        os.close(handle)
+    about = path.lstat()
+    if not stat.S_ISREG(about.st_mode) or not os.access(path, os.R_OK | os.W_OK):
+        raise StoreUnavailable(f"expected {path.name} to be a file of this user; it is something else")
+    mode = stat.S_IMODE(about.st_mode)
     if mode & 0o077:
         raise StoreExposed(
             f"expected {path.name} with mode 0600; it has {mode:04o}: others can read what is in it"

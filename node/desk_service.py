@@ -12,13 +12,14 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import grpc
 import structlog
 
-from elsewhere.asking import CustodianAnswer, DeskStatus
+from elsewhere.asking import CustodianAnswer, DeskStatus, ProcessStatus
 from elsewhere.errors import ConfigInvalid, ElsewhereError
 from elsewhere.wire.channel import PING_MS, PING_TIMEOUT_MS
 from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, history_to_wire, status_to_wire
@@ -47,10 +48,12 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
         self,
         searcher: Searcher,
         status: Callable[[], DeskStatus],
+        processes: Callable[[], tuple[ProcessStatus, ...]],
         answers: Callable[[str], list[CustodianAnswer]],
     ) -> None:
         self._searcher = searcher
         self._status = status
+        self._processes = processes
         self._answers = answers
 
     async def Ask(  # noqa: N802 - generated name
@@ -74,8 +77,9 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
     async def Status(  # noqa: N802
         self, request: desk_pb2.StatusRequest, context: _Context
     ) -> desk_pb2.StatusResponse:
-        """Say whether a lookup could succeed now."""
-        return status_to_wire(self._status())
+        """Say whether a lookup could succeed now, and which processes of this node there are."""
+        processes = await asyncio.to_thread(self._processes)
+        return status_to_wire(replace(self._status(), processes=processes))
 
     async def History(  # noqa: N802
         self, request: desk_pb2.HistoryRequest, context: _Context

@@ -45,6 +45,8 @@ class LeadParts:
     process: str  # this process's name, which no other process of this node has
     now_s: Callable[[], float] = time.monotonic  # never goes back
     lease_s: float = LEASE_S
+    # Whether another process is better placed to lead; asked before each beat and before the lease is taken.
+    yields: Callable[[Connection], bool] = lambda connection: False
 
 
 class _Row(NamedTuple):
@@ -109,13 +111,14 @@ class Lead:
                 self._keep(now_s)
             return
         with parts.store.read() as connection:
-            row = _read(connection)
+            row, yields = _read(connection), parts.yields(connection)
         if row != self._seen:
             self._seen, self._seen_s = row, now_s
         # A name is held by one process at a time, so the term of an earlier run of this one is over.
         is_own = not self._has_looked and row is not None and row.holder == parts.process
         self._has_looked = True
-        if row is None or not row.holder or is_own or now_s - self._seen_s >= parts.lease_s:
+        is_free = row is None or not row.holder or is_own or now_s - self._seen_s >= parts.lease_s
+        if is_free and not yields:
             number = parts.writer.submit(partial(_take, row=row, process=parts.process)).result()
             if number:
                 self._number, self._renewed_s = number, now_s
@@ -172,7 +175,8 @@ class Lead:
 
     def _keep(self, now_s: float) -> None:
         """Renew the lease; find out here if another process took it."""
-        renew = partial(_renew, number=self._number, process=self._parts.process)
+        yields = self._parts.yields
+        renew = partial(_renew, number=self._number, process=self._parts.process, yields=yields)
         if self._parts.writer.submit(renew).result():
             self._renewed_s = now_s
             return
@@ -214,7 +218,11 @@ def _take(connection: Connection, row: _Row | None, process: str) -> int:
     return number
 
 
-def _renew(connection: Connection, number: int, process: str) -> bool:
+def _renew(connection: Connection, number: int, process: str, yields: Callable[[Connection], bool]) -> bool:
+    """Beat once more; False if the term is over, also because it is given up now."""
+    if yields(connection):
+        _give_up(connection, number)
+        return False
     mine = (lease.c.name == LEAD, lease.c.number == number, lease.c.holder == process)
     renewed = connection.execute(update(lease).where(*mine).values(beat=lease.c.beat + 1))
     return renewed.rowcount == 1

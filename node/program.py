@@ -20,9 +20,8 @@ from typing import Any
 
 import grpc
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
-from elsewhere.asking import CustodianAnswer, DeskStatus
+from elsewhere.asking import CustodianAnswer, DeskStatus, ProcessStatus
 from elsewhere.catalogue.tags import SHORT_TAG_SIZE
 from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError, NotActive
@@ -33,7 +32,6 @@ from elsewhere.wire.tls import certificate_end
 from elsewhere.wire.v1 import directory_pb2
 from node.answering.custodian import Custodian
 from node.answering.guard import Guard
-from node.answering.keeping import AT_ONCE, forget
 from node.answering.queueing import BEYOND_WORKERS, Pace, Turns
 from node.answering.service import Answering
 from node.asking.history import History
@@ -48,12 +46,14 @@ from node.config import NodeConfig, load_config
 from node.desk_service import DeskServer, DeskService
 from node.desk_tls import load_tls
 from node.directory import DirectoryIntake, IntakeParts
+from node.forgetting import forget_again_and_again
 from node.lead import Lead, LeadParts
 from node.link import Link, LinkParts
 from node.livekeys import open_keys
 from node.logs import configure
 from node.place import MAIN, Place
 from node.pool import Pool
+from node.presence import Condition, Presence, processes
 from node.retagging import Rotator
 from node.rotation import Rotation
 from node.store.engine import open_store
@@ -62,7 +62,6 @@ from node.trust import Trust
 from node.vault import Vault
 from node.watch import tell_ends, tell_readiness
 
-FORGET_EVERY_S = 60.0
 LOOK_AT_KEYS_S = 1.0
 Work = Callable[[], Coroutine[Any, Any, None]]
 _log = structlog.get_logger(__name__)
@@ -82,7 +81,8 @@ class Node:
         self.rotation = Rotation(self.keys, self._store, clock, random)
         self.rotator = Rotator(config.dir, self.rotation.step)
         self._writer = Writer(self._store)
-        self.lead = Lead(LeadParts(self._store, self._writer, process))
+        self.presence = Presence(process, self._writer, clock, self._condition)
+        self.lead = Lead(LeadParts(self._store, self._writer, process, yields=self.presence.is_cut_off))
         workers = config.lookup.workers or os.cpu_count() or 1
         self._pool = Pool(workers)
         # Catalogues may take seconds; they must not keep lookups from the cores' own threads.
@@ -163,7 +163,7 @@ class Node:
             )
         )
         self.desk = DeskServer(
-            DeskService(self.searcher, self.status, self.answers),
+            DeskService(self.searcher, self.status, self.processes, self.answers),
             self.place.desk_socket,
             desk_tls,
         )
@@ -176,7 +176,8 @@ class Node:
         await self.desk.start()
         leading: list[Work] = [self.publisher.run, self._forget, self._retry, self.rotator.run]
         works: list[Work] = [self.lead.run, *(partial(self.lead.during, work) for work in leading)]
-        works += [self.peers.run, self._follow_keys, self._tell_ends, self._tell_readiness]
+        works += [self.presence.run, self.peers.run, self._follow_keys]
+        works += [self._tell_ends, self._tell_readiness]
         works += [intake.run for intake in self._intakes]
         works += [link.run for link in self.links]
         for work in works:
@@ -199,6 +200,7 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         with contextlib.suppress(ElsewhereError):  # whoever follows waits a moment longer then
             await asyncio.to_thread(self.lead.release)
+            await asyncio.to_thread(self.presence.leave)
         self._pool.shutdown()
         self._background.shutdown()
         self._writer.close()
@@ -223,6 +225,12 @@ class Node:
         with self._store.read() as connection:
             return self._history.answers(connection, lookup_id)
 
+    def processes(self) -> tuple[ProcessStatus, ...]:
+        """Which processes of this node there are; none where the store cannot be read now. Blocks."""
+        with contextlib.suppress(ElsewhereError), self._store.read() as connection:
+            return processes(connection, self._clock)
+        return ()
+
     def check_welcome(self) -> None:
         """Return unless a gateway turns this node away for what its agency is; raises NotActive.
 
@@ -231,6 +239,9 @@ class Node:
         """
         if not self._attached() and any(link.refusal == NotActive.code for link in self.links):
             raise NotActive(self.config.agency, "not active, as the gateway says")
+
+    def _condition(self) -> Condition:
+        return Condition(bool(self._attached()), self.status().is_ready)
 
     def _attached(self) -> list[Link]:
         """The links that are up, those that are silent for long after the others."""
@@ -314,15 +325,7 @@ class Node:
                     intake.restate()
 
     async def _forget(self) -> None:
-        """Drop what can no longer be redeemed, once a minute."""
-        while True:
-            try:
-                while await self._writer.run(partial(forget, now=self._clock())) == AT_ONCE:
-                    continue
-                await self._writer.run(partial(self._history.forget, now=self._clock()))
-            except (ElsewhereError, SQLAlchemyError) as err:
-                _log.warning("forget.failed", code=getattr(err, "code", "store.unavailable"))
-            await asyncio.sleep(FORGET_EVERY_S)
+        await forget_again_and_again(self.config.dir, self._writer, self._history, self._clock)
 
     async def _tell_readiness(self) -> None:
         await tell_readiness(self.status)

@@ -61,7 +61,7 @@ class Rotator:
 
     async def _begin(self) -> None:
         """Start tagging."""
-        command = (sys.executable, "-m", "elsewhere", "node", "retag", "--dir", str(self.directory))
+        command = (sys.executable, "-m", "node.retag", str(self.directory))
         self._process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
         _log.info("retag.started")
         self._watching = asyncio.create_task(self._watch(self._process))

@@ -18,6 +18,7 @@ Promises: every step may be repeated, so a node that is killed between any two g
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,7 +31,7 @@ from elsewhere.clock import Clock
 from elsewhere.keyfiles import finish_destroying, replace_file
 from elsewhere.random import RandomBytes
 from node import logbook
-from node.caseload.ending import drop_sets, is_tagged_in
+from node.caseload.ending import drop_sets, has_other_sets, is_tagged_in
 from node.caseload.index import is_outdated
 from node.caseload.workplace import drop_tags, hold_right_to_load
 from node.errors import LoadRunning, RotationRunning
@@ -180,21 +181,28 @@ class Rotation:
         names = {*self.keys.view.names, *(order.epochs if order is not None else ())}
         plan = Plan(begin=dict.fromkeys(order.epochs, order.overlap)) if order is not None else NOTHING
         before = self.keys.view
-        try:
-            # While no load runs: one that began before a key was written does not tag under it.
-            with hold_right_to_load(self.directory):
-                with self.store.read() as conn:
-                    is_tagged = is_tagged_in(conn, names)
-                self.keys.restate(now, plan if is_tagged else NOTHING)
-        except LoadRunning:
-            is_tagged = True  # what it leaves is looked at when it has ended
+        is_tagged = self._is_tagged(names)
+        if order is None or not is_tagged:
             self.keys.restate(now)
+        else:
+            try:
+                # While no load runs: one that began before a key was written does not tag under it.
+                with hold_right_to_load(self.directory):
+                    is_tagged = self._is_tagged(names)
+                    self.keys.restate(now, plan if is_tagged else NOTHING)
+            except LoadRunning:
+                self.keys.restate(now)
         if self.keys.view is not before:
             names_now = [f"{name}/{epoch}" for name, epoch in self.keys.view.names]
             _log.info("keys.stated", version=self.keys.view.own.statement.version, epochs=names_now)
         if order is not None and order.epochs <= set(self.keys.view.names):
             (self.directory / ORDER_FILE).unlink(missing_ok=True)
         return is_tagged
+
+    def _is_tagged(self, names: Collection[Name]) -> bool:
+        """Whether all records are tagged under these keys."""
+        with self.store.read() as conn:
+            return is_tagged_in(conn, names)
 
     def _destroy_keys(self, order: Order | None) -> None:
         """Destroy the keys that are stated no more. One that is to be stated yet is newer than those."""
@@ -219,6 +227,9 @@ class Rotation:
             facts: dict[str, Json] = {"collection": name[0], "epoch": name[1], "event": "destroyed"}
             return logbook.make_entry("keys", facts, now)
 
+        with self.store.read() as conn:
+            if not has_other_sets(conn, kept):
+                return
         try:
             with hold_right_to_load(self.directory):
                 if drop_sets(self.store, kept, note):

@@ -16,6 +16,7 @@ _COMMANDS = {
     "load": Lazy("elsewhere.cli.node_load", "load", "Replace the records of one source by an export."),
     "run": Lazy("elsewhere.cli.node_run", "run", "Run the node until it is stopped."),
     "status": Lazy("elsewhere.cli.node_run", "status", "Say whether a lookup could succeed now."),
+    "rotate": Lazy("elsewhere.cli.node_rotate", "rotate", "Change keys now, not when it is time."),
     "upgrade": Lazy("elsewhere.cli.upgrade", "node", "Bring the store to this version's tables."),
 }
 

@@ -9,14 +9,17 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from elsewhere.asking import DeskStatus
+from elsewhere.asking import DeskStatus, ProcessStatus
+from elsewhere.cli.node_rotate import describe_keys, key_status_to_json, read_key_status
 from elsewhere.cli.paths import FOLDER
 from elsewhere.cli.words import printable
 from elsewhere.errors import DeskUnreachable
+from elsewhere.fields import format_instant
 from elsewhere.hardening import harden
 from elsewhere.sdk.desk import Desk
 
@@ -65,7 +68,11 @@ def status(directory: Path, wait_s: float, as_json: bool) -> None:
         words = _describe(found)
     except DeskUnreachable as err:
         words = f"not running: {err}"
-    click.echo(json.dumps(_status_to_json(found)) if as_json else words)
+    keys = read_key_status(directory)
+    if as_json:
+        click.echo(json.dumps({**_status_to_json(found), "keys": key_status_to_json(keys)}))
+    else:
+        click.echo("\n".join([words, *(describe_keys(keys, datetime.now(UTC)) if keys is not None else ())]))
     sys.exit(0 if found is not None and found.is_ready else 1)
 
 
@@ -102,6 +109,7 @@ def poll_status(
 def _status_to_json(found: DeskStatus | None) -> dict[str, object]:
     """The same keys whether or not a node answered."""
     members = found.members if found is not None else ()
+    processes = found.processes if found is not None else ()
     return {
         "agency": found.agency if found is not None else None,
         "running": found is not None,
@@ -115,7 +123,26 @@ def _status_to_json(found: DeskStatus | None) -> dict[str, object]:
             }
             for member in members
         ],
+        "processes": [
+            {
+                "name": process.name,
+                "running": process.is_running,
+                "leads": process.leads,
+                "linked": process.is_linked,
+                "ready": process.is_ready,
+                "seen": format_instant(process.seen_utc),
+            }
+            for process in processes
+        ],
     }
+
+
+def _words_of(process: ProcessStatus) -> str:
+    """How one process of the node does."""
+    if not process.is_running:
+        return f"not running; last seen {format_instant(process.seen_utc)}"
+    words = ["ready" if process.is_ready else "not ready", "linked" if process.is_linked else "not linked"]
+    return ", ".join(["leads", *words] if process.leads else words)
 
 
 def _describe(found: DeskStatus) -> str:
@@ -126,6 +153,8 @@ def _describe(found: DeskStatus) -> str:
         version = member.catalogue_version
         held = f"catalogue version {version}" if version else "no catalogue yet"
         lines.append(f"  {member.custodian} ({printable(member.name)}): {keys}, {held}")
+    if [process.name for process in found.processes] != ["main"]:
+        lines += [f"  process {process.name}: {_words_of(process)}" for process in found.processes]
     if not found.is_ready:
         lines.append("It becomes ready once it is linked to a gateway, an agreement is in force, and the")
         lines.append("catalogue of every agency that can be reached is held; its own log says what fails.")

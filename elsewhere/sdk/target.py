@@ -16,7 +16,7 @@ import grpc
 
 from elsewhere.errors import CertificateInvalid, DeskUnreachable, KeyFileExposed, KeyFileMissing
 from elsewhere.wire.convert.desk import MAX_ASK_BYTES, MAX_EVENT_BYTES
-from elsewhere.wire.socket_path import SocketAddress, check_own_socket
+from elsewhere.wire.socket_path import SocketAddress, check_own_socket, is_listened_at
 
 SOCKET_NAME = "desk.sock"
 _HOST_PORT = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^/:\s]+):\d{1,5}")
@@ -74,7 +74,8 @@ class Target:
 
         Args:
             where: a node's folder, its socket, or host:port (then with credentials). A text that has the
-                form host:port is one, unless such a path exists.
+                form host:port is one, unless such a path exists. In a folder whose node runs as several
+                processes it is the first of them that listens; `FOLDER/processes/NAME` is a certain one.
             credentials: for host:port only.
 
         Raises:
@@ -92,7 +93,7 @@ class Target:
         if credentials is not None:
             raise DeskUnreachable("expected host:port beside a client certificate; a folder needs none")
         path = Path(text)
-        self._socket = path / SOCKET_NAME if path.is_dir() else path
+        self._socket = _socket_in(path) if path.is_dir() else path
         try:
             self._address = SocketAddress(self._socket)
         except OSError:
@@ -108,3 +109,12 @@ class Target:
         """Let go of the socket's folder."""
         if self._address is not None:
             self._address.close()
+
+
+def _socket_in(folder: Path) -> Path:
+    """Choose the socket of the node that lives in a folder: its own, unless only another process listens."""
+    own = folder / SOCKET_NAME
+    others = sorted(folder.glob(f"processes/*/{SOCKET_NAME}"))
+    if not others:
+        return own
+    return next((path for path in (own, *others) if is_listened_at(path)), own)

@@ -8,6 +8,7 @@ Source:   unix(7), sun_path; proc(5), /proc/self/fd: an open folder has a short 
 from __future__ import annotations
 
 import os
+import socket
 import stat
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +50,16 @@ class SocketAddress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def is_listened_at(path: Path) -> bool:
+    """Whether somebody listens at a socket: what a process that was killed leaves behind answers nobody."""
+    try:
+        with SocketAddress(path) as address, socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(address.target.removeprefix("unix:"))
+    except OSError:
+        return False
+    return True
 
 
 def check_own_socket(path: Path) -> None:

@@ -32,6 +32,11 @@ def is_tagged_in(conn: Connection, names: Collection[Name]) -> bool:
     return bool(rules == version() and set(names) <= {(row.collection, row.epoch) for row in rows})
 
 
+def has_other_sets(conn: Connection, kept: Collection[Name]) -> bool:
+    """Tell whether there is anything for `drop_sets` to remove."""
+    return any((row.collection, row.epoch) not in kept for row in conn.execute(select(tag_set)))
+
+
 def drop_sets(store: Store, kept: Collection[Name], note: Callable[[Name], logbook.Entry]) -> int:
     """Remove every set but these, tags and entries and all; the caller holds the right to load.
 

@@ -214,6 +214,8 @@ class Publisher:
                 return
             stub = catalogue_pb2_grpc.CatalogueServiceStub(channel)
             for own in self._own:
+                if own.name not in self._parts.names():
+                    continue  # its key has ended: the gateway would refuse every piece
                 try:
                     await self._bring_up(gateway, stub, own)
                 except CallBroke as err:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, String, Table
 
 from node.store.schema import metadata
 
@@ -21,4 +21,15 @@ lease = Table(
     Column("holder", String(32), nullable=False),  # a process's name; empty: given up in good order
     Column("number", BigInteger, nullable=False),  # of this term; every later term has a higher one
     Column("beat", BigInteger, nullable=False),
+)
+
+# One row a process that runs, or did lately.
+process = Table(
+    "process",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("seen_ms", BigInteger, nullable=False),  # by its own clock
+    Column("is_linked", Boolean, nullable=False),
+    Column("is_ready", Boolean, nullable=False),
+    Column("has_ended", Boolean, nullable=False),  # in good order
 )

@@ -16,6 +16,7 @@ from elsewhere.asking import (
     Event,
     MemberStatus,
     Note,
+    ProcessStatus,
     Started,
     State,
 )
@@ -96,6 +97,15 @@ STARTED = st.builds(
     st.lists(AGENCY, max_size=3).map(tuple),
 )
 EVENTS = ANSWERS | STARTED | st.builds(Done, st.sampled_from(Coverage), TEXT)
+PROCESSES = st.builds(
+    ProcessStatus,
+    st.from_regex("[a-z][a-z0-9-]{0,31}", fullmatch=True),
+    is_running=st.booleans(),
+    leads=st.booleans(),
+    is_linked=st.booleans(),
+    is_ready=st.booleans(),
+    seen_utc=TIMES.filter(bool).map(lambda at: at and at.replace(microsecond=0)),
+)
 STATUSES = st.builds(
     DeskStatus,
     AGENCY,
@@ -103,6 +113,7 @@ STATUSES = st.builds(
     st.lists(st.builds(MemberStatus, AGENCY, TEXT, st.booleans(), st.integers(0, 2**63)), max_size=3).map(
         tuple
     ),
+    st.lists(PROCESSES, max_size=3).map(tuple),
 )
 
 

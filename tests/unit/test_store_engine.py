@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import stat
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -244,3 +246,22 @@ def test_writers_of_several_processes_take_turns(store: Store, store_url: str) -
 
     with store.read() as conn:
         assert conn.execute(select(meta.c.value).where(meta.c.name == "count")).scalar_one() == "80"
+
+
+def test_a_store_that_is_opened_twice_by_one_process_keeps_its_journal_from_other_processes(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "store.sqlite"
+    first = open_store(f"sqlite:///{path}")
+    with first.write() as connection:
+        connection.execute(meta.insert().values(name="a", value="1"))
+    open_store(f"sqlite:///{path}").close()
+
+    # Whoever closes a store last tidies its journal up. Another process must see that it is not the last.
+    other = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM meta'); c.close()"
+    )
+    subprocess.run([sys.executable, "-c", other, path], check=True)
+
+    assert path.with_name("store.sqlite-wal").exists()
+    first.close()

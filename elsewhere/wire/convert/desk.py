@@ -19,6 +19,7 @@ from elsewhere.asking import (
     Event,
     MemberStatus,
     Note,
+    ProcessStatus,
     Started,
     State,
 )
@@ -112,7 +113,20 @@ def status_to_wire(status: DeskStatus) -> desk_pb2.StatusResponse:
         )
         for member in status.members
     )
-    return desk_pb2.StatusResponse(agency=status.agency, ready=status.is_ready, members=members)
+    processes = (
+        desk_pb2.StatusProcess(
+            name=process.name,
+            running=process.is_running,
+            leads=process.leads,
+            linked=process.is_linked,
+            ready=process.is_ready,
+            seen=_time_to_wire(process.seen_utc),
+        )
+        for process in status.processes
+    )
+    return desk_pb2.StatusResponse(
+        agency=status.agency, ready=status.is_ready, members=members, processes=processes
+    )
 
 
 def status_from_wire(message: desk_pb2.StatusResponse) -> DeskStatus:
@@ -121,7 +135,23 @@ def status_from_wire(message: desk_pb2.StatusResponse) -> DeskStatus:
         MemberStatus(found.custodian, found.name, found.statement, found.catalogue_version)
         for found in message.members
     )
-    return DeskStatus(message.agency, message.ready, tuple(members))
+    processes = (_process_from_wire(found) for found in message.processes)
+    return DeskStatus(message.agency, message.ready, tuple(members), tuple(processes))
+
+
+def _process_from_wire(found: desk_pb2.StatusProcess) -> ProcessStatus:
+    try:
+        seen = as_instant(found.seen, "seen")
+    except DocumentInvalid:
+        raise DeskMalformed("a desk message has a time outside what desk.proto allows") from None
+    return ProcessStatus(
+        found.name,
+        is_running=found.running,
+        leads=found.leads,
+        is_linked=found.linked,
+        is_ready=found.ready,
+        seen_utc=seen,
+    )
 
 
 def history_to_wire(answers: Iterable[CustodianAnswer]) -> desk_pb2.HistoryResponse:

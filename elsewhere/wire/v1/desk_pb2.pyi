@@ -458,6 +458,7 @@ class StatusResponse(_message.Message):
     AGENCY_FIELD_NUMBER: _builtins.int
     READY_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
+    PROCESSES_FIELD_NUMBER: _builtins.int
     agency: _builtins.str
     """agency id"""
     ready: _builtins.bool
@@ -466,20 +467,65 @@ class StatusResponse(_message.Message):
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusMember]:
         """the others"""
 
+    @_builtins.property
+    def processes(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusProcess]:
+        """that run this node, the one asked included, by name; none: not known now"""
+
     def __init__(
         self,
         *,
         agency: _builtins.str = ...,
         ready: _builtins.bool = ...,
         members: _abc.Iterable[Global___StatusMember] | None = ...,
+        processes: _abc.Iterable[Global___StatusProcess] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "members", b"members", "ready", b"ready"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "members", b"members", "processes", b"processes", "ready", b"ready"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StatusResponse: _TypeAlias = StatusResponse  # noqa: Y015
+
+@_typing.final
+class StatusProcess(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    LEADS_FIELD_NUMBER: _builtins.int
+    LINKED_FIELD_NUMBER: _builtins.int
+    READY_FIELD_NUMBER: _builtins.int
+    SEEN_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """as --process gave it: a lower-case letter, then up to 31 of [a-z0-9-]; "main" by default"""
+    running: _builtins.bool
+    """it did not say that it ends, and was seen within 15 s; false: what follows is false"""
+    leads: _builtins.bool
+    """it publishes, asks again and cleans up for all processes"""
+    linked: _builtins.bool
+    """to a gateway"""
+    ready: _builtins.bool
+    """as StatusResponse.ready, of that process"""
+    seen: _builtins.str
+    """when it was last seen: RFC 3339 time"""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        running: _builtins.bool = ...,
+        leads: _builtins.bool = ...,
+        linked: _builtins.bool = ...,
+        ready: _builtins.bool = ...,
+        seen: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leads", b"leads", "linked", b"linked", "name", b"name", "ready", b"ready", "running", b"running", "seen", b"seen"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatusProcess: _TypeAlias = StatusProcess  # noqa: Y015
 
 @_typing.final
 class StatusMember(_message.Message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from elsewhere.errors import CertificateInvalid, DeskUnreachable, KeyFileExposed, KeyFileMissing
 from elsewhere.person.identity import Person
 from elsewhere.sdk.desk import Desk
-from elsewhere.sdk.target import ClientCertificate
+from elsewhere.sdk.target import ClientCertificate, Target
 from elsewhere.wire.socket_path import MAX_SUN_PATH, SocketAddress, check_own_socket
 from elsewhere.wire.tls import make_authority, make_key, make_request, sign_gateway, sign_node
 from elsewhere.wire.v1 import desk_pb2_grpc
@@ -132,3 +133,21 @@ def test_key_files_are_read_only_when_nobody_else_can(tmp_path: Path) -> None:
 
 def test_a_client_certificate_does_not_print_its_key() -> None:
     assert "secret" not in repr(ClientCertificate(b"ca", b"cert", b"secret"))
+
+
+def test_a_folder_stands_for_whichever_process_of_its_node_listens(tmp_path: Path) -> None:
+    other = tmp_path / "processes" / "b"
+    other.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as left_over:
+        left_over.bind(str(tmp_path / "desk.sock"))  # by a process that was killed since
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(other / "desk.sock"))
+        listening.listen()
+        assert Target(tmp_path, None).name == f"unix:{other / 'desk.sock'}"
+        with socket.socket(socket.AF_UNIX) as back:
+            (tmp_path / "desk.sock").unlink()
+            back.bind(str(tmp_path / "desk.sock"))
+            back.listen()
+            assert Target(tmp_path, None).name == f"unix:{tmp_path / 'desk.sock'}"
+            assert Target(other, None).name == f"unix:{other / 'desk.sock'}"
+    assert Target(tmp_path, None).name == f"unix:{tmp_path / 'desk.sock'}", "so that the error names it"

@@ -1,0 +1,119 @@
+"""`elsewhere node rotate`: new keys now, not when it is time; and what `node status` says of keys.
+
+Sees:     the node's folder. Prints no secret.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from elsewhere.cli.paths import FOLDER
+from elsewhere.errors import ElsewhereError
+from elsewhere.fields import format_instant
+
+if TYPE_CHECKING:
+    from node.key_status import KeyStatus
+
+_FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
+
+
+@click.group("rotate")
+def rotate() -> None:
+    """Change keys now. A running node does it by itself when it is time, and carries this out at once."""
+
+
+@rotate.command("epoch")
+@_FOLDER
+@click.option(
+    "--overlap-hours",
+    type=click.FloatRange(0.01, 744),
+    help="How long the keys before go on; if not given, keys.overlap_hours.",
+)
+def epoch(directory: Path, overlap_hours: float | None) -> None:
+    """Begin a new epoch: all records are tagged under new keys, and the ones before are then destroyed.
+
+    What was removed or shielded since the last time leaves the catalogues with it.
+    """
+    from node.config import load_config
+    from node.rotation import order_epochs
+
+    usual = load_config(directory).keys.schedule()
+    overlap = timedelta(hours=overlap_hours) if overlap_hours is not None else usual.overlap
+    order = order_epochs(directory, overlap)
+    for collection, number in sorted(order.epochs):
+        click.echo(f"ordered: {collection}, epoch {number}")
+    hours, minutes = overlap / timedelta(hours=1), usual.announce / timedelta(minutes=1)
+    click.echo(
+        "The node tags all records under the new keys first, if it runs, else once it does. Others are"
+    )
+    click.echo(
+        f"then told, ask under them after {minutes:g} minutes, and under the keys before for {hours:g} hours"
+    )
+    click.echo("more; these are destroyed after that. 'elsewhere node status' says how far it is.")
+
+
+@rotate.command("sealing")
+@_FOLDER
+def sealing(directory: Path) -> None:
+    """Make a new sealing key, that others seal their questions to as soon as they hear of it."""
+    from node.rotation import order_sealing
+
+    order_sealing(directory, secrets.token_bytes)
+    click.echo("made a new sealing key; the node states it within seconds if it runs, else once it does")
+
+
+def read_key_status(directory: Path) -> KeyStatus | None:
+    """Read how a node's keys stand; None where that cannot be told, as before its first start."""
+    from node.config import load_config
+    from node.key_status import key_status
+
+    try:
+        return key_status(directory, load_config(directory).keys.schedule(), datetime.now(UTC))
+    except (ElsewhereError, OSError):
+        return None
+
+
+def key_status_to_json(found: KeyStatus | None) -> dict[str, object] | None:
+    """What programs read."""
+    if found is None:
+        return None
+    return {
+        "statement_version": found.version,
+        "epochs": [
+            {
+                "collection": entry.collection,
+                "epoch": entry.epoch,
+                "state": entry.state,
+                "begins": format_instant(entry.begins_utc),
+                "ends": format_instant(entry.ends_utc),
+            }
+            for entry in found.epochs
+        ],
+        "sealing_keys": found.sealing_keys,
+        "next_epoch": format_instant(found.next_epoch_utc),
+        "next_sealing": format_instant(found.next_sealing_utc),
+        "rotating": found.is_rotating,
+    }
+
+
+def describe_keys(found: KeyStatus, now: datetime) -> list[str]:
+    """One line an epoch, and when the next keys come."""
+    lines = []
+    for entry in found.epochs:
+        days = (now - entry.begins_utc) / timedelta(days=1)
+        when = f"for {days:.1f} days" if days >= 0 else f"from {format_instant(entry.begins_utc)}"
+        end = f", until {format_instant(entry.ends_utc)}" if entry.state == "ending" else ""
+        lines.append(f"  keys of {entry.collection}: epoch {entry.epoch} {entry.state} {when}{end}")
+    if not found.epochs:
+        lines.append("  keys: none that others can ask under until all records are tagged anew")
+    if found.is_rotating:
+        lines.append("  a new epoch was ordered; records are being tagged under its keys")
+    else:
+        lines.append(f"  next epoch {format_instant(found.next_epoch_utc)}")
+    lines.append(f"  sealing keys {found.sealing_keys}, next {format_instant(found.next_sealing_utc)}")
+    return lines

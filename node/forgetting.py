@@ -1,0 +1,45 @@
+"""Forgets what has served its time, once a minute, for all processes of a node: whichever leads does it.
+
+Promises: what fails is tried again a minute later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from elsewhere.clock import Clock
+from elsewhere.errors import ElsewhereError
+from node.answering.keeping import AT_ONCE, forget
+from node.asking.history import History
+from node.presence import drop_copies, forget_processes
+from node.store.writer import Writer
+
+EVERY_S: Final = 60.0
+_log = structlog.get_logger(__name__)
+
+
+async def forget_again_and_again(directory: Path, writer: Writer, history: History, clock: Clock) -> None:
+    """Until cancelled.
+
+    Args:
+        directory: the node's folder.
+        writer: of its store.
+        history: of what this agency asked.
+        clock: tells what is old.
+    """
+    while True:
+        try:
+            while await writer.run(partial(forget, now=clock())) == AT_ONCE:
+                continue
+            await writer.run(partial(history.forget, now=clock()))
+            known = await writer.run(partial(forget_processes, clock=clock))
+            await asyncio.to_thread(drop_copies, directory, known)
+        except (ElsewhereError, SQLAlchemyError, OSError) as err:
+            _log.warning("forget.failed", code=getattr(err, "code", "store.unavailable"))
+        await asyncio.sleep(EVERY_S)

@@ -1,0 +1,52 @@
+"""Tags all records under new keys: `python -m node.retag FOLDER`, a process that a running node starts.
+
+Holds:    every VOPRF key of the node; all records of the agency in the clear, while it runs.
+Promises: it gives way to lookups; killed at any moment it leaves nothing that anybody sees, and the next one
+          goes on with the tags that it had made.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from elsewhere.errors import ElsewhereError
+from elsewhere.hardening import harden
+from node.caseload.job import LoadJob
+from node.caseload.load import retag
+from node.config import load_config
+from node.keys import KeyRing
+from node.logs import configure
+from node.store.engine import open_store
+
+NICE: Final = 10
+_log = structlog.get_logger(__name__)
+
+
+def main(directory: Path) -> int:
+    """Tag everything under every key there is; 0 if that is so now."""
+    harden()
+    configure()
+    os.nice(NICE)
+    try:
+        config = load_config(directory)
+        store = open_store(config.store_url, config.store_password)
+        try:
+            ring = KeyRing.load(directory)
+            report = retag(LoadJob(store=store, keys=ring.oprf, now=datetime.now(UTC), work=directory))
+        finally:
+            store.close()
+    except ElsewhereError as err:
+        _log.error("retag.refused", code=err.code)
+        return 1
+    _log.info("retag.tagged", children=report.children, tags=report.tags)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
