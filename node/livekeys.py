@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 class KeyView:
     """Keys and the statement that names them, as of one moment. Prints nothing secret."""
 
-    ring: KeyRing = field(repr=False)
+    ring: KeyRing = field(repr=False)  # without keys that are not stated yet, or not any more
     own: OwnStatement
 
     @property
@@ -48,7 +48,7 @@ class KeyView:
     @property
     def oprf(self) -> Mapping[Name, OprfKey]:
         """The keys of the epochs stated."""
-        return {name: self.ring.oprf[name] for name in self.names}
+        return self.ring.oprf
 
     @property
     def signing(self) -> SigningKey:
@@ -125,7 +125,7 @@ class LiveKeys:
             stated = {(entry.collection, entry.epoch) for entry in own.statement.oprf_keys}
             # A key may be written or destroyed between the two; then the statement has changed too.
             if stated <= ring.oprf.keys():
-                return KeyView(ring, own)
+                return KeyView(_stated_only(ring, own), own)
         raise KeyFileMissing("expected every key in keys/ that this node states; one is not there")
 
 
@@ -141,6 +141,17 @@ def open_keys(directory: Path, agency: str, schedule: Schedule, now: datetime) -
     with hold_keys(directory):
         keys.restate(now)
     return keys
+
+
+def _stated_only(ring: KeyRing, own: OwnStatement) -> KeyRing:
+    """Keep in memory what is stated: a key that is to be destroyed goes from here at once."""
+    ids = {entry.key_id for entry in own.statement.sealing_keys}
+    names = {(entry.collection, entry.epoch) for entry in own.statement.oprf_keys}
+    return replace(
+        ring,
+        sealing=tuple(key for key in ring.sealing if key.key_id in ids),
+        oprf={name: key for name, key in ring.oprf.items() if name in names},
+    )
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
