@@ -25,9 +25,9 @@ from tests.stores import PLACES
 
 NOW = datetime.datetime(2026, 3, 2, 9, 0, tzinfo=datetime.UTC)
 TODAY = NOW.date()
-_RANDOM = Random(20260302)
+RANDOM = Random(20260302)
 KEYS: Mapping[tuple[str, int], OprfKey] = {
-    (collection, 1): generate_key(_RANDOM.randbytes) for collection in ("involvement", "protected")
+    (collection, 1): generate_key(RANDOM.randbytes) for collection in ("involvement", "protected")
 }
 COLUMNS = """id given family dob accuracy postcode past nhs upn alias mother_given mother_family due
     service status seen phone shield cp cp_start cp_end""".split()  # noqa: SIM905
