@@ -1,4 +1,6 @@
-"""Forgets what has served its time, once a minute, for all processes of a node: whichever leads does it.
+"""Forgets what has served its time: once a minute, and once a day the records that may no longer be kept.
+
+Whichever process of a node leads does it for all.
 
 Promises: what fails is tried again a minute later.
 """
@@ -17,24 +19,33 @@ from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError
 from node.answering.keeping import AT_ONCE, forget
 from node.asking.history import History
+from node.caseload.retention import expire
 from node.presence import drop_copies, forget_processes
+from node.store.engine import Store
 from node.store.writer import Writer
 
 EVERY_S: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 
-async def forget_again_and_again(directory: Path, writer: Writer, history: History, clock: Clock) -> None:
+async def forget_again_and_again(
+    directory: Path, store: Store, writer: Writer, history: History, clock: Clock
+) -> None:
     """Until cancelled.
 
     Args:
         directory: the node's folder.
-        writer: of its store.
+        store, writer: its store.
         history: of what this agency asked.
         clock: tells what is old.
     """
+    expired_on = None
     while True:
         try:
+            if expired_on != (today := clock().date()):
+                if gone := await asyncio.to_thread(expire, store, directory, today):
+                    _log.info("records.expired", count=gone)
+                expired_on = today
             while await writer.run(partial(forget, now=clock())) == AT_ONCE:
                 continue
             await writer.run(partial(history.forget, now=clock()))

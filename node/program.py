@@ -325,7 +325,7 @@ class Node:
                     intake.restate()
 
     async def _forget(self) -> None:
-        await forget_again_and_again(self.config.dir, self._writer, self._history, self._clock)
+        await forget_again_and_again(self.config.dir, self._store, self._writer, self._history, self._clock)
 
     async def _tell_readiness(self) -> None:
         await tell_readiness(self.status)

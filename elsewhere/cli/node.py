@@ -14,6 +14,7 @@ _COMMANDS = {
     "accept": Lazy("elsewhere.cli.node_enrol", "accept", "Take the admission the gateway's operator sent."),
     "mapping": Lazy("elsewhere.cli.node_load", "mapping", "Suggest how to read an export of records."),
     "load": Lazy("elsewhere.cli.node_load", "load", "Replace the records of one source by an export."),
+    "reload": Lazy("elsewhere.cli.node_reload", "reload", "Load sources again when they have changed."),
     "run": Lazy("elsewhere.cli.node_run", "run", "Run the node until it is stopped."),
     "status": Lazy("elsewhere.cli.node_run", "status", "Say whether a lookup could succeed now."),
     "rotate": Lazy("elsewhere.cli.node_rotate", "rotate", "Change keys now, not when it is time."),

@@ -96,33 +96,28 @@ def _run(
     file: Path | None, mapping_path: Path, directory: Path, options: dict[str, object], progress: Progress
 ) -> LoadReport:
     """Load, or only check."""
-    from node.caseload.job import LoadJob
     from node.caseload.load import dry_run, load_file
     from node.caseload.mapping import read_mapping
-    from node.config import load_config
-    from node.keys import KeyRing
-    from node.store.engine import open_store
+    from node.caseload.opening import open_job
+    from node.caseload.remembered import Remembered, remember
 
     form = read_mapping(mapping_path)
     now = datetime.now(UTC)
-    config = load_config(directory)
     if options["dry_run"]:
         return dry_run(file, form, now.date(), progress, directory)
     exported = options["exported"]
-    store = open_store(config.store_url, config.store_password)
-    try:
-        job = LoadJob(
-            store=store,
-            keys=KeyRing.load(directory).oprf,
-            now=now,
-            work=directory,
+    here = Remembered(form.source.name, file, mapping_path)
+    marker = here.marker_now()
+    with open_job(directory, now) as job:
+        job = dataclasses.replace(
+            job,
             exported=exported.replace(tzinfo=UTC) if isinstance(exported, datetime) else None,
             allow_fewer=bool(options["allow_fewer"]),
             is_fresh=bool(options["fresh"]),
         )
-        return load_file(file, form, job, progress)
-    finally:
-        store.close()
+        report = load_file(file, form, job, progress)
+    remember(directory, here, marker)
+    return report
 
 
 @contextmanager
@@ -164,6 +159,8 @@ def _print_report(report: LoadReport, *, as_json: bool) -> None:
     if not report.is_dry_run:
         click.echo(f"  unchanged since the last load {report.unchanged}, persons gone {report.removed}")
         click.echo(f"  children in all sources {report.children}, tags made {report.tags}")
+        if report.expired:
+            click.echo(f"  not loaded, as they may no longer be kept {report.expired}")
         if report.resumed:
             click.echo(f"  records tagged already by a load that did not end {report.resumed}")
     for shield, count in report.shields.items():

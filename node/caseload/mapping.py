@@ -191,6 +191,14 @@ class Shield(_Section):
     values: dict[str, Literal["", "NONE", "SHIELD_LOCATION", "SHIELD_IDENTITY"]] = Field(min_length=1)
 
 
+class Keep(_Section):
+    """How long records may be kept. What is left out sets no limit."""
+
+    # Records with status PAST, counted from the day of last contact.
+    days_after_contact: int | None = Field(default=None, ge=1, le=36_600)
+    until_age: int | None = Field(default=None, ge=1, le=120)  # years; children of that age leave
+
+
 class FlagColumns(_Section):
     """One coded flag: set by a value, or by a start date alone."""
 
@@ -215,6 +223,7 @@ class SourceMapping(_Section):
     unborn: UnbornColumns = UnbornColumns()
     record: RecordColumns
     shield: Shield | None = None
+    keep: Keep = Keep()
     flags: list[FlagColumns] = Field(default_factory=list, max_length=len(FLAG_CODES))
 
     @model_validator(mode="after")

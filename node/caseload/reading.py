@@ -65,7 +65,9 @@ def read_rows(
             if outcome.shield is not None:
                 known = reading.stated.get(outcome.person_ref, NONE)
                 reading.stated[outcome.person_ref] = strictest((outcome.shield, known))
-            if is_new:
+            if outcome.kept_until is not None and outcome.kept_until <= reading.today:
+                tally.expired += 1
+            elif is_new:
                 tally.good += 1
                 tally.notes.update(outcome.notes)
                 yield outcome
@@ -115,7 +117,8 @@ class _Seen:
 def _check_refused(tally: Tally, percent: int) -> None:
     """Refuse a file whose rows do not fit its mapping, before anything of it counts."""
     refused = tally.refused.total()
-    if tally.good == 0 or refused >= tally.good:
+    good = tally.good + tally.expired
+    if good == 0 or refused >= good:
         raise LoadRefused(f"expected more good rows than refused ones; {tally.read} came, {refused} refused")
     if refused > ALWAYS_TOLERATED and refused * 100 > percent * tally.read:
         raise LoadRefused(

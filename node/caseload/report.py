@@ -29,6 +29,7 @@ class LoadReport:
     loaded: int  # in force after this load, or would be
     unchanged: int  # of those, found as they were
     removed: int  # persons in force before and no longer
+    expired: int  # good, and not loaded as they may no longer be kept
     refused: int
     refused_codes: dict[str, int]
     refused_rows: tuple[tuple[int, str], ...]  # (row number, code), the first MAX_LISTED
@@ -50,6 +51,7 @@ class Tally:
     good: int = 0
     unchanged: int = 0
     removed: int = 0
+    expired: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     refused_rows: list[tuple[int, str]] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
@@ -74,6 +76,7 @@ class Tally:
             loaded=self.good,
             unchanged=self.unchanged,
             removed=self.removed,
+            expired=self.expired,
             refused=self.refused.total(),
             refused_codes=dict(sorted(self.refused.items())),
             refused_rows=tuple(self.refused_rows),

@@ -21,6 +21,7 @@ from elsewhere.person.identifiers import is_nhs_number, is_temporary_upn, is_upn
 from elsewhere.person.identity import Name, Person, Unborn
 from elsewhere.person.names import family_words, first_names
 from elsewhere.person.places import read_postcode
+from node.caseload.keeping import kept_until
 from node.caseload.mapping import Cells, SourceMapping
 
 MAX_REF = 200
@@ -53,6 +54,7 @@ class CaseRow:
     in_hours: str
     out_of_hours: str
     notes: tuple[str, ...]
+    kept_until: datetime.date | None  # the first day on which it may not be kept
 
     @property
     def digest(self) -> bytes:
@@ -108,17 +110,21 @@ class RowReader:
         record = self._map.record
         last_contact, contact_note = self._last_contact(fields)
         flags, flag_notes = self._flags(fields)
+        status = self._status(fields)
         return CaseRow(
             person_ref=person_ref,
             person=person.canonical(),
             service=self._text(fields, record.service),
-            status=self._status(fields),
+            status=status,
             last_contact=last_contact,
             flags=json.dumps(flags),
             shield=shield,
             in_hours=self._text(fields, record.in_hours),
             out_of_hours=self._text(fields, record.out_of_hours),
             notes=(*notes, *contact_note, *flag_notes),
+            kept_until=kept_until(
+                self._map.keep, person.birth_date, last_contact, is_current=status == "CURRENT"
+            ),
         )
 
     def _refusal(self, fields: Sequence[str], person_ref: str, code: str) -> RowError:

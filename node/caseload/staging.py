@@ -21,6 +21,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -98,7 +99,7 @@ class Staging:
             source_name: whose records it replaces; None: nobody's.
         """
         self._store, self._source = store, source_name
-        self._now = int(now.timestamp())
+        self._now, self._today = int(now.timestamp()), now.date()
         with store.write() as conn:
             self.before = current_load(conn)
             self.tagged_before = _read_tagged(conn, self.before)
@@ -135,11 +136,13 @@ class Staging:
         by_digest = {row.digest: row for row in rows}
         query = self._in_force(record.c.id, record.c.digest).where(record.c.digest.in_(by_digest))
         with self._store.write() as conn:
-            held = {row.digest: row.id for row in conn.execute(query)}
-            fresh = [self._values(row, digest) for digest, row in by_digest.items() if digest not in held]
-            ids = list(held.values())
+            held = {row.digest: int(row.id) for row in conn.execute(query)}
+            fresh = [row for row in rows if row.digest not in held]
+            ids = {held[row.digest]: row.kept_until for row in by_digest.values() if row.digest in held}
             if fresh:
-                ids += conn.execute(insert(record).returning(record.c.id), fresh).scalars()
+                made = insert(record).returning(record.c.id, sort_by_parameter_order=True)
+                new = conn.execute(made, [self._values(row, row.digest) for row in fresh]).scalars()
+                ids |= {n: row.kept_until for n, row in zip(new, fresh, strict=True)}
             conn.execute(insert(member), self._members(ids))
         return len(held)
 
@@ -157,9 +160,10 @@ class Staging:
     def carry_others(self) -> None:
         """Keep the records of all other sources in force."""
         of_before = (
-            select(member.c.record_id)
+            select(member.c.record_id, member.c.kept_until)
             .join(record, record.c.id == member.c.record_id)
             .where(member.c.load_id == self.before)
+            .where(or_(member.c.kept_until.is_(None), member.c.kept_until > self._today))
         )
         if self._source is not None:
             of_before = of_before.where(record.c.source != self._source)
@@ -167,11 +171,14 @@ class Staging:
         last = 0
         while True:
             with self._store.write() as conn:
-                ids = conn.execute(following.where(member.c.record_id > last)).scalars().all()
-                if not ids:
+                kept = {
+                    row.record_id: row.kept_until
+                    for row in conn.execute(following.where(member.c.record_id > last))
+                }
+                if not kept:
                     return
-                conn.execute(insert(member), self._members(ids))
-            last = ids[-1]
+                conn.execute(insert(member), self._members(kept))
+            last = max(kept)
 
     def withhold(self, person_refs: Iterable[str]) -> int:
         """Take all rows of some persons of this source out again; returns how many rows that were."""
@@ -299,9 +306,12 @@ class Staging:
             done = update(load).where(load.c.id == self.id)
             conn.execute(done.values(state=DONE, finished_utc=self._now, rules=tagged.rules))
 
-    def _members(self, record_ids: Iterable[int]) -> list[dict[str, object]]:
+    def _members(self, kept_until: Mapping[int, datetime.date | None]) -> list[dict[str, object]]:
         """Rows that put records in force with this load, each a child of its own until they are grouped."""
-        return [{"load_id": self.id, "record_id": n, "group_id": n, "shield": NONE} for n in record_ids]
+        return [
+            {"load_id": self.id, "record_id": n, "group_id": n, "shield": NONE, "kept_until": day}
+            for n, day in kept_until.items()
+        ]
 
     def _in_force(self, *columns: ColumnElement[Any]) -> Select[Any]:
         """Select from the records of this source that are in force until now."""

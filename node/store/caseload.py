@@ -88,6 +88,7 @@ member = Table(
     Column("record_id", ROW_ID, primary_key=True, autoincrement=False),
     Column("group_id", ROW_ID, nullable=False),  # one child: the smallest record id among its records
     Column("shield", String(16), nullable=False),  # the strictest of the group
+    Column("kept_until", Date),  # the first day on which it is not kept; absent: none is known
     Index("member_group", "load_id", "group_id"),
     sqlite_with_rowid=False,
 )
