@@ -10,6 +10,7 @@ import argparse
 import datetime
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +36,8 @@ def main() -> int:
     parser.add_argument("--publish", type=Path, help="a document whose table of results is to be replaced")
     given = parser.parse_args()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # As Ctrl-C does: whatever was started is ended on the way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     results = Results(_machine())
     groups = _tiny() if given.tiny else {**_quick(), **(_full() if given.full else {})}
     if unknown := set(given.only or ()) - groups.keys():
