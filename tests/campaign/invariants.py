@@ -1,0 +1,216 @@
+"""What must hold after every fault, read from the stores, the folders and the memory of what runs.
+
+Each check gives a list of what it found wrong, in words that name no child.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import select
+
+from elsewhere.agreement.terms import Limits
+from elsewhere.catalogue.statement import CatalogueStatement
+from elsewhere.receipt import open_receipt
+from elsewhere.roster import Roster
+from elsewhere.signing import open_document
+from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
+from node.catalogues.peer_files import PeerFiles
+from node.config import load_config
+from node.keys import KeyRing
+from node.store.engine import open_store
+from node.store.exchange import log, published_piece, question
+from node.trust import Trust
+from tests.campaign.asking import KNOWN, ROWS, Outcome
+from tests.campaign.stage import CUSTODIANS, DEADLINE_MS, NODES, Stage
+from tests.privacy.canaries import files_of, needles
+
+LATE_S = 2.0  # beyond the deadline, and beyond what the machine itself was late meanwhile
+MINUTE_MS, DAY_MS = 60_000, 86_400_000
+_MAX_REGION = 256 * 2**20
+
+
+@dataclass
+class Watch:
+    """What is remembered from one check to the next."""
+
+    stage: Stage
+    limits: Limits
+    roots: dict[tuple[str, str, int, int], bytes] = field(default_factory=dict)
+    logged: dict[str, int] = field(default_factory=dict)  # rows of each log, which only grow
+    lookups: int = 0
+
+    def after(
+        self, outcomes: Iterable[Outcome], *, searcher_was_halted: bool, machine_late_s: float
+    ) -> list[str]:
+        """Check everything."""
+        seen = list(outcomes)
+        self.lookups += len(seen)
+        found = [words for outcome in seen for words in outcome.wrong()]
+        if not searcher_was_halted:
+            found += self._late(seen, machine_late_s)
+        found += self._unlogged(seen)
+        for agency in NODES:
+            found += self._shrunk(agency)
+        for agency in CUSTODIANS:
+            found += self._over_limit(agency)
+        found += self._diverged()
+        found += self._leaked()
+        return found
+
+    def _late(self, outcomes: list[Outcome], machine_late_s: float) -> list[str]:
+        """Every question has an outcome by the deadline, and there is one deadline for all."""
+        # A busy machine is no fault of the system's: five processes of a lookup may each have been kept waiting.
+        most = DEADLINE_MS / 1000 + LATE_S + 5 * machine_late_s
+        slow = [o.ended_s - o.began_s for o in outcomes if o.ended_s - o.began_s > most]
+        return [f"an outcome after {seconds:.1f} s" for seconds in slow]
+
+    def _unlogged(self, outcomes: list[Outcome]) -> list[str]:
+        """Every answer that reached the asker is in its custodian's log."""
+        found = []
+        roster = self._trust("social").roster
+        for agency in CUSTODIANS:
+            leaves = self._leaves(agency)
+            for outcome in outcomes:
+                for answer in outcome.answers:
+                    if answer.custodian == agency and answer.state.is_answer:
+                        receipt = open_receipt(answer.receipt, _key(roster, agency))
+                        if receipt.leaf not in leaves:
+                            found.append(f"{agency} released an answer that is not in its log")
+        return found
+
+    def _leaves(self, agency: str) -> set[str]:
+        store = open_store(load_config(self.stage.folder / agency).store_url)
+        try:
+            with store.read() as connection:
+                return {digest.hex() for digest in connection.execute(select(log.c.digest)).scalars()}
+        finally:
+            store.close()
+
+    def _shrunk(self, agency: str) -> list[str]:
+        """A log only grows, and its entries have their numbers without a gap."""
+        store = open_store(load_config(self.stage.folder / agency).store_url)
+        try:
+            with store.read() as connection:
+                numbers = list(connection.execute(select(log.c.seq).order_by(log.c.seq)).scalars())
+        finally:
+            store.close()
+        before, self.logged[agency] = self.logged.get(agency, 0), len(numbers)
+        found = [] if len(numbers) >= before else [f"the log of {agency} lost entries"]
+        if numbers != list(range(1, len(numbers) + 1)):
+            found.append(f"the log of {agency} has a gap")
+        return found
+
+    def _over_limit(self, agency: str) -> list[str]:
+        """No more questions of anybody were counted than the limits allow, and none of them twice."""
+        columns = (question.c.searcher, question.c.pseudonym, question.c.received_ms, question.c.core)
+        store = open_store(load_config(self.stage.folder / agency).store_url)
+        try:
+            with store.read() as connection:
+                rows = connection.execute(select(*columns).where(question.c.counted)).all()
+        finally:
+            store.close()
+        found = []
+        if twice := [n for n in Counter(row.core for row in rows).values() if n > 1]:
+            found.append(f"{agency} counted {len(twice)} questions twice")
+        times: dict[bytes, list[int]] = {}
+        for row in sorted(rows, key=lambda row: row.received_ms):
+            times.setdefault(row.pseudonym, []).append(row.received_ms)
+        reserve = self.limits.red_reserve
+        for moments in times.values():
+            if _most_within(moments, MINUTE_MS) > self.limits.burst:
+                found.append(f"{agency} let more than the burst of one person through")
+            if _most_within(moments, DAY_MS) > self.limits.per_person_per_day + reserve:
+                found.append(f"{agency} let more than a day's questions of one person through")
+        return found
+
+    def _diverged(self) -> list[str]:
+        """One version of a catalogue has one root: at its custodian and at whoever holds it."""
+        found = []
+        for agency in NODES:
+            for told in (*self._published(agency), *self._held(agency)):
+                name = (told.custodian, told.collection, told.epoch, told.version)
+                if self.roots.setdefault(name, told.root) != told.root:
+                    found.append(f"version {told.version} of a catalogue of {told.custodian} has two roots")
+        return found
+
+    def _published(self, agency: str) -> Iterator[CatalogueStatement]:
+        store = open_store(load_config(self.stage.folder / agency).store_url)
+        try:
+            with store.read() as connection:
+                envelopes = connection.execute(select(published_piece.c.statement)).scalars().all()
+        finally:
+            store.close()
+        yield from self._read(agency, envelopes)
+
+    def _held(self, agency: str) -> Iterator[CatalogueStatement]:
+        folder = self.stage.folder / agency
+        files = PeerFiles(folder / "catalogues", KeyRing.load(folder).local, lambda size: bytes(size))
+        for name in files.names():
+            try:
+                kept = files.read(name)
+            except FileNotFoundError:  # just replaced by the node
+                continue
+            yield from self._read(name.custodian, [kept.envelope, *(envelope for envelope, _ in kept.deltas)])
+
+    def _read(self, custodian: str, envelopes: Iterable[bytes]) -> Iterator[CatalogueStatement]:
+        key = _key(self._trust("social").roster, custodian)
+        for envelope in envelopes:
+            yield CatalogueStatement.from_json(open_document(envelope, CATALOGUE_STATEMENT_TYPE, [key]))
+
+    def _leaked(self) -> list[str]:
+        """No name outside the agencies that hold it: files, logs and the gateway's memory."""
+        found = []
+        for child, row in ROWS.items():
+            forms = set().union(*(needles(row[name]) for name in ("family", "postcode")))
+            outsiders = [n for n in (*CUSTODIANS, "gw") if n not in KNOWN[child]]
+            for place, data in self._outside(outsiders):
+                lower = data.lower()
+                if any(form in lower for form in forms):
+                    found.append(f"something of {child} is in {place}")
+        return found
+
+    def _outside(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
+        for name in names:
+            for where, data in files_of(self.stage.folder / name):
+                yield f"{name}: {where}", data
+            for path in sorted((self.stage.folder / "logs").glob(f"*-{name}.log")):
+                yield path.name, path.read_bytes()
+            yield f"the memory of {name}", _memory(self.stage.running[name].process.pid)
+
+    def _trust(self, agency: str) -> Trust:
+        return Trust.load(self.stage.folder / agency, agency)
+
+
+def _key(roster: Roster, agency: str) -> bytes:
+    return next(member.signing_key for member in roster.members if member.agency_id == agency)
+
+
+def _most_within(moments: list[int], width_ms: int) -> int:
+    """The most of some ascending moments that lie within any stretch of a width."""
+    return max(
+        (n - bisect.bisect_right(moments, at - width_ms) + 1 for n, at in enumerate(moments)), default=0
+    )
+
+
+def _memory(pid: int) -> bytes:
+    """What a process of our own account has written in its memory; it may end meanwhile."""
+    parts = []
+    try:
+        with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+            for line in maps:
+                span, rights, *_ = line.split()
+                low, high = (int(end, 16) for end in span.split("-"))
+                if rights.startswith("rw") and high - low <= _MAX_REGION:
+                    try:
+                        memory.seek(low)
+                        parts.append(memory.read(high - low))
+                    except OSError:  # a mapping that cannot be read, or is gone
+                        continue
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+    return b"\n".join(parts)

@@ -1,0 +1,80 @@
+"""A campaign: faults at random points of a busy federation, and after each of them every invariant checked.
+
+Promises: the same seed draws the same faults, targets and lengths. What the processes are doing when one
+          strikes is theirs: that is what repeating it many times is for.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from elsewhere.agreement.terms import Limits
+from tests.campaign.asking import Crowd
+from tests.campaign.faults import Fault, strike
+from tests.campaign.invariants import Watch
+from tests.campaign.stage import PATIENCE_S, stage
+
+HEALED_S = 60.0
+
+
+@dataclass
+class Report:
+    """What a campaign did and found."""
+
+    seed: int
+    faults: list[Fault] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    lookups: int = 0
+    whole: int = 0
+    states: Counter[str] = field(default_factory=Counter)  # of answers and errors of lookups
+    healed_s: list[float] = field(default_factory=list)  # from the end of a fault to the next whole lookup
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """How often each kind of fault struck."""
+        return Counter(fault.kind.split(" ")[0] for fault in self.faults)
+
+
+def run(folder: Path, *, seed: int, faults: int) -> Report:
+    """Run a campaign in a folder of its own; everything it started is ended."""
+    report, draw = Report(seed), random.Random(seed)
+    with stage(folder, seed) as made:
+        watch = Watch(made, Limits())
+        crowd = Crowd(folder, seed=seed)
+        try:
+            for number in range(faults):
+                fault = strike(made, draw)
+                report.faults.append(fault)
+                broken = _look(watch, crowd, report, fault)
+                report.broken += [f"{number} {fault.kind} of {fault.target}: {words}" for words in broken]
+                if broken:
+                    break
+        finally:
+            crowd.stop(PATIENCE_S)
+    return report
+
+
+def _look(watch: Watch, crowd: Crowd, report: Report, fault: Fault) -> list[str]:
+    """Wait until lookups are whole again, then check everything that has happened since the last check."""
+    ended, seen = time.monotonic(), []
+    while True:
+        fresh = crowd.take()
+        seen += fresh
+        whole = [o for o in fresh if o.is_whole and o.began_s > ended]
+        if whole:
+            report.healed_s.append(whole[0].ended_s - ended)
+            break
+        if time.monotonic() - ended > HEALED_S:
+            return [f"no whole lookup within {HEALED_S:g} s"]
+        watch.stage.check_alive()
+        time.sleep(0.05)
+    report.lookups += len(seen)
+    report.whole += sum(outcome.is_whole for outcome in seen)
+    for outcome in seen:
+        report.states.update([outcome.error] if outcome.error else [a.state.value for a in outcome.answers])
+    halted = fault.kind == "halted" and fault.target == "social"
+    return watch.after(seen, searcher_was_halted=halted, machine_late_s=crowd.late_s())
