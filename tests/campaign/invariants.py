@@ -64,7 +64,7 @@ class Watch:
 
     def _late(self, outcomes: list[Outcome], machine_late_s: float) -> list[str]:
         """Every question has an outcome by the deadline, and there is one deadline for all."""
-        # A busy machine is no fault of the system's: five processes of a lookup may each have been kept waiting.
+        # A busy machine is no fault of the system's: each of the five processes may have been kept waiting.
         most = DEADLINE_MS / 1000 + LATE_S + 5 * machine_late_s
         slow = [o.ended_s - o.began_s for o in outcomes if o.ended_s - o.began_s > most]
         return [f"an outcome after {seconds:.1f} s" for seconds in slow]
