@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from elsewhere.hardening import harden
+from node.place import Place
 from node.program import run
 
 UNLIMITED_PAGES = 4_294_967_294  # SQLite's own greatest
@@ -30,8 +31,8 @@ def read_tamper(folder: Path) -> dict[str, Any]:
     return found
 
 
-def main(folder: Path) -> int:
-    """Run the node of a folder until it is stopped."""
+def main(folder: Path, process: str) -> int:
+    """Run one process of the node of a folder until it is stopped."""
     harden()
 
     def clock() -> datetime:
@@ -43,8 +44,8 @@ def main(folder: Path) -> int:
             pages = read_tamper(folder).get("max_pages") or UNLIMITED_PAGES
             connection.exec_driver_sql(f"PRAGMA max_page_count = {int(pages)}")
 
-    return run(folder, clock=clock)
+    return run(Place(folder, process), clock=clock)
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

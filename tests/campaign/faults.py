@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.campaign.stage import CUSTODIANS, DEADLINE_MS, NODES, Stage
+from tests.campaign.stage import AGENCIES, CUSTODIANS, DEADLINE_MS, GATEWAYS, NODES, Stage
 
+ON_SQLITE = ("social", "police")
 LONGER_THAN_A_DEADLINE_S = DEADLINE_MS / 1000 + 0.5
 
 
@@ -36,7 +37,7 @@ def _moment(draw: random.Random) -> float:
 
 def _killed(stage: Stage, draw: random.Random) -> Fault:
     """kill -9 of any role, started again after a moment."""
-    target = draw.choice(("gw", *NODES))
+    target = draw.choice((*GATEWAYS, *NODES))
     time.sleep(_moment(draw))
     stage.kill(target)
     away = _moment(draw)
@@ -58,7 +59,7 @@ def _all_killed(stage: Stage, draw: random.Random) -> Fault:
 
 def _halted(stage: Stage, draw: random.Random) -> Fault:
     """SIGSTOP of any role: briefly, or for longer than a lookup may take."""
-    target = draw.choice(("gw", *NODES))
+    target = draw.choice((*GATEWAYS, *NODES))
     lasts = LONGER_THAN_A_DEADLINE_S if draw.random() < 0.25 else draw.uniform(0.1, 1.5)
     time.sleep(_moment(draw))
     stage.signal(target, signal.SIGSTOP)
@@ -71,7 +72,7 @@ def _bad_weather(kind: str, make: Callable[[random.Random], dict[str, float | bo
     """Something between one node and its gateways."""
 
     def strike(stage: Stage, draw: random.Random) -> Fault:
-        target = draw.choice(NODES)
+        target = draw.choice(AGENCIES)
         lasts = draw.uniform(0.3, 2.5)
         stage.network.set(target, **make(draw))
         time.sleep(lasts)
@@ -83,19 +84,19 @@ def _bad_weather(kind: str, make: Callable[[random.Random], dict[str, float | bo
 
 def _partition(stage: Stage, draw: random.Random) -> Fault:
     """Nobody reaches a gateway, but one."""
-    spared = draw.choice(NODES)
-    for name in NODES:
+    spared = draw.choice(AGENCIES)
+    for name in AGENCIES:
         stage.network.set(name, is_open=name == spared)
     lasts = draw.uniform(0.3, 2.0)
     time.sleep(lasts)
-    for name in NODES:
+    for name in AGENCIES:
         stage.network.set(name)
     return Fault("partition", f"all but {spared}", lasts)
 
 
 def _disk_full(stage: Stage, draw: random.Random) -> Fault:
     """The store of a node takes no further page."""
-    target = draw.choice(NODES)
+    target = draw.choice(ON_SQLITE)
     stage.tamper(target, max_pages=stage.pages(target))
     lasts = draw.uniform(0.5, 2.0)
     time.sleep(lasts)
@@ -114,9 +115,33 @@ def _clock_stepped(stage: Stage, draw: random.Random) -> Fault:
     return Fault(f"clock_stepped {seconds:+d} s", target, lasts)
 
 
+def _gateways_killed(stage: Stage, draw: random.Random) -> Fault:
+    """First one gateway, and the other one before the first is back."""
+    time.sleep(_moment(draw))
+    for name in draw.sample(GATEWAYS, len(GATEWAYS)):
+        stage.kill(name)
+        time.sleep(_moment(draw))
+    for name in GATEWAYS:
+        stage.start(name)
+    return Fault("gateways_killed", "gw, gw2")
+
+
+def _server_restarted(stage: Stage, draw: random.Random) -> Fault:
+    """The database server of the hospital goes down, in good order or as in a crash, and comes back."""
+    mode = draw.choice(("fast", "immediate"))
+    time.sleep(_moment(draw))
+    stage.server.stop(mode)
+    lasts = draw.uniform(0.0, 1.5)
+    time.sleep(lasts)
+    stage.server.start()
+    return Fault(f"server_restarted {mode}", "hospital", lasts)
+
+
 STRIKES: tuple[tuple[int, Strike], ...] = (
     (8, _killed),
     (1, _all_killed),
+    (1, _gateways_killed),
+    (2, _server_restarted),
     (4, _halted),
     (2, _bad_weather("latency", lambda draw: {"delay_s": draw.uniform(0.02, 0.4)})),
     (2, _bad_weather("loss", lambda draw: {"loss": draw.uniform(0.05, 0.4)})),

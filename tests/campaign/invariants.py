@@ -22,11 +22,12 @@ from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node.catalogues.peer_files import PeerFiles
 from node.config import load_config
 from node.keys import KeyRing
+from node.place import Place, other_places
 from node.store.engine import open_store
 from node.store.exchange import log, published_piece, question
 from node.trust import Trust
 from tests.campaign.asking import KNOWN, ROWS, Outcome
-from tests.campaign.stage import CUSTODIANS, DEADLINE_MS, NODES, Stage
+from tests.campaign.stage import AGENCIES, CUSTODIANS, DEADLINE_MS, GATEWAYS, NODES, Stage
 from tests.privacy.canaries import files_of, needles
 
 LATE_S = 2.0  # beyond the deadline, and beyond what the machine itself was late meanwhile
@@ -54,7 +55,7 @@ class Watch:
         if not searcher_was_halted:
             found += self._late(seen, machine_late_s)
         found += self._unlogged(seen)
-        for agency in NODES:
+        for agency in AGENCIES:
             found += self._shrunk(agency)
         for agency in CUSTODIANS:
             found += self._over_limit(agency)
@@ -131,7 +132,7 @@ class Watch:
     def _diverged(self) -> list[str]:
         """One version of a catalogue has one root: at its custodian and at whoever holds it."""
         found = []
-        for agency in NODES:
+        for agency in AGENCIES:
             for told in (*self._published(agency), *self._held(agency)):
                 name = (told.custodian, told.collection, told.epoch, told.version)
                 if self.roots.setdefault(name, told.root) != told.root:
@@ -149,13 +150,16 @@ class Watch:
 
     def _held(self, agency: str) -> Iterator[CatalogueStatement]:
         folder = self.stage.folder / agency
-        files = PeerFiles(folder / "catalogues", KeyRing.load(folder).local, lambda size: bytes(size))
-        for name in files.names():
-            try:
-                kept = files.read(name)
-            except FileNotFoundError:  # just replaced by the node
-                continue
-            yield from self._read(name.custodian, [kept.envelope, *(envelope for envelope, _ in kept.deltas)])
+        local = KeyRing.load(folder).local
+        for place in (Place(folder), *other_places(folder)):
+            files = PeerFiles(place.catalogues, local, lambda size: bytes(size))
+            for name in files.names():
+                try:
+                    kept = files.read(name)
+                except FileNotFoundError:  # just replaced by the node
+                    continue
+                envelopes = [kept.envelope, *(envelope for envelope, _ in kept.deltas)]
+                yield from self._read(name.custodian, envelopes)
 
     def _read(self, custodian: str, envelopes: Iterable[bytes]) -> Iterator[CatalogueStatement]:
         key = _key(self._trust("social").roster, custodian)
@@ -167,8 +171,8 @@ class Watch:
         found = []
         for child, row in ROWS.items():
             forms = set().union(*(needles(row[name]) for name in ("family", "postcode")))
-            outsiders = [n for n in (*CUSTODIANS, "gw") if n not in KNOWN[child]]
-            for place, data in self._outside(outsiders):
+            agencies = [name for name in (*CUSTODIANS, *GATEWAYS) if name not in KNOWN[child]]
+            for place, data in self._outside(agencies):
                 lower = data.lower()
                 if any(form in lower for form in forms):
                     found.append(f"something of {child} is in {place}")
@@ -178,9 +182,10 @@ class Watch:
         for name in names:
             for where, data in files_of(self.stage.folder / name):
                 yield f"{name}: {where}", data
-            for path in sorted((self.stage.folder / "logs").glob(f"*-{name}.log")):
+            for path in sorted((self.stage.folder / "logs").glob(f"*-{name}*.log")):
                 yield path.name, path.read_bytes()
-            yield f"the memory of {name}", _memory(self.stage.running[name].process.pid)
+            for process in (one for one in (*GATEWAYS, *NODES) if one.partition("/")[0] == name):
+                yield f"the memory of {process}", _memory(self.stage.running[process].process.pid)
 
     def _trust(self, agency: str) -> Trust:
         return Trust.load(self.stage.folder / agency, agency)

@@ -1,6 +1,7 @@
 """The federation that faults happen to: real processes, real stores, and a relay before every gateway.
 
-Social care asks. The police know Zoe and Kai, the hospital knows Zoe; Eva is known to nobody.
+Two gateways. Social care asks; the police know Zoe and Kai, the hospital knows Zoe; Eva is known to nobody.
+The hospital's node is two processes on one PostgreSQL server; the others are one process each, on SQLite.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import tomli_w
 
@@ -26,11 +27,16 @@ from elsewhere.errors import DeskUnreachable
 from elsewhere.sdk.desk import Desk
 from gateway import enrolment
 from gateway.agreed import TEXT_FILE
+from gateway.replica import Place, add
+from node.place import Place as NodePlace
 from tests.campaign.network import Network
 from tests.federation import KAI, ZOE, Federation
+from tests.postgres_server import Server
 
 SEARCHER, CUSTODIANS = "social", ("police", "hospital")
-NODES = (SEARCHER, *CUSTODIANS)
+AGENCIES = (SEARCHER, *CUSTODIANS)
+NODES = (*AGENCIES, "hospital/b")  # a process of a node by its agency, and its name after a stroke
+GATEWAYS = ("gw", "gw2")
 DEADLINE_MS = 3000
 PATIENCE_S = 60.0
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +55,7 @@ class Stage:
     """Everything that runs."""
 
     folder: Path
+    server: Server
     seed: int = 1
     network: Network = field(default_factory=Network)
     running: dict[str, Running] = field(default_factory=dict)
@@ -58,19 +65,26 @@ class Stage:
         """Found the federation, load the nodes and start everything."""
         made = Federation(self.folder)
         made.found()
-        port = made._port = free_port()
-        settings = {"federation": "northshire", "listen": f"127.0.0.1:{port}", "push_ms": 5}
-        text = tomli_w.dumps({**settings, "link": {"beat_ms": 500}})
-        (self.folder / "gw" / "gateway.toml").write_text(text)
+        ports = {name: free_port() for name in GATEWAYS}
+        add(
+            self.folder / "gw2", self.folder / "gw", Place(f"127.0.0.1:{ports['gw2']}"), now=datetime.now(UTC)
+        )
+        for name, port in ports.items():
+            settings = {"federation": "northshire", "listen": f"127.0.0.1:{port}", "push_ms": 5}
+            text = tomli_w.dumps({**settings, "link": {"beat_ms": 500}})
+            (self.folder / name / "gateway.toml").write_text(text)
         rows = {"police": [ZOE, KAI], "hospital": [ZOE]}
-        for agency in NODES:
-            gateways = [f"127.0.0.1:{self.network.relay(agency, 'gw', port, self.seed)}"]
-            lookup = {"deadline_ms": DEADLINE_MS, "retry_s": 900.0}
-            made.join(
-                agency, rows.get(agency, []), lookup=lookup, catalogue={"tick_s": 0.5}, gateways=gateways
-            )
+        for agency in AGENCIES:
+            ways = (self.network.relay(agency, name, port, self.seed) for name, port in ports.items())
+            given: dict[str, Any] = {
+                "gateways": [f"127.0.0.1:{port}" for port in ways],
+                "lookup": {"deadline_ms": DEADLINE_MS, "retry_s": 900.0},
+                "catalogue": {"tick_s": 0.5},
+                "store": {"url": self.server.new_database() if agency == "hospital" else ""},
+            }
+            made.join(agency, rows.get(agency, []), **given)
         self._raise_limit()
-        for name in ("gw", *NODES):
+        for name in (*GATEWAYS, *NODES):
             self.start(name)
         self.wait_ready()
 
@@ -85,11 +99,18 @@ class Stage:
     def start(self, name: str) -> None:
         """Start a gateway or a node."""
         self._starts += 1
-        if name == "gw":
-            words = [*program(), "gateway", "run", "--dir", "gw"]
+        if name in GATEWAYS:
+            words = [*program(), "gateway", "run", "--dir", name]
         else:
-            words = [sys.executable, "-m", "tests.campaign.entry", str(self.folder / name)]
-        log = self.folder / "logs" / f"{self._starts:04d}-{name}.log"
+            agency, _, process = name.partition("/")
+            words = [
+                sys.executable,
+                "-m",
+                "tests.campaign.entry",
+                str(self.folder / agency),
+                process or "main",
+            ]
+        log = self.folder / "logs" / f"{self._starts:04d}-{name.replace('/', '-')}.log"
         log.parent.mkdir(exist_ok=True)
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "GRPC_VERBOSITY": "NONE"}
         with log.open("wb") as file:
@@ -114,7 +135,7 @@ class Stage:
         self.running[name].process.wait(PATIENCE_S)
 
     def tamper(self, name: str, **what: float) -> None:
-        """Step a node's clock or limit its disk; nothing given: as it was."""
+        """Step an agency's clock or limit its disk; nothing given: as it was."""
         path = self.folder / name / "tamper.json"
         path.with_suffix(".new").write_text(json.dumps(what))
         path.with_suffix(".new").replace(path)
@@ -139,12 +160,17 @@ class Stage:
     def _is_ready(self, name: str) -> bool:
         self.check_alive()
         try:
-            with Desk(self.folder / name) as desk:
+            with Desk(self._folder(name)) as desk:
                 found = desk.status()
         except DeskUnreachable:
             return False
         held = {member.custodian for member in found.members if member.catalogue_version}
-        return found.is_ready and held >= set(NODES) - {name}
+        return found.is_ready and held >= set(AGENCIES) - {name.partition("/")[0]}
+
+    def _folder(self, name: str) -> Path:
+        """Where a process of a node has its desk."""
+        agency, _, process = name.partition("/")
+        return NodePlace(self.folder / agency, process or "main").folder
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + PATIENCE_S
@@ -171,13 +197,18 @@ class Stage:
 @contextlib.contextmanager
 def stage(folder: Path, seed: int = 1) -> Iterator[Stage]:
     """A federation that runs, and is ended whatever comes."""
-    made = Stage(folder, seed)
+    server = Server()
     try:
-        made.set_up()
-        yield made
+        server.start()
+        made = Stage(folder, server, seed)
+        try:
+            made.set_up()
+            yield made
+        finally:
+            made.tear_down()
     finally:
-        made.tear_down()
-        shutil.rmtree(folder / "scratch", ignore_errors=True)
+        server.stop("immediate")
+        server.remove()
 
 
 def free_port() -> int:
