@@ -100,16 +100,11 @@ class Stage:
         """Start a gateway or a node."""
         self._starts += 1
         if name in GATEWAYS:
-            words = [*program(), "gateway", "run", "--dir", name]
+            words: list[str] = [*program(), "gateway", "run", "--dir", name]
         else:
-            agency, _, process = name.partition("/")
-            words = [
-                sys.executable,
-                "-m",
-                "tests.campaign.entry",
-                str(self.folder / agency),
-                process or "main",
-            ]
+            agency, _, which = name.partition("/")
+            place = [str(self.folder / agency), which or "main"]
+            words = [sys.executable, "-m", "tests.campaign.entry", *place]
         log = self.folder / "logs" / f"{self._starts:04d}-{name.replace('/', '-')}.log"
         log.parent.mkdir(exist_ok=True)
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "GRPC_VERBOSITY": "NONE"}
