@@ -167,25 +167,34 @@ class Watch:
             yield CatalogueStatement.from_json(open_document(envelope, CATALOGUE_STATEMENT_TYPE, [key]))
 
     def _leaked(self) -> list[str]:
-        """No name outside the agencies that hold it: files, logs and the gateway's memory."""
+        """No name outside the agencies that hold it: not in files, logs or the memory of processes."""
         found = []
-        for child, row in ROWS.items():
-            forms = set().union(*(needles(row[name]) for name in ("family", "postcode")))
-            agencies = [name for name in (*CUSTODIANS, *GATEWAYS) if name not in KNOWN[child]]
-            for place, data in self._outside(agencies):
+        for name in (*CUSTODIANS, *GATEWAYS):
+            strangers = [child for child in ROWS if name not in KNOWN[child]]
+            words = {child: [ROWS[child][field] for field in ("family", "postcode")] for child in strangers}
+            for place, data in self._kept(name):
                 lower = data.lower()
-                if any(form in lower for form in forms):
-                    found.append(f"something of {child} is in {place}")
+                for child, written in words.items():
+                    if any(form in lower for word in written for form in needles(word)):
+                        found.append(f"something of {child} is in {place}")
+            for place, data in self._remembered(name):
+                for child, written in words.items():
+                    # As it is typed, and as a match key holds it; other forms would take minutes to look for.
+                    if any(form.encode() in data for word in written for form in (word, word.lower())):
+                        found.append(f"something of {child} is in {place}")
         return found
 
-    def _outside(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
-        for name in names:
-            for where, data in files_of(self.stage.folder / name):
-                yield f"{name}: {where}", data
-            for path in sorted((self.stage.folder / "logs").glob(f"*-{name}*.log")):
-                yield path.name, path.read_bytes()
-            for process in (one for one in (*GATEWAYS, *NODES) if one.partition("/")[0] == name):
-                yield f"the memory of {process}", _memory(self.stage.running[process].process.pid)
+    def _kept(self, name: str) -> Iterator[tuple[str, bytes]]:
+        """The files and logs of a gateway or of an agency."""
+        for where, data in files_of(self.stage.folder / name):
+            yield f"{name}: {where}", data
+        for path in sorted((self.stage.folder / "logs").glob(f"*-{name}*.log")):
+            yield path.name, path.read_bytes()
+
+    def _remembered(self, name: str) -> Iterator[tuple[str, bytes]]:
+        """The memory of the processes of a gateway or of an agency."""
+        for process in (one for one in (*GATEWAYS, *NODES) if one.partition("/")[0] == name):
+            yield f"the memory of {process}", _memory(self.stage.running[process].process.pid)
 
     def _trust(self, agency: str) -> Trust:
         return Trust.load(self.stage.folder / agency, agency)
@@ -206,16 +215,25 @@ def _memory(pid: int) -> bytes:
     """What a process of our own account has written in its memory; it may end meanwhile."""
     parts = []
     try:
-        with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
-            for line in maps:
-                span, rights, *_ = line.split()
-                low, high = (int(end, 16) for end in span.split("-"))
-                if rights.startswith("rw") and high - low <= _MAX_REGION:
-                    try:
-                        memory.seek(low)
-                        parts.append(memory.read(high - low))
-                    except OSError:  # a mapping that cannot be read, or is gone
-                        continue
+        with Path(f"/proc/{pid}/mem").open("rb", 0) as memory:
+            for low, high in _touched(Path(f"/proc/{pid}/smaps").read_text("utf-8", "replace")):
+                try:
+                    memory.seek(low)
+                    parts.append(memory.read(high - low))
+                except OSError:  # a mapping that cannot be read, or is gone
+                    continue
     except (FileNotFoundError, ProcessLookupError):
         return b""
     return b"\n".join(parts)
+
+
+def _touched(maps: str) -> Iterator[tuple[int, int]]:
+    """The mappings that can be written and hold anything of their own, with their ends."""
+    span: tuple[int, int] | None = None
+    for line in maps.splitlines():
+        first, *rest = line.split()
+        if "-" in first and not first.endswith(":"):
+            low, high = (int(end, 16) for end in first.split("-"))
+            span = (low, high) if rest[0].startswith("rw") and high - low <= _MAX_REGION else None
+        elif first == "Anonymous:" and span is not None and int(rest[0]):
+            yield span
