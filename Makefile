@@ -1,6 +1,6 @@
 # The commands people type. Nothing here uses sudo, apt or files outside this folder, except `make system`.
 # Variables: PYTHON=python3.12  ONCE=1 JSON=1 (demo)  STRICT=1 (test, check, system)  SIZE=400 SEED=... (demo)
-#            CASES=20000 (fuzz)  FULL=1 (bench)
+#            CASES=20000 (fuzz)  FAULTS=500 SEED=7 (faults)  FULL=1 (bench)
 
 PYTHON ?= python3
 ONCE ?=
@@ -10,6 +10,7 @@ SIZE ?=
 SEED ?=
 FULL ?=
 CASES ?= 1000000
+FAULTS ?= 200
 export STRICT
 
 BIN := .venv/bin
@@ -32,6 +33,9 @@ fuzz: dev-environment  ## a million cases for every parser of what others send; 
 
 bench: dev-environment  ## times beside their floors, in ten minutes; FULL=1: a million records, too
 	@$(BIN)/python -m bench $(if $(FULL),--full)
+
+faults: dev-environment  ## two hundred faults in a federation of real processes; FAULTS=500 SEED=7
+	@$(BIN)/python -m tests.campaign --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
 check: dev-environment  ## style, types, who may import whom, and the wire contract
 	@$(BIN)/ruff check
