@@ -174,6 +174,12 @@ def granted(publisher: Publisher, agency: str) -> set[str]:
     return {own.state.granted.get(agency, "") for own in publisher._own if own.state is not None}
 
 
+def stored_epochs(node: Node) -> set[int]:
+    """The epochs that a node's store holds tags of."""
+    with node._store.read() as conn:
+        return {row.epoch for row in conn.execute(select(tag_set))}
+
+
 def _is_none(folder: Path, pattern: str) -> bool:
     return not list(folder.glob(pattern))
 
@@ -190,6 +196,7 @@ async def check_nothing_left(made: Federation, agency: str, gone: set[int]) -> N
             f"gw/catalogues/{agency}/{name}/{epoch}/*.piece",
         ):
             await until(partial(_is_none, made.folder, kept))
+    await until(lambda: not gone & stored_epochs(node))  # the rows go last
     with node._store.read() as conn:
         sets = {row.epoch for row in conn.execute(select(tag_set))}
         ids = set(conn.execute(select(tag_set.c.id)).scalars())
