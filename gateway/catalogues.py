@@ -12,7 +12,9 @@ import asyncio
 import errno
 import re
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -23,7 +25,7 @@ from elsewhere.roster import AGENCY_ID, MAX_VERSION
 from elsewhere.sealing import CATALOGUE_KEY, sealed_size
 from elsewhere.statement import COLLECTION
 from elsewhere.wire.channel import MAX_GRANTS, agency_of
-from elsewhere.wire.status import to_status
+from elsewhere.wire.status import FetchesTaken, to_status
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc
 from gateway.config import CatalogueConfig
 from gateway.custody import Custody, Members
@@ -221,8 +223,10 @@ class Catalogues:
 class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
     """Serves `Publish`, `Fetch` and `Grant` to active members."""
 
-    def __init__(self, catalogues: Catalogues, directory: Directory) -> None:
+    def __init__(self, catalogues: Catalogues, directory: Directory, *, fetches: int) -> None:
         self._catalogues, self._directory = catalogues, directory
+        self._fetching: Counter[str] = Counter()
+        self._most = fetches
 
     async def Publish(  # noqa: N802 - the name in catalogue.proto
         self, request_iterator: _Requests, context: _ServicerContext
@@ -242,16 +246,17 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
         """Send what brings the caller up to date, with its own grant and nobody else's."""
         try:
             caller = self._caller(context)
-            pieces, grant = await asyncio.to_thread(self._catalogues.wanted, caller, request)
-            for piece in pieces:
-                yield _head(piece, caller, grant)
-                chunks = self._catalogues.chunks(piece, request.from_chunk if piece.is_snapshot else 0)
-                while (found := await asyncio.to_thread(next, chunks, None)) is not None:
-                    self._directory.check_active(caller)
-                    index, ciphertext = found
-                    yield catalogue_pb2.FetchResponse(
-                        chunk=catalogue_pb2.Chunk(index=index, ciphertext=ciphertext)
-                    )
+            with self._one_of_few(caller):
+                pieces, grant = await asyncio.to_thread(self._catalogues.wanted, caller, request)
+                for piece in pieces:
+                    yield _head(piece, caller, grant)
+                    chunks = self._catalogues.chunks(piece, request.from_chunk if piece.is_snapshot else 0)
+                    while (found := await asyncio.to_thread(next, chunks, None)) is not None:
+                        self._directory.check_active(caller)
+                        index, ciphertext = found
+                        yield catalogue_pb2.FetchResponse(
+                            chunk=catalogue_pb2.Chunk(index=index, ciphertext=ciphertext)
+                        )
         except ElsewhereError as err:
             await context.abort(*to_status(err))
 
@@ -268,6 +273,17 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
         if added:
             self._directory.show_catalogue(name, version)
         return catalogue_pb2.GrantResponse(added=added)
+
+    @contextmanager
+    def _one_of_few(self, caller: str) -> Iterator[None]:
+        """Count a fetch while it lasts: each has a chunk in memory until its caller reads it."""
+        if self._fetching[caller] >= self._most:
+            raise FetchesTaken(f"expected at most {self._most} fetches of one agency at once")
+        self._fetching[caller] += 1
+        try:
+            yield
+        finally:
+            self._fetching[caller] -= 1
 
     def _caller(self, context: _ServicerContext) -> str:
         """The active member at the other end."""

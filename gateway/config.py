@@ -18,6 +18,10 @@ _ADDRESS = r"^[A-Za-z0-9.-]{1,253}:\d{1,5}$"
 class LinkConfig(Section):
     """How nodes are held on to."""
 
+    connections: int = Field(default=1024, ge=8, le=65_536, description="open at once, of everybody")
+    handshake_s: float = Field(
+        default=10, ge=0.1, le=60, description="how long a connection may take over its TLS handshake"
+    )
     beat_ms: int = Field(default=5000, ge=500, le=60_000, description="heartbeat; three missed end a link")
     hello_s: float = Field(default=5, gt=0, le=60, description="how long a new link may take to say Hello")
     of_agency: int = Field(default=8, ge=1, le=64, description="processes of one agency, one link each")
@@ -37,6 +41,7 @@ class CatalogueConfig(Section):
     max_chunks: int = Field(default=1024, ge=1, le=65_536, description="of one snapshot, 1 MiB each")
     max_deltas: int = Field(default=4096, ge=1, le=65_536, description="on one snapshot; then it is renewed")
     quota_mb: int = Field(default=4096, ge=1, le=1_048_576, description="of one custodian, on the disk")
+    fetches: int = Field(default=64, ge=1, le=4096, description="of one agency at once")
 
 
 class GatewayConfig(Section):

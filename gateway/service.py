@@ -122,13 +122,18 @@ class Gateway:
 
     def _build_server(self) -> grpc.aio.Server:
         """Register the services."""
-        server = grpc.aio.server(options=SERVER_OPTIONS)
+        link = self._config.link
+        bounds = (
+            ("grpc.max_allowed_incoming_connections", link.connections),
+            ("grpc.server_handshake_timeout_ms", round(link.handshake_s * 1000)),
+        )
+        server = grpc.aio.server(options=(*SERVER_OPTIONS, *bounds))
         link_pb2_grpc.add_LinkServiceServicer_to_server(
             LinkService(
                 self.links,
                 self.lookups,
                 self.directory,
-                config=self._config.link,
+                config=link,
                 timing=self._timing,
             ),
             server,
@@ -137,7 +142,7 @@ class Gateway:
             DirectoryService(self.directory, self.catalogues, self._config.dir), server
         )
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(
-            CatalogueService(self.catalogues, self.directory), server
+            CatalogueService(self.catalogues, self.directory, fetches=self._config.catalogue.fetches), server
         )
         return server
 

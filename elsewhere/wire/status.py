@@ -38,9 +38,16 @@ class LinksTaken(LinkEnded):
     code = "link.too_many"
 
 
+class FetchesTaken(ElsewhereError):
+    """The agency fetches as many catalogues at once as the gateway serves. Wait for one to end."""
+
+    code = "catalogue.busy"
+
+
 _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     CertificateInvalid: grpc.StatusCode.UNAUTHENTICATED,
     DocumentInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    FetchesTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
     FrameMalformed: grpc.StatusCode.INVALID_ARGUMENT,
     GatewayDraining: grpc.StatusCode.UNAVAILABLE,
     LinkOutOfOrder: grpc.StatusCode.FAILED_PRECONDITION,

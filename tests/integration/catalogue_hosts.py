@@ -84,7 +84,7 @@ class Gateway:
         catalogues = Catalogues(self.folder / "catalogues", self._store, CatalogueConfig(), self.notices)
         self.notices.newest.update(dict(catalogues.newest()))
         self._server = grpc.aio.server(options=SERVER_OPTIONS)
-        service = CatalogueService(catalogues, cast("Directory", self.notices))
+        service = CatalogueService(catalogues, cast("Directory", self.notices), fetches=64)
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(service, self._server)
         key = tls.make_key()
         cert = tls.sign_gateway(self._authority, key, hosts=["127.0.0.1"], now=NOW)

@@ -1,0 +1,196 @@
+"""What one peer cannot exceed at a gateway: connections, handshakes, calls, bytes, fetches, statements."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from elsewhere.errors import SignatureInvalid
+from elsewhere.wire.channel import MAX_STATEMENT_BYTES, MAX_TO_GATEWAY_BYTES, WINDOW_BYTES
+from elsewhere.wire.v1 import (
+    catalogue_pb2,
+    catalogue_pb2_grpc,
+    directory_pb2,
+    directory_pb2_grpc,
+    link_pb2,
+    link_pb2_grpc,
+)
+from gateway import __main__ as program
+from gateway.service import Gateway
+from tests.gateway_support import PATIENCE_S, Agency, attach, channel_to, found, join, running, state_keys
+from tests.integration.gateway_pieces import NAME, grant, parts, piece, publish
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def dial(gateway: Gateway) -> Stream:
+    """A bare connection that says nothing."""
+    return await asyncio.open_connection("127.0.0.1", gateway.port)
+
+
+async def is_closed(stream: Stream, within_s: float) -> bool:
+    """Whether the gateway closes a connection within that time."""
+    try:
+        async with asyncio.timeout(within_s):
+            return await stream[0].read(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def is_head(message: object) -> bool:
+    """Whether this is how what was asked for begins."""
+    return isinstance(message, catalogue_pb2.FetchResponse) and message.HasField("piece")
+
+
+async def refused(gateway: Gateway, agency: Agency, statement: bytes) -> str:
+    """The code that a key statement is refused with."""
+    async with channel_to(gateway, agency) as channel:
+        stub = directory_pb2_grpc.DirectoryServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await stub.PublishStatement(
+                directory_pb2.PublishStatementRequest(statement=statement), timeout=PATIENCE_S
+            )
+        return refusal.value.details() or ""
+
+
+async def test_a_connection_that_does_not_speak_tls_is_dropped_in_time(tmp_path: Path) -> None:
+    found(tmp_path, link={"handshake_s": 0.3})
+    police = join(tmp_path, "police")
+    async with running(tmp_path) as gateway:
+        silent, halting = await dial(gateway), await dial(gateway)
+        halting[1].write(b"\x16\x03\x01\x02\x00\x01")  # the first bytes of a handshake, and no more
+        assert await is_closed(silent, PATIENCE_S)
+        assert await is_closed(halting, PATIENCE_S)
+        async with channel_to(gateway, police) as channel:
+            await attach(channel, "police")
+
+
+async def test_connections_over_the_bound_are_closed_and_room_comes_back(tmp_path: Path) -> None:
+    found(tmp_path, link={"connections": 8, "handshake_s": 60, "beat_ms": 500})
+    police = join(tmp_path, "police")
+    async with running(tmp_path) as gateway, channel_to(gateway, police) as channel:
+        peer = await attach(channel, "police")
+        streams = [await dial(gateway) for _ in range(12)]
+        closed = await asyncio.gather(*(is_closed(stream, 0.5) for stream in streams))
+        assert closed.count(True) == 5
+        await peer.say(beat=link_pb2.Beat(sequence=1))
+        assert (await peer.frame("beat")).beat.sequence == 1, "a link that stands is not touched"
+        for _, writer in streams:
+            writer.close()
+        async with asyncio.timeout(PATIENCE_S):
+            while await is_closed(another := await dial(gateway), 0.5):
+                pass
+        another[1].close()
+
+
+def test_the_program_allows_itself_the_files_that_its_connections_need() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+        program.allow_files(600)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600, before[1])
+        program.allow_files(550)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (600, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_one_connection_has_so_many_calls_and_no_more(tmp_path: Path) -> None:
+    found(tmp_path, link={"hello_s": 60})
+    police = join(tmp_path, "police")
+    async with running(tmp_path) as gateway, channel_to(gateway, police) as channel:
+        directory = directory_pb2_grpc.DirectoryServiceStub(channel)
+        link = link_pb2_grpc.LinkServiceStub(channel)
+        request = directory_pb2.PublishStatementRequest(statement=b"{}")
+        calls = [link.Attach() for _ in range(63)]  # type: ignore[call-arg]  # they never say Hello
+        with pytest.raises(grpc.aio.AioRpcError, match=r"signature\.invalid"):
+            await directory.PublishStatement(request, timeout=PATIENCE_S, wait_for_ready=True)
+        calls.append(link.Attach())  # type: ignore[call-arg]
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await directory.PublishStatement(request, timeout=1)
+        assert refusal.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        calls[0].cancel()
+        with pytest.raises(grpc.aio.AioRpcError, match=r"signature\.invalid"):
+            await directory.PublishStatement(request, timeout=PATIENCE_S)
+        for call in calls:
+            call.cancel()
+
+
+async def test_what_is_not_read_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found(tmp_path)
+    police = join(tmp_path, "police")
+    size = 64 * 1024
+    chunk = catalogue_pb2.PublishRequest(chunk=catalogue_pb2.Chunk(index=0, ciphertext=bytes(size)))
+    async with running(tmp_path) as gateway, channel_to(gateway, police) as channel:
+
+        async def never_reads(caller: str, requests: AsyncIterator[object]) -> object:
+            return await asyncio.Event().wait()
+
+        monkeypatch.setattr(gateway.catalogues, "publish", never_reads)
+        call = catalogue_pb2_grpc.CatalogueServiceStub(channel).Publish()  # type: ignore[call-arg]
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 4 * MAX_TO_GATEWAY_BYTES:
+                async with asyncio.timeout(2):
+                    await call.write(chunk)
+                sent += size
+        call.cancel()
+    own = 4 * size  # what this side keeps of what it was given
+    assert size <= sent <= WINDOW_BYTES + own
+
+
+async def test_one_agency_has_so_many_fetches_and_others_have_theirs(tmp_path: Path) -> None:
+    found(tmp_path, catalogue={"fetches": 2})
+    police, social, schools = (join(tmp_path, name) for name in ("police", "social", "schools"))
+    request = catalogue_pb2.FetchRequest(custodian="police", collection=NAME, epoch=1)
+    async with running(tmp_path) as gateway:
+        state_keys(gateway, police, (NAME, 1))
+        head = piece(1, 1, 32, grants=[grant("social"), grant("schools")])
+        assert await publish(gateway, police, parts(head, [bytes(2**20)] * 32)) == 1
+        async with channel_to(gateway, social) as channel, channel_to(gateway, schools) as another:
+            stub = catalogue_pb2_grpc.CatalogueServiceStub(channel)
+            slow = [stub.Fetch(request) for _ in range(2)]
+            for call in slow:
+                assert is_head(await call.read())
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await stub.Fetch(request).read()
+            assert (refusal.value.code(), refusal.value.details()) == (
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                "catalogue.busy",
+            )
+            other = catalogue_pb2_grpc.CatalogueServiceStub(another).Fetch(request)
+            assert is_head(await other.read()), "another agency has its own"
+            slow[0].cancel()  # the searcher is gone in the middle of it
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    with contextlib.suppress(grpc.aio.AioRpcError):
+                        if len([one async for one in stub.Fetch(request)]) == 33:
+                            break
+                    await asyncio.sleep(0.02)
+
+
+async def test_a_key_statement_over_its_size_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found(tmp_path)
+    police = join(tmp_path, "police")
+    read: list[int] = []
+
+    def reads(envelope: bytes, roster: object) -> object:
+        read.append(len(envelope))
+        raise SignatureInvalid("as if it did not hold")
+
+    async with running(tmp_path) as gateway:
+        monkeypatch.setattr("gateway.directory.open_statement", reads)
+        for size in (MAX_STATEMENT_BYTES + 1, MAX_STATEMENT_BYTES):
+            assert await refused(gateway, police, secrets.token_bytes(size)) == "signature.invalid"
+    assert read == [MAX_STATEMENT_BYTES]
