@@ -8,6 +8,7 @@ Refuses:  to start with key files that others can read, or when its port is take
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -20,6 +21,8 @@ from elsewhere.clock import Clock
 from elsewhere.errors import ConfigInvalid, ElsewhereError, GatewayDraining, NotActive, StoreUnavailable
 from elsewhere.fields import format_instant
 from elsewhere.wire.channel import SERVER_OPTIONS, agency_of
+from elsewhere.wire.health import Health
+from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.status import to_status
 from elsewhere.wire.tls import certificate_end
 from elsewhere.wire.v1 import catalogue_pb2_grpc, directory_pb2, directory_pb2_grpc, link_pb2, link_pb2_grpc
@@ -36,6 +39,7 @@ from gateway.store import Store
 from gateway.timing import Alarm, LoopTiming
 
 TELL_END_S = 86_400.0
+HEALTH_SOCKET = "health.sock"
 SEEN_S = 60.0  # how often the attached agencies are written down, for a gateway that is killed
 
 _log = structlog.get_logger("elsewhere.gateway")
@@ -115,7 +119,17 @@ class Gateway:
             self.catalogues.drop_unstated(custodian)  # what a crash has kept it from
         for name, version in self.catalogues.newest():
             self.directory.show_catalogue(name, version)
+        self._is_store_well = True
+        self._health = Health(
+            {
+                "elsewhere.wire.v1.LinkService": self._is_relaying,
+                "elsewhere.wire.v1.DirectoryService": self._is_keeping,
+                "elsewhere.wire.v1.CatalogueService": self._is_keeping,
+            }
+        )
         self._server = self._build_server()
+        self._local = grpc.aio.server()  # for this machine's own account, which has no certificate
+        self._health.add_to(self._local)
         self._stopped = asyncio.Event()
         self._alarms: dict[str, Alarm] = {}
         self.port = 0
@@ -144,6 +158,7 @@ class Gateway:
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(
             CatalogueService(self.catalogues, self.directory, fetches=self._config.catalogue.fetches), server
         )
+        self._health.add_to(server)
         return server
 
     async def start(self) -> None:
@@ -159,6 +174,7 @@ class Gateway:
                 f"expected to listen on {self._config.listen}; it is taken or not ours"
             ) from None
         await self._server.start()
+        await self._listen_locally()
         self.directory.watch(
             self._config.poll_s,
             push=self._show,
@@ -181,7 +197,8 @@ class Gateway:
         except TimeoutError:
             _log.warning("drain ended early", under_way=self.lookups.under_way)
         self.links.end_all(GatewayDraining("the gateway is going down"))
-        await self._server.stop(grace=1)
+        await asyncio.gather(self._server.stop(grace=1), self._local.stop(grace=1))
+        (self._config.dir / HEALTH_SOCKET).unlink(missing_ok=True)
         self.directory.unwatch()
         for alarm in self._alarms.values():
             alarm.cancel()
@@ -191,6 +208,27 @@ class Gateway:
     def stop(self) -> None:
         """Begin the end."""
         self._stopped.set()
+
+    async def _listen_locally(self) -> None:
+        """Tell of health on a socket that only this account can open."""
+        path = self._config.dir / HEALTH_SOCKET
+        path.unlink(missing_ok=True)
+        before = os.umask(0o177)  # as gRPC binds, so that there is no moment at which others could connect
+        try:
+            with SocketAddress(path) as address:
+                self._local.add_insecure_port(address.target)
+        finally:
+            os.umask(before)
+        await self._local.start()
+
+    def _is_relaying(self) -> bool:
+        """Whether members may attach and ask: not while it ends, nor on a roster that has run out."""
+        is_in_force = self._timing.utc_now() < self.directory.roster.valid_until_utc
+        return is_in_force and not self.lookups.is_closing and not self._stopped.is_set()
+
+    def _is_keeping(self) -> bool:
+        """Whether what is published can be kept as well."""
+        return self._is_store_well and self._is_relaying()
 
     def _show(self, frame: link_pb2.AttachResponse) -> None:
         """Send a changed directory down every link."""
@@ -235,7 +273,9 @@ class Gateway:
         """Write down times of contact; a full disk is no reason to stop relaying."""
         try:
             self._store.put_seen(seen)
+            self._is_store_well = True
         except ElsewhereError as err:
+            self._is_store_well = False
             _log.error("times of contact not kept", code=err.code)
 
 

@@ -147,14 +147,12 @@ class Store:
             return {row.agency: from_ms(row.last_ms) for row in db.execute(sa.select(_seen))}
 
     def put_seen(self, seen: Mapping[str, datetime]) -> None:
-        """Note that agencies were attached at these times."""
-        if not seen:
-            return
+        """Note that agencies were attached at these times; with none, only whether that could be written."""
         with self._write() as db:
             db.execute(_seen.delete().where(_seen.c.agency.in_(list(seen))))
-            db.execute(
-                _seen.insert(), [{"agency": agency, "last_ms": to_ms(at)} for agency, at in seen.items()]
-            )
+            rows = [{"agency": agency, "last_ms": to_ms(at)} for agency, at in seen.items()]
+            if rows:
+                db.execute(_seen.insert(), rows)
 
     def chain(self, name: CatalogueName) -> Chain | None:
         """What is cached of one catalogue, without reading it; None for nothing."""

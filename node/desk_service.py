@@ -24,6 +24,7 @@ from elsewhere.errors import ConfigInvalid, ElsewhereError
 from elsewhere.wire.channel import PING_MS, PING_TIMEOUT_MS
 from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, history_to_wire, status_to_wire
 from elsewhere.wire.desk_status import internal_desk_status, to_desk_status
+from elsewhere.wire.health import Health
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
 from node.asking.searcher import Searcher
@@ -55,6 +56,10 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
         self._status = status
         self._processes = processes
         self._answers = answers
+
+    def is_ready(self) -> bool:
+        """Whether a lookup could succeed now."""
+        return self._status().is_ready
 
     async def Ask(  # noqa: N802 - generated name
         self, request: desk_pb2.AskRequest, context: _Context
@@ -103,6 +108,7 @@ class DeskServer:
         self._address = SocketAddress(socket)
         self._server = grpc.aio.server(options=_OPTIONS)
         desk_pb2_grpc.add_DeskServiceServicer_to_server(service, self._server)
+        Health({"elsewhere.wire.v1.DeskService": service.is_ready}).add_to(self._server)
         self._tls = tls
 
     async def start(self) -> None:

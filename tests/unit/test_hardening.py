@@ -78,7 +78,5 @@ def test_node_and_gateway_harden_before_anything_else(
     monkeypatch.setattr(gateway_program, "harden", reached)
 
     for command in (node_run.run, gateway.run):
-        callback = command.callback
-        assert callback is not None
         with pytest.raises(Reached):
-            callback(directory=tmp_path)
+            command.main(["--dir", str(tmp_path)], standalone_mode=False)
