@@ -27,7 +27,8 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # its stubs
     """
 
     def __init__(self, ready: Mapping[str, Callable[[], bool]]) -> None:
-        self._ready = {**ready, WHOLE: lambda: all(is_ready() for is_ready in ready.values())}
+        self._ready: dict[str, Callable[[], bool]] = dict(ready)
+        self._ready[WHOLE] = lambda: all(is_ready() for is_ready in ready.values())
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Serve on this server."""
@@ -60,6 +61,5 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # its stubs
 
     def _status(self, service: str) -> health_pb2.HealthCheckResponse:
         """What is so now."""
-        answer = health_pb2.HealthCheckResponse
-        status = answer.SERVING if self._ready[service]() else answer.NOT_SERVING
-        return answer(status=status)  # type: ignore[no-untyped-call]
+        status = health_pb2.HealthCheckResponse
+        return status(status=status.SERVING if self._ready[service]() else status.NOT_SERVING)
