@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from typing import Final
 import grpc
 
 from elsewhere.canonical import canonical_json, parse_canonical
-from elsewhere.errors import CertificateInvalid, ConfigInvalid, KeyFileMissing
+from elsewhere.errors import CertificateInvalid, ConfigInvalid, ElsewhereError, KeyFileMissing
 from elsewhere.keyfiles import check_secrets, read_secret, replace_file, write_secret
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Federation
@@ -40,7 +41,15 @@ ROSTER_FILE: Final = "roster.json"
 AGREEMENT_FILE: Final = "agreement.json"
 CERTIFICATE_FILE: Final = "tls.pem"
 TLS_KEY: Final = "keys/tls.key"
+OWNER_FILE: Final = "store.id"
+OWNER_ID: Final = "[0-9a-f]{32}"
 _FEDERATION_KEY, _CA_KEY = "keys/federation.key", "keys/ca.key"
+
+
+class GatewayRunning(ElsewhereError):
+    """A gateway runs in this folder already. Stop it first; a further one needs a folder of its own."""
+
+    code = "gateway.running"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,3 +159,37 @@ def alone(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def running_alone(directory: Path) -> Iterator[None]:
+    """Keep a second gateway from running in the folder; the system lets go of the lock if this one is killed.
+
+    Raises:
+        GatewayRunning: there is one.
+    """
+    catalogues = directory / "catalogues"  # what only a running gateway writes in
+    catalogues.mkdir(mode=0o700, exist_ok=True)
+    handle = os.open(catalogues, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GatewayRunning(
+                "expected no gateway that runs in this folder; one does. Stop it first, or make a further"
+                " one a folder of its own with 'elsewhere gateway replica'"
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def owner_id(directory: Path, random: RandomBytes) -> str:
+    """The id by which a store knows that it is this folder's; made when it is first wanted."""
+    path = directory / OWNER_FILE
+    if not path.exists():
+        replace_file(path, random(16).hex().encode())
+    found = path.read_text("ascii", "replace").strip()
+    if not re.fullmatch(OWNER_ID, found):
+        raise ConfigInvalid(f"expected 32 hexadecimal digits in {OWNER_FILE}; the file was changed")
+    return found

@@ -32,7 +32,7 @@ from gateway.catalogues import Catalogues, CatalogueService
 from gateway.config import GatewayConfig
 from gateway.directory import Directory, Newest
 from gateway.ends import End, is_soon, nearest
-from gateway.folder import CERTIFICATE_FILE, serving_credentials
+from gateway.folder import CERTIFICATE_FILE, owner_id, running_alone, serving_credentials
 from gateway.links import Link, Links
 from gateway.lookups import Limits, Lookups
 from gateway.store import Store
@@ -104,6 +104,11 @@ class Gateway:
         self._credentials = serving_credentials(config, now=clock())
         timing = self._timing = LoopTiming(clock)
         self._store = Store(config.store_url, config.store_password)
+        try:
+            self._store.claim(owner_id(config.dir, secrets.token_bytes))
+        except BaseException:
+            self._store.close()
+            raise
         self.directory = Directory(config.dir, self._store, timing, push_s=config.push_ms / 1000)
         self.links = Links(
             timing,
@@ -288,9 +293,10 @@ async def run(config: GatewayConfig, *, clock: Clock, ready: Callable[[Gateway],
         ready: called once it listens, with the gateway, whose `port` and `stop` it may use.
 
     Raises:
-        ConfigInvalid, KeyFileExposed, KeyFileMissing: it did not start.
+        ConfigInvalid, KeyFileExposed, KeyFileMissing, GatewayRunning, StoreTaken: it did not start.
     """
-    gateway = Gateway(config, clock=clock)
-    await gateway.start()
-    ready(gateway)
-    await gateway.serve()
+    with running_alone(config.dir):
+        gateway = Gateway(config, clock=clock)
+        await gateway.start()
+        ready(gateway)
+        await gateway.serve()

@@ -21,10 +21,10 @@ import sqlalchemy as sa
 from elsewhere.clock import from_ms, to_ms
 from elsewhere.database.engine import open_database
 from elsewhere.database.revisions import Schema, prepare
-from elsewhere.errors import StoreUnavailable
+from elsewhere.errors import ElsewhereError, StoreUnavailable
 
 SCHEMA: Final = Schema(
-    whose="gateway", head="0002", folder=Path(__file__).resolve().parent / "migrations", mark="schema"
+    whose="gateway", head="0003", folder=Path(__file__).resolve().parent / "migrations", mark="schema"
 )
 
 metadata = sa.MetaData()
@@ -63,6 +63,13 @@ _grants = sa.Table(
     sa.Column("searcher", sa.String(32), primary_key=True),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
 )
+_owner = sa.Table("owner", metadata, sa.Column("id", sa.String(32), primary_key=True))
+
+
+class StoreTaken(ElsewhereError):
+    """The store is another gateway's. Each has one of its own; nothing was changed."""
+
+    code = "store.taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,30 @@ class Store:
     def close(self) -> None:
         """Give back all connections."""
         self._database.close()
+
+    def claim(self, owner: str, *, take_over: bool = False) -> None:
+        """Make this the store of one gateway, or return if it is already.
+
+        Two that shared it would each delete the other's catalogues, and show members what is not theirs.
+
+        Args:
+            owner: the id of the gateway's folder.
+            take_over: also from another, which must not run any more.
+
+        Raises:
+            StoreTaken: it is another's.
+        """
+        with self._write() as db:
+            found = db.execute(sa.select(_owner.c.id)).scalar_one_or_none()
+            if found == owner:
+                return
+            if found is not None and not take_over:
+                raise StoreTaken(
+                    "expected a store of this gateway's own; it is another's: mend store.url. If that one is"
+                    " gone for good, run 'elsewhere gateway take-store' here"
+                )
+            db.execute(_owner.delete())
+            db.execute(_owner.insert().values(id=owner))
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:

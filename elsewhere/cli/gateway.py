@@ -114,6 +114,29 @@ def upgrade(directory: Path, to: str | None, is_backed_up: bool) -> None:
     change(config.store_url, config.store_password, SCHEMA, to=to, is_backed_up=is_backed_up)
 
 
+@gateway.command("take-store", short_help="Make the store of a gateway that is gone this one's.")
+@_FOLDER
+@click.option("--yes", is_flag=True, help="The other gateway is gone for good: do not ask.")
+def take_store(directory: Path, yes: bool) -> None:
+    """Make the store that store.url names this gateway's, though another one has used it."""
+    import secrets
+
+    from gateway.config import load_config
+    from gateway.folder import owner_id, running_alone
+    from gateway.store import Store
+
+    config = load_config(directory)
+    if not yes:
+        click.confirm("Is the gateway that used this store gone for good?", abort=True)
+    with running_alone(directory):
+        store = Store(config.store_url, config.store_password)
+        try:
+            store.claim(owner_id(directory, secrets.token_bytes), take_over=True)
+        finally:
+            store.close()
+    click.echo("the store is this gateway's; catalogues that it lacks come from the nodes")
+
+
 @gateway.command("replica", short_help="Make another gateway of the federation, or renew its certificate.")
 @click.option("--dir", "directory", type=NEW_FOLDER, required=True, help="The new gateway's folder.")
 @click.option("--of", "first", type=FOLDER, required=True, help="The folder with the federation's keys.")
