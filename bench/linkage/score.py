@@ -112,7 +112,7 @@ def shelve(held: Sequence[Held], key_set: KeySet) -> Shelf:
     rules: list[NDArray[np.uint8]] = []
     counts: list[int] = []
     spent = 0.0
-    items: list[Groupable[int]] = []
+    items: list[Groupable] = []
     for place, record in enumerate(held):
         start = time.perf_counter()
         keys = record_keys(record.person, key_set=key_set)
@@ -121,8 +121,10 @@ def shelve(held: Sequence[Held], key_set: KeySet) -> Shelf:
         hashes.append(np.array(words, dtype=np.uint64))
         rules.append(np.array([ordinal[key.rule] for key in keys], dtype=np.uint8))
         counts.append(len(keys))
-        strong = tuple(w for w, key in zip(words, keys, strict=True) if key.strength is Strength.STRONG)
-        items.append(Groupable(place, record.source_id, record.person, strong))
+        strong = [w for w, key in zip(words, keys, strict=True) if key.strength is Strength.STRONG]
+        items.append(
+            Groupable(place, record.source_id, record.person, np.array(strong, dtype=np.uint64).tobytes())
+        )
     group_of = [0] * len(held)
     for number, members in enumerate(group_records(items)):
         for member in members:

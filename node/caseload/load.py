@@ -93,6 +93,7 @@ def load_source(
     try:
         with _alone(job):
             staging = Staging(job.store, mapping.source.name, job.now)
+            reading.shielded = staging.shielded_before()
             given = _Input(source, mapping, reading)
             with Workers(tag_sets(job, staging), job.workers) as workers:
                 _stage(given, job, staging, workers)

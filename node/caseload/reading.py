@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from node.caseload.mapping import SourceMapping
@@ -17,6 +17,7 @@ from node.caseload.rows import CaseRow, RowError, RowReader
 from node.caseload.shields import NONE, strictest
 from node.caseload.sources import Source, check_columns
 from node.caseload.staging import batches
+from node.caseload.words import WordSet
 from node.caseload.workers import TagSet, Workers
 from node.errors import LoadRefused
 
@@ -31,6 +32,8 @@ class Reading:
     tally: Tally
     today: datetime.date  # dates after it are noted
     progress: Progress
+    # Persons whose shield stands: only of them does it matter that a row says NONE.
+    shielded: Collection[str] = field(default=frozenset(), repr=False)
     stated: dict[str, str] = field(default_factory=dict, repr=False)  # person id -> shield its rows state
     withheld: set[str] = field(
         default_factory=set, repr=False
@@ -62,9 +65,7 @@ def read_rows(
                 if refusal.is_shielded and refusal.person_ref:
                     reading.withheld.add(refusal.person_ref)
                 continue
-            if outcome.shield is not None:
-                known = reading.stated.get(outcome.person_ref, NONE)
-                reading.stated[outcome.person_ref] = strictest((outcome.shield, known))
+            _note_shield(outcome, reading)
             if outcome.kept_until is not None and outcome.kept_until <= reading.today:
                 tally.expired += 1
             elif is_new:
@@ -73,6 +74,14 @@ def read_rows(
                 yield outcome
         reading.progress("read", *source.progress)
     _check_refused(tally, mapping.source.max_refused_percent)
+
+
+def _note_shield(row: CaseRow, reading: Reading) -> None:
+    """Keep what a row states of its person's shield; most say NONE of a person who never had one."""
+    if row.shield is None or (row.shield == NONE and row.person_ref not in reading.shielded):
+        return
+    known = reading.stated.get(row.person_ref, NONE)
+    reading.stated[row.person_ref] = strictest((row.shield, known))
 
 
 def _read_chunk(
@@ -93,8 +102,7 @@ class _Seen:
     """Which persons and rows came before, by 64 bits of their hashes."""
 
     def __init__(self) -> None:
-        self._refs: set[int] = set()
-        self._rows: set[int] = set()
+        self._refs, self._rows = WordSet(), WordSet()
 
     def add(self, row: CaseRow, *, refuse: bool, tally: Tally) -> bool:
         """Tell whether a row is new; the same person again is noted, or refused if the mapping says so."""

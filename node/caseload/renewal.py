@@ -6,7 +6,7 @@ Promises: nothing is visible before the last transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from elsewhere.grouping import group_records
@@ -70,12 +70,15 @@ def _tag_children(loading: Loading, tagging: Tagging, shields: Mapping[PersonRef
     total = staging.count()
     groups = group_records(tagging.early(shields, lambda done: progress("tag", done, total)))
     tally.children = len(groups)
-    shielded = [(ids, strictest(tagging.presumed(n) for n in ids)) for ids in groups]
-    progress("group", total, total)
-    staging.set_groups(shielded)
+    shielded = ((ids, strictest(tagging.presumed(n) for n in ids)) for ids in groups)
+    marked: list[tuple[Sequence[int], str]] = []
     for ids, shield in shielded:
         tally.shields[shield] += len(ids)
-    tagging.disown(shielded)
+        if len(ids) > 1 or shield != NONE:
+            marked.append((ids, shield))
+    progress("group", total, total)
+    staging.set_groups(marked)
+    tagging.disown(marked)
     tagging.late(lambda done: progress("again", done, 0))
     tally.resumed = tagging.resumed
 

@@ -51,7 +51,7 @@ def _store_set(
     """Insert the rows of one set in some neighbouring buckets."""
     rows, records = part
     set_id = int(rows["set"][0])
-    known = _known_shorts(store, buckets, set_id)
+    known = _known_among(store, buckets, set_id, np.unique(rows["lead"].astype(np.uint64)))
     added = 0
     for start in range(0, len(rows), INSERT_ROWS):
         piece, whose = rows[start : start + INSERT_ROWS], records[start : start + INSERT_ROWS]
@@ -88,11 +88,20 @@ def _to_bytes(shorts: NDArray[np.uint64]) -> list[bytes]:
     return [data[at : at + _SHORT] for at in range(0, len(data), _SHORT)]
 
 
-def _known_shorts(store: Store, buckets: tuple[int, int], set_id: int) -> NDArray[np.uint64]:
-    """The entries of one set that these buckets' tags could meet."""
+def _known_among(
+    store: Store, buckets: tuple[int, int], set_id: int, shorts: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """Those of some buckets' short tags that are entries of a set already."""
     width = 2**64 // BUCKETS
     low, high = buckets[0] * width, (buckets[1] + 1) * width - 1
     within = (entry.c.set_id == set_id) & entry.c.short.between(low.to_bytes(_SHORT), high.to_bytes(_SHORT))
+    query = select(entry.c.short).where(within).execution_options(yield_per=INSERT_ROWS)
+    known = [np.empty(0, dtype=np.uint64)]
     with store.read() as conn:
-        found = conn.execute(select(entry.c.short).where(within)).scalars().all()
-    return np.frombuffer(b"".join(found), dtype=">u8").astype(np.uint64)
+        # A reload of a few rows spans many buckets, and so nearly all entries there are.
+        for batch in conn.execute(query).scalars().partitions():
+            held = np.frombuffer(b"".join(batch), dtype=">u8").astype(np.uint64)
+            places = np.searchsorted(shorts, held)
+            places[places == len(shorts)] = 0
+            known.append(held[shorts[places] == held])
+    return np.concatenate(known)

@@ -224,11 +224,10 @@ class Staging:
             last = batch[-1].id
 
     def set_groups(self, groups: Iterable[tuple[Sequence[int], str]]) -> None:
-        """Write the groups that have several records or a shield; all others are right from the start."""
+        """Write groups that have several records or a shield; all others are right from the start."""
         rows = (
             {"of": record_id, "group_id": min(ids), "shield": shield}
             for ids, shield in groups
-            if len(ids) > 1 or shield != NONE
             for record_id in ids
         )
         mine = (member.c.load_id == self.id) & (member.c.record_id == bindparam("of"))
@@ -259,6 +258,10 @@ class Staging:
         """Give the shields that stood until now, of every source."""
         with self._store.read() as conn:
             return _read_shields(conn)
+
+    def shielded_before(self) -> frozenset[str]:
+        """Give the persons of this source whose shield stood until now."""
+        return frozenset(ref for name, ref in self.shields_before().standing if name == self._source)
 
     def present(self, persons: Iterable[PersonRef]) -> frozenset[PersonRef]:
         """Give those of some persons that have a record to be in force."""

@@ -15,8 +15,6 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-import numpy as np
-
 from elsewhere.grouping import Groupable
 from elsewhere.person.identity import Person
 from node.caseload.carried import PersonRef
@@ -47,9 +45,7 @@ class Tagging:
         """The shield that was stated for a record's own person."""
         return self._presumed.get(record_id, NONE)
 
-    def early(
-        self, shields: Mapping[PersonRef, str], told: Callable[[int], None]
-    ) -> Iterator[Groupable[int]]:
+    def early(self, shields: Mapping[PersonRef, str], told: Callable[[int], None]) -> Iterator[Groupable]:
         """Yield every record to be in force with its strong keys, hashed, and tag it as far as can be said.
 
         Args:
@@ -63,7 +59,7 @@ class Tagging:
                     ref=item.id,
                     source_person_id=f"{item.source}\0{item.person_ref}",
                     person=Person.from_canonical(item.person),
-                    strong=tuple(np.frombuffer(hashes, dtype=np.uint64).tolist()),
+                    strong=hashes,
                     apart=self.presumed(item.id) == SHIELD_IDENTITY,
                 )
             done += len(chunk)

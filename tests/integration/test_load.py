@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from sqlalchemy import func, select
 from elsewhere.matchkeys import record_keys
 from node.caseload import index
 from node.caseload.load import dry_run, load_file
+from node.caseload.reading import Reading, read_rows
+from node.caseload.report import Tally, no_progress
+from node.caseload.sources import open_source
+from node.caseload.workers import Workers
 from node.errors import LoadRefused
 from node.store.caseload import record, tag
 from node.store.engine import Store, open_store
@@ -328,3 +333,13 @@ def test_a_load_that_fails_leaves_no_row_of_its_own(store: Store) -> None:
     with store.read() as conn:
         assert conn.execute(select(func.count()).select_from(record)).scalar_one() == 1
     assert [path.name for path in folder_of(store).iterdir() if path.name.startswith("loading-")] == []
+
+
+def test_a_row_that_says_none_is_remembered_only_of_a_person_whose_shield_stands(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "cases.csv", [ANN | {"shield": "none"}, BOB | {"shield": "none"}])
+    reading = Reading(Tally("cases", is_dry_run=True), TODAY, no_progress, shielded={"2"})
+
+    with open_source(path, mapping(), tmp_path) as source, Workers((), 1) as workers:
+        assert len(list(read_rows(source, mapping(), reading, workers))) == 2
+
+    assert reading.stated == {"2": "NONE"}
