@@ -27,7 +27,7 @@ def rotate() -> None:
     """Change keys now. A running node does it by itself when it is time, and carries this out at once."""
 
 
-@rotate.command("epoch")
+@rotate.command("epoch", short_help="Tag all records under new keys; destroy those before.")
 @_FOLDER
 @click.option(
     "--overlap-hours",
@@ -57,7 +57,7 @@ def epoch(directory: Path, overlap_hours: float | None) -> None:
     click.echo("more; these are destroyed after that. 'elsewhere node status' says how far it is.")
 
 
-@rotate.command("sealing")
+@rotate.command("sealing", short_help="Make a new key for others to seal to.")
 @_FOLDER
 def sealing(directory: Path) -> None:
     """Make a new sealing key, that others seal their questions to as soon as they hear of it."""
