@@ -13,11 +13,16 @@ import datetime
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from elsewhere.keyparts import codes_of, is_one_edit
 from elsewhere.person.identifiers import is_nhs_number, is_upn, plain_identifier
 from elsewhere.person.identity import Person
 from elsewhere.person.readings import read_names
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # A key that more groups than this share tells nothing, and comparing all of them would not be linear.
 _CANDIDATES = 8
@@ -115,7 +120,7 @@ class _Column:
         parts = len(words) // _SORTED_AT_ONCE + 1
         for part in range(parts):
             low, high = (part << 64) // parts, ((part + 1) << 64) // parts - 1
-            places = np.flatnonzero((words >= np.uint64(low)) & (words <= np.uint64(high)))
+            places = _places_between(words, low, high)
             places = places[np.argsort(words[places], kind="stable")]
             ranked = words[places]
             starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
@@ -125,6 +130,17 @@ class _Column:
             for size in sizes[sizes > 1].tolist():
                 yield owners[at : at + size].tolist()
                 at += size
+
+
+def _places_between(words: NDArray[np.uint64], low: int, high: int) -> NDArray[np.int64]:
+    """Where the words from low to high, both counted in, stand among all."""
+    import numpy as np
+
+    found = []
+    for start in range(0, len(words), _SORTED_AT_ONCE):
+        some = words[start : start + _SORTED_AT_ONCE]
+        found.append(start + np.flatnonzero((some >= np.uint64(low)) & (some <= np.uint64(high))))
+    return np.concatenate(found)
 
 
 class _Forest:
