@@ -17,12 +17,9 @@ import structlog
 
 from elsewhere.errors import ElsewhereError
 from elsewhere.hardening import harden
-from node.caseload.job import LoadJob
 from node.caseload.load import retag
-from node.config import load_config
-from node.keys import KeyRing
+from node.caseload.opening import open_job
 from node.logs import configure
-from node.store.engine import open_store
 
 NICE: Final = 10
 _log = structlog.get_logger(__name__)
@@ -34,13 +31,8 @@ def main(directory: Path) -> int:
     configure()
     os.nice(NICE)
     try:
-        config = load_config(directory)
-        store = open_store(config.store_url, config.store_password)
-        try:
-            ring = KeyRing.load(directory)
-            report = retag(LoadJob(store=store, keys=ring.oprf, now=datetime.now(UTC), work=directory))
-        finally:
-            store.close()
+        with open_job(directory, datetime.now(UTC)) as job:
+            report = retag(job)
     except ElsewhereError as err:
         _log.error("retag.refused", code=err.code)
         return 1

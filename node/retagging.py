@@ -1,13 +1,15 @@
 """Has all records tagged under new keys by a process of its own, while this one goes on answering.
 
 Promises: one such process at a time, of lower priority than lookups; it ends with this node. One that fails
-          or is killed is started again after a while, and what it leaves half done is seen by nobody.
+          or is killed is started again after a while, and what it leaves half done is seen by nobody. It
+          runs the code that this process runs, whatever lies in the current folder.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -61,8 +63,10 @@ class Rotator:
 
     async def _begin(self) -> None:
         """Start tagging."""
-        command = (sys.executable, "-m", "node.retag", str(self.directory))
-        self._process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL)
+        command = (sys.executable, "-P", "-m", "node.retag", str(self.directory))
+        self._process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, env=_environment()
+        )
         _log.info("retag.started")
         self._watching = asyncio.create_task(self._watch(self._process))
 
@@ -87,3 +91,10 @@ class Rotator:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             await process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Our own environment; a checkout that is not installed is found where this very module was."""
+    root = str(Path(__file__).resolve().parents[1])
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
