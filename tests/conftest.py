@@ -44,6 +44,17 @@ def _is_strict() -> bool:
     return os.environ.get("STRICT", "") not in ("", "0")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """A command run in the tests' own process hardens it; the next test makes files as any program does."""
+    before = os.umask(0o077)
+    os.umask(before)
+    try:
+        return (yield)
+    finally:
+        os.umask(before)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out, or with STRICT=1 fail, a test whose outside program is not here."""

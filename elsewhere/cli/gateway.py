@@ -1,6 +1,7 @@
 """`elsewhere gateway`: found a partnership's gateway, admit agencies, run it.
 
 Sees:     join requests and the gateway's folder; the work is done in `gateway`.
+Promises: the process is hardened before any command runs, as nearly all of them read or make keys.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import click
 
 from elsewhere.cli.paths import FILE, FOLDER, NEW_FOLDER, OutFile
 from elsewhere.cli.upgrade import TO, YES, change
+from elsewhere.hardening import harden
 
 _ABOUT_FOLDER = "The gateway's folder."
 _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help=_ABOUT_FOLDER)
@@ -21,6 +23,7 @@ _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help=_A
 @click.group()
 def gateway() -> None:
     """Set up and run a partnership's gateway; admit agencies."""
+    harden()
 
 
 @gateway.command("init", short_help="Found a federation: keys, an empty roster, an agreement.")

@@ -1,6 +1,7 @@
 """`elsewhere node`: one agency's node, from its first key to its daily run.
 
 Sees:     the arguments; each command's module does the work, imported only when it is typed.
+Promises: the process is hardened before any command runs, as nearly all of them read or make keys.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import click
 
 from elsewhere.cli.lazy import Lazy, LazyGroup
+from elsewhere.hardening import harden
 
 _COMMANDS = {
     "init": Lazy("elsewhere.cli.node_enrol", "init", "Make a new node's folder and keys, and ask to join."),
@@ -25,3 +27,4 @@ _COMMANDS = {
 @click.group(cls=LazyGroup, lazy=_COMMANDS)
 def node() -> None:
     """Set up and run one agency's node; load its records."""
+    harden()

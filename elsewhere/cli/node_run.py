@@ -20,7 +20,6 @@ from elsewhere.cli.paths import FOLDER
 from elsewhere.cli.words import printable
 from elsewhere.errors import DeskUnreachable
 from elsewhere.fields import format_instant
-from elsewhere.hardening import harden
 from elsewhere.sdk.desk import Desk
 
 POLL_S = 0.2
@@ -37,7 +36,6 @@ def run(directory: Path, process: str, listen: str) -> None:
     Several processes may run one node, each under a name of its own: they share its folder and its store.
     It says on standard error what it does: in words on a terminal, in JSON lines anywhere else.
     """
-    harden()
     from node.place import Place
     from node.program import run as run_node
 

@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
-from elsewhere.cli import gateway, node_run
+from elsewhere.cli import gateway as gateway_cli
+from elsewhere.cli import node as node_cli
 from gateway import __main__ as gateway_program
 from tests.architecture.sources import ROOT
 
@@ -68,15 +70,30 @@ class Reached(Exception):
     """Stands for everything after the first step."""
 
 
-def test_node_and_gateway_harden_before_anything_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def reached() -> None:
-        raise Reached
+def _reached() -> None:
+    raise Reached
 
-    monkeypatch.setattr(node_run, "harden", reached)
-    monkeypatch.setattr(gateway_program, "harden", reached)
 
-    for command in (node_run.run, gateway.run):
-        with pytest.raises(Reached):
-            command.main(["--dir", str(tmp_path)], standalone_mode=False)
+@pytest.mark.parametrize(
+    "words", [[name] for name in node_cli.node.list_commands(click.Context(node_cli.node))]
+)
+def test_every_command_of_a_node_hardens_first(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_cli, "harden", _reached)
+
+    with pytest.raises(Reached):
+        node_cli.node.main(words, standalone_mode=False)
+
+
+@pytest.mark.parametrize("words", [[name] for name in gateway_cli.gateway.commands])
+def test_every_command_of_a_gateway_hardens_first(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_cli, "harden", _reached)
+
+    with pytest.raises(Reached):
+        gateway_cli.gateway.main(words, standalone_mode=False)
+
+
+def test_a_gateway_started_as_a_module_hardens_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_program, "harden", _reached)
+
+    with pytest.raises(Reached):
+        gateway_program.serve(tmp_path)

@@ -27,7 +27,7 @@ def test_help_lists_every_command_in_the_order_an_operator_meets_them() -> None:
 
     names = [line.split()[0] for line in output.partition("Commands:")[2].splitlines() if line.strip()]
     assert code == 0
-    assert names == ["init", "accept", "mapping", "load", "run", "status", "rotate", "upgrade"]
+    assert names == ["init", "accept", "mapping", "load", "reload", "run", "status", "rotate", "upgrade"]
 
 
 def test_help_imports_no_command() -> None:

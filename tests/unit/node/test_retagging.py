@@ -1,4 +1,4 @@
-"""The process that tags all records runs this node's code, whatever lies in the folder that it is started in."""
+"""The process that tags all records runs this node's code, whatever lies in the current folder."""
 
 from __future__ import annotations
 
