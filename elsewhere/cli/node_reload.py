@@ -50,11 +50,12 @@ def reload(directory: Path, watch: bool, every: int | None) -> None:
     """Load every source again from where it was last loaded, if it has changed.
 
     Whether a table has changed can only be told by reading it, so it is read each time. What cannot be loaded
-    leaves the old records in force. Without --watch or --every it looks once, and ends with 0 if all is well.
+    leaves the old records in force, and a file that is still being written waits for the next time. Without
+    --watch or --every it looks once, and ends with 0 if all is well.
     """
     from node.caseload.reload import Reloading
 
-    reloading = Reloading(directory, lambda one: _load(directory, one), click.echo, _now)
+    reloading = Reloading(directory, lambda one: _load(directory, one), click.echo, _now, time.sleep)
     if not watch and every is None:
         sys.exit(0 if reloading.every() else 1)
     next_look = time.monotonic()

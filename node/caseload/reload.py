@@ -7,7 +7,9 @@ Promises: what cannot be loaded leaves the records of before in force, is told o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError, StoreBusy, StoreUnavailable
@@ -15,33 +17,33 @@ from node.caseload.remembered import Remembered, read_remembered, remember
 from node.caseload.report import LoadReport
 from node.errors import LoadRefused, LoadRunning
 
+SETTLE_S: Final = 3.0  # a file that has not changed for so long is whole
 _PASSING = (LoadRunning, StoreBusy, StoreUnavailable)  # no fault of the export
 
 
+@dataclass(slots=True, eq=False)
 class Reloading:
     """The sources of one node, and what became of them so far."""
 
-    def __init__(
-        self, folder: Path, load: Callable[[Remembered], LoadReport], say: Callable[[str], None], clock: Clock
-    ) -> None:
-        """Do nothing yet.
-
-        Args:
-            folder: the node's.
-            load: loads one source; raises as `load_file`.
-            say: told one line a load.
-        """
-        self._folder, self._load, self._say, self._clock = folder, load, say, clock
-        self._failed: dict[str, str] = {}  # markers of exports that could not be loaded
-        self._seen: dict[str, str] = {}  # markers at the last look
+    folder: Path  # the node's
+    load: Callable[[Remembered], LoadReport]  # raises as `load_file`
+    say: Callable[[str], None]  # told one line a load
+    clock: Clock
+    pause: Callable[[float], None]  # for so many seconds
+    _failed: dict[str, str] = field(default_factory=dict)  # markers of exports that could not be loaded
+    _seen: dict[str, str] = field(default_factory=dict)  # markers at the last look
+    _told: dict[str, tuple[str, str]] = field(default_factory=dict)  # the last words, and of which marker
 
     def every(self) -> bool:
-        """Load every table, and every file that has changed; tells whether all went well."""
-        return all([self._again(one) for one in read_remembered(self._folder)])
+        """Load every table, and every file that has changed and is whole; tells whether all went well."""
+        found = [(one, one.marker_now()) for one in read_remembered(self.folder)]
+        if any(one.file is not None and one.has_changed() for one, _ in found):
+            self.pause(SETTLE_S)
+        return all([self._whole(one, before) for one, before in found])
 
     def changed(self) -> None:
         """Load every file that has changed, and not since the last look: then nobody is writing it."""
-        for one in read_remembered(self._folder):
+        for one in read_remembered(self.folder):
             if one.file is None:
                 continue
             now = one.marker_now()
@@ -49,22 +51,31 @@ class Reloading:
             if is_settled and one.has_changed() and self._failed.get(one.name) != now:
                 self._again(one)
 
-    def _again(self, one: Remembered) -> bool:
-        """Load one source, unless it is as it was."""
-        if not one.has_changed():
-            self._tell(one, "unchanged")
+    def _whole(self, one: Remembered, before: str) -> bool:
+        """Load one source, unless it is as it was or still grows."""
+        now = one.marker_now()
+        if one.marker and one.marker == now:
+            self._tell_once(one, now, "unchanged")
             return True
+        if now != before:
+            self._tell_once(
+                one, "", "not loaded, as it is still being written; the old records stay in force"
+            )
+            return False
+        return self._again(one)
+
+    def _again(self, one: Remembered) -> bool:
+        """Load one source; tells whether that went well."""
         marker = one.marker_now()
         try:
-            report = self._load(one)
+            report = self.load(one)
         except ElsewhereError as err:
             if not isinstance(err, _PASSING):
                 self._failed[one.name] = marker
-            self._tell(
-                one, f"not loaded, error [{err.code}]: {err}{_codes(err)}; the old records stay in force"
-            )
+            words = f"not loaded, error [{err.code}]: {err}{_codes(err)}; the old records stay in force"
+            self._tell_once(one, marker, words)
             return False
-        remember(self._folder, one, marker)
+        remember(self.folder, one, marker)
         self._failed.pop(one.name, None)
         self._tell(
             one,
@@ -73,8 +84,15 @@ class Reloading:
         )
         return True
 
+    def _tell_once(self, one: Remembered, marker: str, words: str) -> None:
+        """Say it, unless it was the last that was said of the same source in the same state."""
+        if self._told.get(one.name) != (marker, words):
+            self._tell(one, words)
+        self._told[one.name] = marker, words
+
     def _tell(self, one: Remembered, words: str) -> None:
-        self._say(f"{self._clock():%Y-%m-%dT%H:%M:%SZ} {one.name}: {words}")
+        self._told.pop(one.name, None)
+        self.say(f"{self.clock():%Y-%m-%dT%H:%M:%SZ} {one.name}: {words}")
 
 
 def _codes(err: ElsewhereError) -> str:

@@ -13,9 +13,10 @@ from sqlalchemy import select
 
 from elsewhere.cli.node_load import load
 from elsewhere.cli.node_reload import reload
-from elsewhere.errors import ConfigInvalid, ElsewhereError
+from elsewhere.errors import ConfigInvalid, ElsewhereError, StoreBusy, StoreUnavailable
 from node.caseload import index
-from node.caseload.reload import Reloading
+from node.caseload import reload as reload_module
+from node.caseload.reload import SETTLE_S, Reloading
 from node.caseload.remembered import FILE_NAME, Remembered, read_remembered, remember
 from node.caseload.report import LoadReport, Tally
 from node.errors import LoadRunning, SourceUnreadable
@@ -49,7 +50,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _reloading(folder: Path, loads: Loads, said: list[str]) -> Reloading:
-    return Reloading(folder, loads, said.append, lambda: NOW)
+    return Reloading(folder, loads, said.append, lambda: NOW, _no_pause)
+
+
+def _no_pause(seconds: float) -> None:
+    """Nobody writes meanwhile."""
 
 
 def test_a_file_is_loaded_again_when_it_or_its_mapping_has_changed_and_not_before(folder: Path) -> None:
@@ -96,6 +101,65 @@ def test_a_file_is_not_read_while_it_grows(folder: Path) -> None:
     assert loads.done == ["cases"]
 
 
+def test_looking_at_everything_reads_no_file_that_grows_meanwhile(folder: Path) -> None:
+    loads, said, pauses = Loads(), list[str](), list[float]()
+
+    def grow(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) < 3:
+            (folder / "cases.csv").write_text("new" * 2 ** len(pauses), "utf-8")
+
+    (folder / "cases.csv").write_text("new", "utf-8")
+    reloading = Reloading(folder, loads, said.append, lambda: NOW, grow)
+
+    assert not reloading.every()
+    assert not reloading.every()
+    assert loads.done == []
+    assert reloading.every()
+
+    assert loads.done == ["cases"]
+    assert pauses == [SETTLE_S] * 3
+    assert [line.partition(": ")[2].partition(";")[0] for line in said] == [
+        "not loaded, as it is still being written",
+        "3 rows loaded, 2 of them new or changed, 0 persons gone, 0 rows refused",
+    ]
+
+
+def test_a_look_at_what_has_not_changed_waits_for_nothing(folder: Path) -> None:
+    remember(folder, Remembered("visits", None, folder / "m.toml"), "")
+    pauses = list[float]()
+
+    assert Reloading(folder, Loads(), list[str]().append, lambda: NOW, pauses.append).every()
+
+    assert pauses == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SourceUnreadable("expected text"), LoadRunning("another"), StoreBusy("busy"), StoreUnavailable("away")],
+    ids=lambda error: error.code,
+)
+def test_the_same_trouble_is_told_once_and_again_after_a_load_that_went_well(
+    folder: Path, error: ElsewhereError
+) -> None:
+    loads, said = Loads(error=error), list[str]()
+    remember(folder, Remembered("visits", None, folder / "m.toml"), "")
+    (folder / "cases.csv").write_text("new", "utf-8")
+    reloading = _reloading(folder, loads, said)
+
+    for _ in range(3):
+        reloading.changed()
+        assert not reloading.every()
+    assert [line.split()[1] for line in said] == ["cases:", "visits:"]
+    loads.error = None
+    assert reloading.every()
+    loads.error = error
+    assert not reloading.every()
+    assert not reloading.every()
+
+    assert [error.code in line for line in said if "visits" in line] == [True, False, True]
+
+
 def test_a_broken_export_is_told_once_and_tried_again_when_it_changes(folder: Path) -> None:
     loads, said = Loads(error=SourceUnreadable("expected text", line=3)), list[str]()
     reloading = _reloading(folder, loads, said)
@@ -137,7 +201,7 @@ def test_a_change_during_a_load_is_not_missed(folder: Path) -> None:
 
     (folder / "cases.csv").write_text("new", "utf-8")
     said = list[str]()
-    Reloading(folder, load_and_change, said.append, lambda: NOW).every()
+    Reloading(folder, load_and_change, said.append, lambda: NOW, _no_pause).every()
 
     assert read_remembered(folder)[0].has_changed()
 
@@ -150,7 +214,7 @@ def test_a_list_of_sources_changed_by_hand_is_refused(folder: Path) -> None:
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Path:
+def node(tmp_path: Path, settled: None) -> Path:
     """The folder of a node with one source loaded."""
     (tmp_path / "node.toml").write_text('agency = "police"\nname = "Police"\n', "utf-8")
     (tmp_path / "mapping.toml").write_text(MAPPING, "utf-8")
@@ -166,6 +230,12 @@ def store(node: Path) -> Iterator[Store]:
     opened = open_store(f"sqlite:///{node / 'store.sqlite'}")
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command waits for no writer, as there is none."""
+    monkeypatch.setattr(reload_module, "SETTLE_S", 0.001)
 
 
 def _again(node: Path) -> Result:
