@@ -155,7 +155,7 @@ async def test_a_link_takes_no_more_than_it_has_room_for(
     async with police(tmp_path) as two:
         frames = [link_pb2.AttachResponse(dispatch=dispatch("social")) for _ in range(10)]
 
-        async def read(call: list[link_pb2.AttachResponse], silence_s: float) -> Any:
+        async def read(call: list[link_pb2.AttachResponse]) -> Any:
             return call.pop() if call else None
 
         monkeypatch.setattr(link, "_read", read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -148,11 +149,13 @@ async def test_a_custodian_that_cannot_write_its_log_releases_nothing_and_is_sil
     police = made.nodes["police"]
     before = kept(police)
 
-    async def full(change: object) -> None:
-        raise LogUnavailable("the store cannot be written")
+    def full(change: object) -> Future[None]:
+        failed: Future[None] = Future()
+        failed.set_exception(LogUnavailable("the store cannot be written"))
+        return failed
 
     deadline(made.nodes["social"], SHORT_MS)
-    monkeypatch.setattr(police._writer, "run", full)
+    monkeypatch.setattr(police._writer, "submit", full)
     found = await Asking(made).end()
     monkeypatch.undo()
     deadline(made.nodes["social"], LONG_MS)
