@@ -132,9 +132,9 @@ class Gateway:
                 "elsewhere.wire.v1.CatalogueService": self._is_keeping,
             }
         )
-        self._server = self._build_server()
-        self._local = grpc.aio.server()  # for this machine's own account, which has no certificate
-        self._health.add_to(self._local)
+        # Made only to be started: gRPC 1.85 can bring the process down when one that never was is collected.
+        self._server: grpc.aio.Server
+        self._local: grpc.aio.Server  # for this machine's own account, which has no certificate
         self._stopped = asyncio.Event()
         self._alarms: dict[str, Alarm] = {}
         self.port = 0
@@ -172,6 +172,8 @@ class Gateway:
         Raises:
             ConfigInvalid: the address cannot be listened on.
         """
+        self._server, self._local = self._build_server(), grpc.aio.server()
+        self._health.add_to(self._local)
         try:
             self.port = self._server.add_secure_port(self._config.listen, self._credentials)
         except RuntimeError:

@@ -106,10 +106,9 @@ class DeskServer:
         """
         self._socket = socket
         self._address = SocketAddress(socket)
-        self._server = grpc.aio.server(options=_OPTIONS)
-        desk_pb2_grpc.add_DeskServiceServicer_to_server(service, self._server)
-        Health({"elsewhere.wire.v1.DeskService": service.is_ready}).add_to(self._server)
-        self._tls = tls
+        self._service, self._tls = service, tls
+        # Made only to be started: gRPC 1.85 can bring the process down when one that never was is collected.
+        self._server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
         """Begin to listen.
@@ -117,23 +116,27 @@ class DeskServer:
         Raises:
             ConfigInvalid: `desk.listen` is no address of this machine, or in use.
         """
+        self._server = server = grpc.aio.server(options=_OPTIONS)
+        desk_pb2_grpc.add_DeskServiceServicer_to_server(self._service, server)
+        Health({"elsewhere.wire.v1.DeskService": self._service.is_ready}).add_to(server)
         self._socket.unlink(missing_ok=True)
         # The mask is in force while gRPC binds, so there is no moment at which others could connect.
         before = os.umask(0o177)
         try:
-            self._server.add_insecure_port(self._address.target)
+            server.add_insecure_port(self._address.target)
         finally:
             os.umask(before)
         self._socket.chmod(0o600)
         if self._tls is not None:
             try:
-                self._server.add_secure_port(self._tls.listen, self._tls.credentials)
+                server.add_secure_port(self._tls.listen, self._tls.credentials)
             except RuntimeError:
                 raise ConfigInvalid("desk.listen: expected an address of this machine that is free") from None
-        await self._server.start()
+        await server.start()
 
     async def close(self) -> None:
         """Finish calls for a moment, then stop."""
-        await self._server.stop(grace=1.0)
+        if self._server is not None:
+            await self._server.stop(grace=1.0)
         self._address.close()
         self._socket.unlink(missing_ok=True)
