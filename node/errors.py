@@ -70,7 +70,9 @@ class LibraryMissing(ElsewhereError):
     code = "source.library"
 
     def __init__(self, library: str, what: str) -> None:
-        super().__init__(f"expected {library}, which reads {what}: pip install 'elsewhere[tables]'")
+        super().__init__(
+            f"expected {library}, which reads {what}; in the checkout: pip install '.[node,tables]'"
+        )
 
 
 class SourceEmpty(ElsewhereError):

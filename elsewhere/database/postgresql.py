@@ -89,7 +89,8 @@ def make_engine(url: URL, password_file: Path | None) -> Engine:
         )
     except ImportError:
         raise ConfigInvalid(
-            "expected psycopg for the PostgreSQL that store.url names; pip install 'elsewhere[postgres]'"
+            "expected psycopg for the PostgreSQL that store.url names; in the checkout: "
+            "pip install '.[node,postgres]', or '.[gateway,postgres]' for a gateway"
         ) from None
     _check_transport(engine.dialect.create_connect_args(engine.url)[1])
 

@@ -46,7 +46,7 @@ def demo() -> None:
     type=click.Choice(["csv", "parquet"]),
     default="csv",
     show_default=True,
-    help="Of the exports; Parquet needs elsewhere[tables].",
+    help="Of the exports; Parquet needs the extra 'tables'.",
 )
 @click.option("--truth", is_flag=True, help="Also write who each row is about: truth.csv and children.csv.")
 @click.option(
@@ -66,7 +66,7 @@ def population(out: Path, seed: int, size: int, today: datetime.datetime | None,
     from elsewhere.demo.writing import Wishes, write_population
 
     if wishes["form"] == "parquet" and find_spec("pyarrow") is None:
-        raise click.UsageError("--form parquet needs pyarrow: pip install 'elsewhere[tables]'")
+        raise click.UsageError("--form parquet needs pyarrow; in the checkout: pip install '.[node,tables]'")
     day = today.date() if today else datetime.date.today()
     for export in write_population(region(seed=seed, size=size, today=day), Wishes(out, **wishes)):
         click.echo(f"{export.rows:6} rows  {export.path}  mapped by {export.mapping}", err=True)

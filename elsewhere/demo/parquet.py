@@ -13,7 +13,7 @@ from elsewhere.demo.records import Record
 
 
 class ParquetWriter:
-    """Writes an agency's file batch by batch. Needs pyarrow, which comes with `elsewhere[tables]`."""
+    """Writes an agency's file batch by batch. Needs pyarrow, which comes with the extra `tables`."""
 
     first_row = 1  # a Parquet file has no header
 
