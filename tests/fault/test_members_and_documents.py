@@ -207,7 +207,7 @@ async def test_a_custodian_refuses_a_suspended_member_on_its_standing_link_as_so
     police = made.nodes["police"]
     before = kept(police)
     stewards = tmp_path / "gw"
-    shutil.copytree(made.folder / "gw", stewards)
+    shutil.copytree(made.folder / "gw", stewards, ignore=shutil.ignore_patterns("*.sock"))
     enrolment.set_state(stewards, "social", "suspended", now=datetime.now(UTC))
     await _show_only(made, "police", stewards)
     with capture_logs() as logs:
@@ -230,7 +230,7 @@ async def test_a_member_suspended_between_the_rounds_gets_no_answer(
     police = made.nodes["police"]
     before = kept(police)
     stewards = tmp_path / "gw"
-    shutil.copytree(made.folder / "gw", stewards)
+    shutil.copytree(made.folder / "gw", stewards, ignore=shutil.ignore_patterns("*.sock"))
     enrolment.set_state(stewards, "social", "suspended", now=datetime.now(UTC))
     roster = (stewards / "roster.json").read_bytes()
     show = link_pb2.AttachResponse(directory=directory_pb2.Directory(roster=roster))
