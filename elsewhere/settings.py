@@ -5,13 +5,13 @@ Refuses:  unknown keys, values of another type or out of range.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from elsewhere.errors import ConfigInvalid
+from elsewhere.toml import TomlInvalid, parse_toml
 
 
 class Section(BaseModel):
@@ -52,12 +52,12 @@ def read_settings(model: type[Model], path: Path, *, whose: str) -> Model:
         ConfigInvalid: no such file, not TOML, an unknown key or a value out of range; the message names it.
     """
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        found = parse_toml(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigInvalid(
             f"expected {path.name} in the {whose}'s folder; run 'elsewhere {whose} init' first"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+    except (TomlInvalid, UnicodeDecodeError) as err:
         raise ConfigInvalid(f"{path.name} is not TOML: {err}") from None
     return settings_from(model, {**found, "dir": path.parent.absolute()}, path.name)
 

@@ -6,7 +6,6 @@ Refuses:  to sign a text that does not hold. A version never goes back, whatever
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from elsewhere.enrolment import JoinRequest
 from elsewhere.errors import ConfigInvalid, DocumentInvalid
 from elsewhere.keyfiles import replace_file
 from elsewhere.signing import SigningKey
+from elsewhere.toml import TomlInvalid, parse_toml
 from gateway.folder import AGREEMENT_FILE
 
 TEXT_FILE: Final = "agreement.toml"
@@ -107,8 +107,8 @@ def _held(directory: Path, key: SigningKey) -> tuple[bytes, Agreement | None]:
 def _party_ids(text: str) -> list[str]:
     """The agencies that the text lists, before the rest of it is checked."""
     try:
-        parties = tomllib.loads(text).get("parties", [])
-    except tomllib.TOMLDecodeError:
+        parties = parse_toml(text).get("parties", [])
+    except TomlInvalid:
         agreement_from_toml(text)  # refuses it, naming the line
         raise
     return [str(party.get("agency_id")) for party in parties if isinstance(party, dict)]

@@ -7,7 +7,6 @@ Refuses:  unknown keys, ids and times, with the key and its line; payloads that 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeVar
 
@@ -30,12 +29,12 @@ from elsewhere.errors import DocumentInvalid
 from elsewhere.fields import Fields
 from elsewhere.roster import AGENCY_ID, MAX_VERSION
 from elsewhere.signing import KEY_BYTES, SigningKey, open_document, sign_document
+from elsewhere.toml import TomlInvalid, parse_toml
 
 AGREEMENT_TYPE: Final = "application/vnd.elsewhere.agreement.v1+json"
 MAX_TOML_CHARACTERS: Final = 1_000_000
 
 _TIERS: Final = ("R0", "R1", "R2", "R3")
-_TOML_LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
 _Value = TypeVar("_Value")
 
 
@@ -51,11 +50,9 @@ def agreement_from_toml(text: str) -> Agreement:
     if len(text) > MAX_TOML_CHARACTERS:
         raise DocumentInvalid("document", f"expected at most {MAX_TOML_CHARACTERS} characters")
     try:
-        table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as err:
-        found = _TOML_LINE.search(str(err))
-        line = int(found.group(1)) if found else None
-        raise DocumentInvalid("document", "expected TOML; this line is not", line=line) from None
+        table = parse_toml(text)
+    except TomlInvalid as err:
+        raise DocumentInvalid("document", "expected TOML; this line is not", line=err.line) from None
     try:
         return _agreement(Fields(table))
     except DocumentInvalid as err:

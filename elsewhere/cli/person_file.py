@@ -62,7 +62,7 @@ def parse_person(data: bytes) -> Person:
         raise PersonMalformed(
             "--person", f"expected JSON; line {err.lineno}, column {err.colno} is none"
         ) from None
-    except (UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # also a number of thousands of digits
         raise PersonMalformed("--person", "expected JSON in UTF-8") from None
     if not isinstance(document, dict):
         raise PersonMalformed("--person", "expected one JSON object")

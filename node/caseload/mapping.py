@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import datetime
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from elsewhere.toml import TomlInvalid, parse_toml
 from node.errors import MappingInvalid
 
 FLAG_CODES = ("CP_PLAN", "LAC", "UNBORN_PLAN")
@@ -256,15 +256,21 @@ def read_mapping(path: Path) -> SourceMapping:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_MAPPING_BYTES + 1)
-        if len(data) > MAX_MAPPING_BYTES:
-            raise MappingInvalid("file", f"expected at most {MAX_MAPPING_BYTES} bytes")
-        return parse_mapping(tomllib.loads(data.decode("utf-8")))
-    except tomllib.TOMLDecodeError as err:
+    except OSError as err:
+        raise MappingInvalid("file", f"expected a readable file: {err.strerror}") from None
+    return mapping_from_toml(data)
+
+
+def mapping_from_toml(data: bytes) -> SourceMapping:
+    """Read the bytes of a mapping file; raises MappingInvalid as `read_mapping` does."""
+    if len(data) > MAX_MAPPING_BYTES:
+        raise MappingInvalid("file", f"expected at most {MAX_MAPPING_BYTES} bytes")
+    try:
+        return parse_mapping(parse_toml(data.decode("utf-8")))
+    except TomlInvalid as err:
         raise MappingInvalid("file", f"expected TOML: {err}") from None
     except UnicodeDecodeError:
         raise MappingInvalid("file", "expected UTF-8") from None
-    except OSError as err:
-        raise MappingInvalid("file", f"expected a readable file: {err.strerror}") from None
 
 
 def parse_mapping(document: Mapping[str, Any]) -> SourceMapping:

@@ -77,6 +77,8 @@ _SPLICES = (
     b"-0",
     b"\xef\xbb\xbf",
 )
+# What readers end in errors of other kinds over: more nesting than Python reads, more digits, longer lines.
+_MONSTERS = (b"[" * 2000, b'{"a":' * 2000, b"1" * 5000, b"a." * 1500, b'"a\n",' * 500)
 _MOST_STEPS = 4
 _DEEPEST = 60
 _SMALL = 200
@@ -98,7 +100,7 @@ def mutate_bytes(data: bytes, draw: random.Random) -> bytes:
         elif step == 3:
             found[at:at] = found[at : at + draw.randint(1, 40)]
         elif step == 4:
-            found[at:at] = draw.choice(_SPLICES)
+            found[at:at] = draw.choice(_SPLICES if draw.random() < 0.97 else _MONSTERS)
         else:
             del found[at:]
     return bytes(found)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
-from elsewhere.agreement.document import agreement_from_json
+from elsewhere.agreement.document import agreement_from_json, agreement_from_toml
 from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.catalogue import sealed
 from elsewhere.catalogue.statement import CatalogueStatement
@@ -189,9 +189,14 @@ def _lookups() -> tuple[Parser, ...]:
 def _documents() -> tuple[Parser, ...]:
     """What is signed, as its signer may write it, and the envelopes around it."""
     receipt = sign_document([seeds.TRUST], RECEIPT_TYPE, seeds.receipt().to_json())
-    files = seeds.join_files()
+    roster, files = canonical_json(seeds.ROSTER.to_json()), seeds.join_files()
     return (
-        Parser("canonical_json", _canonical, (seeds.agreement(), receipt), as_json(canonical_json)),
+        Parser(
+            "canonical_json",
+            _canonical,
+            (roster, receipt),
+            as_json(canonical_json),
+        ),
         Parser("signed_envelope", _envelope, (receipt,), as_json(canonical_json)),
         Parser(
             "receipt_file",
@@ -200,9 +205,14 @@ def _documents() -> tuple[Parser, ...]:
             as_json(canonical_json),
         ),
         document("receipt", Receipt.from_json, canonical_json(seeds.receipt().to_json())),
-        document("roster", Roster.from_json, canonical_json(seeds.ROSTER.to_json())),
+        document("roster", Roster.from_json, roster),
         document("key_statement", KeyStatement.from_json, canonical_json(seeds.STATEMENT.to_json())),
         document("agreement", agreement_from_json, seeds.agreement()),
+        Parser(
+            "agreement_text",
+            lambda data: agreement_from_toml(data.decode("utf-8", "replace")),
+            (seeds.agreement_text().encode(),),
+        ),
         document(
             "catalogue_statement", CatalogueStatement.from_json, canonical_json(seeds.CATALOGUE.to_json())
         ),

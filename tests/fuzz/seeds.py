@@ -183,15 +183,23 @@ def lookup_messages() -> dict[str, tuple[bytes, ...]]:
     }
 
 
-def agreement() -> bytes:
-    """The payload of a whole agreement."""
+def agreement_text() -> str:
+    """A short agreement, as people write it, with one rule of each kind."""
     parties = [
         Party("police", "Northshire Police", "POLICE", "01632 960003", "01632 960004"),
         Party("trust", "Northshire NHS Trust", "NHS_TRUST", "01632 960005", "01632 960006"),
     ]
     validity = Validity(NOW, NOW + 365 * DAY, NOW + 300 * DAY)
     text = starting_agreement(id="northshire", title="Northshire", validity=validity, parties=parties)
-    return canonical_json(agreement_from_toml(text).to_json())
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    head, *rules = "\n".join(lines).split("[[rules]]")
+    kinds = {tuple(word in rule for word in ("shielded", "REVIEW", "dest_sector")): rule for rule in rules}
+    return "[[rules]]".join([head, *kinds.values()])
+
+
+def agreement() -> bytes:
+    """The payload of a whole agreement."""
+    return canonical_json(agreement_from_toml(agreement_text()).to_json())
 
 
 @functools.cache
