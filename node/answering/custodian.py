@@ -48,7 +48,7 @@ from node.answering.answer import NOTHING
 from node.answering.guard import Guard, Verdict
 from node.answering.keeping import REDEEMABLE_FOR, envelope_facts, ruling_facts
 from node.answering.redeem import Both, Redeemed, redeem
-from node.answering.repeats import core_of, is_asked_again
+from node.answering.repeats import check_newest, core_of, is_asked_again, is_counted
 from node.catalogues.stated import stated_heads
 from node.errors import ReplayRefused
 from node.livekeys import KeyView, LiveKeys
@@ -65,7 +65,7 @@ _INSERT = insert(question)
 _USE_UP = (
     update(question)
     .where(question.c.digest == bindparam("asked"), question.c.redeem_digest.is_(None))
-    .values(redeem_digest=bindparam("redeem_digest"), redeem_reply=bindparam("redeem_reply"))
+    .values({name: bindparam(name) for name in ("redeem_digest", "redeem_reply", "opened", "counted")})
 )
 
 Change = Callable[[Connection], None]
@@ -168,6 +168,7 @@ class Custodian:
             if not isinstance(ruling, dict):
                 raise TypeError("a stored ruling is a table")
             found = self._find(connection, Both(request, asked, str(ruling["tier"])), now)
+            counts = is_counted(connection, row, found.opened)
         reference = logbook.new_call_reference(self.random)
         subject = logbook.make_subject(found.subjects, self.random)
         entry = logbook.make_entry(
@@ -175,6 +176,7 @@ class Custodian:
             {
                 **envelope_facts(request, row.digest),
                 **ruling,
+                "counted": counts,
                 "subject": subject.commitment.hex(),
                 "reason": found.reason,
                 "state": found.answer.state.name,
@@ -198,7 +200,9 @@ class Custodian:
         )
         reply = RedeemReply(opened.digest, found.answer, sign_receipt(view.signing, receipt), reference)
         sealed_reply = self._seal(convert.redeem_reply_to_wire(reply), request, 2)
-        return Prepared(sealed_reply, _redeeming(row.digest, opened.digest, sealed_reply, (entry, subject)))
+        kept = {"redeem_digest": opened.digest, "redeem_reply": sealed_reply}
+        used = {**kept, "opened": found.opened, "counted": counts}
+        return Prepared(sealed_reply, self._redeeming(row, request, used, (entry, subject)))
 
     def _find(self, connection: Connection, rounds: Both, now: datetime) -> Redeemed:
         """Redeem; after a mistake of ours say "call": a hit caused it, and "nothing" would lie."""
@@ -209,7 +213,8 @@ class Custodian:
             incident = self.random(4).hex()
             _log.error("redeem.failed", incident=incident, error=type(err).__name__)
             possible = Answer(AnswerState.POSSIBLE, strength="WEAK", tier=rounds.tier)
-            return Redeemed(possible if rounds.tier else NOTHING, (), f"internal {incident}")
+            opened = sum(1 << reveal.slot for reveal in rounds.asked.reveals if rounds.tier)
+            return Redeemed(possible if rounds.tier else NOTHING, (), f"internal {incident}", opened)
 
     def _open(self, searcher: str, lookup_id: bytes, sealed: bytes, round_: int) -> tuple[Opened, KeyView]:
         """Open and authenticate; who signed is taken from the roster in force now, on standing links too.
@@ -288,6 +293,33 @@ class Custodian:
 
         return change
 
+    def _redeeming(
+        self,
+        row: Row[Any],
+        request: EvaluateRequest,
+        used: Mapping[str, Any],
+        logged: tuple[logbook.Entry, logbook.Subject],
+    ) -> Change:
+        """The change that uses a question up and logs its answer, in one; limits hold for what counts by it.
+
+        Args:
+            row: the question.
+            request: what was asked in it.
+            used: columns of the row as they are to be.
+            logged: the entry, and whom it is about.
+        """
+
+        def change(connection: Connection) -> None:
+            check_newest(connection, row)
+            is_further = used["counted"] and not row.counted
+            if is_further and self.guard.find_limit(request, self.clock(), connection) is not None:
+                raise ReplayRefused("expected the slots opened before; others count, and a limit is reached")
+            if connection.execute(_USE_UP, {"asked": row.digest, **used}).rowcount != 1:
+                raise ReplayRefused("expected one redeem for each question; this one was redeemed already")
+            logbook.append(connection, *logged)
+
+        return change
+
     def _waiting(self, connection: Connection, searcher: str, digest: bytes, now: datetime) -> Row[Any]:
         """The question of this digest, if it can still be redeemed."""
         row = connection.execute(_BY_DIGEST, {"digest": digest}).one_or_none()
@@ -301,22 +333,6 @@ def _check_in_time(asked: Row[Any], now: datetime) -> None:
     """Return only while a question's request and replies are kept, be they removed on the minute or not."""
     if asked.request is None or now - from_ms(asked.received_ms) > REDEEMABLE_FOR:
         raise ReplayRefused("expected a question of the last ten minutes; this one is older")
-
-
-def _redeeming(
-    digest: bytes, redeem_digest: bytes, sealed_reply: bytes, logged: tuple[logbook.Entry, logbook.Subject]
-) -> Change:
-    """The change that uses a question up and logs its answer, in one."""
-
-    def change(connection: Connection) -> None:
-        used = connection.execute(
-            _USE_UP, {"asked": digest, "redeem_digest": redeem_digest, "redeem_reply": sealed_reply}
-        )
-        if used.rowcount != 1:
-            raise ReplayRefused("expected one redeem for each question; this one was redeemed already")
-        logbook.append(connection, *logged)
-
-    return change
 
 
 def _counts(verdict: Verdict) -> bool:

@@ -35,6 +35,7 @@ class Redeemed:
     answer: Answer
     subjects: tuple[tuple[str, str], ...]  # source and person id there: what outlives a reload
     reason: str
+    opened: int = 0  # the slots that were opened, slot n as 2**n
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
     decoys = tuple(_decoy(slot, random) for slot in range(MAX_REVEALS))
     found: dict[int, list[tuple[str, Strength]]] = defaultdict(list)
     subjects: dict[tuple[str, str], None] = {}
+    opened = 0
     reveals = (*real, *decoys)[:MAX_REVEALS]
     tags = [reveal.tag for reveal in reveals]
     each = holders_of_each(connection, request.collection, request.epoch, tags)
@@ -71,11 +73,12 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
             for group in holders.groups:
                 found[group].append((key.rule, key.strength))
             subjects |= dict.fromkeys(holders.records)
+            opened |= 1 << reveal.slot
     verdict = judge(found, names_asked=asked.names_asked)
     match = verdict.groups[0] if verdict.kind is VerdictKind.MATCH else None
     states = source_states(connection)
     answer = compose(verdict, child_of(connection, match, states), states, tier, now)
-    return Redeemed(answer, tuple(sorted(subjects)), verdict.reason)
+    return Redeemed(answer, tuple(sorted(subjects)), verdict.reason, opened)
 
 
 def _decoy(slot: int, random: RandomBytes) -> Reveal:

@@ -1,31 +1,40 @@
-"""When a question is the same one asked again, which costs no limit, and when it is another.
+"""When a question is the same one asked again, which costs no limit, and what it may then be told.
 
 Sees:     digests of questions; no child.
 Refuses:  to let a repeat through that asks something else, or for somebody else, or oftener than a node that
-          could not be reached would have to.
+          could not be reached would have to; to redeem a question that has been asked again since.
+Promises: one counted question opens one set of slots, however often it is asked again: it is about one child.
 """
 
 from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, select
+from sqlalchemy import Connection, Row, bindparam, case, func, select
 
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.clock import to_ms
 from elsewhere.lookup import EvaluateRequest
+from node.errors import ReplayRefused
 from node.store.exchange import COUNTED, question
 
 # Of a question that was answered: its reply may have been lost on the way, but not again and again.
 MOST_ANSWERED = 3
 LEAST_PAUSE = timedelta(seconds=10)
+_SAME = tuple(question.c[name] == bindparam(name) for name in ("searcher", "lookup_id", "core"))
 _EARLIER = select(
     func.min(question.c.received_ms).label("first"),
     func.max(question.c.received_ms).label("last"),
     func.count(question.c.redeem_digest).label("answered"),
     func.max(case((COUNTED, 1), else_=0)).label("counted"),
-).where(*(question.c[name] == bindparam(name) for name in ("searcher", "lookup_id", "core")))
+).where(*_SAME)
+_NEWEST = select(func.max(question.c.received_ms)).where(*_SAME)
+_RELEASED = select(
+    func.count().label("all"),
+    func.count(case((question.c.opened == bindparam("opened"), 1))).label("alike"),
+).where(*_SAME, question.c.opened > 0)
 
 
 def core_of(request: EvaluateRequest) -> bytes:
@@ -60,3 +69,39 @@ def is_asked_again(connection: Connection, request: EvaluateRequest, now: dateti
         and now_ms - earlier.last >= LEAST_PAUSE / timedelta(milliseconds=1)
         and earlier.answered <= MOST_ANSWERED
     )
+
+
+def check_newest(connection: Connection, asked: Row[Any]) -> None:
+    """Return only if a question has not been asked again since.
+
+    Were several askings open at once, each could be redeemed otherwise. So what the earlier ones released is
+    settled by the time that a question is asked again.
+
+    Args:
+        connection: of the transaction that uses the question up, for this to be decisive.
+        asked: the question's row.
+
+    Raises:
+        ReplayRefused: it has been.
+    """
+    if connection.execute(_NEWEST, _same(asked)).scalar_one() > asked.received_ms:
+        raise ReplayRefused("expected the newest asking of a question; it has been asked again since")
+
+
+def is_counted(connection: Connection, asked: Row[Any], opened: int) -> bool:
+    """Whether a question that is redeemed counts: it did before, or opens other slots than before.
+
+    Then it is about somebody else. Who got no reply opens the same ones again, unless records came or went
+    meanwhile. Not what is revealed decides, as tags and blinds may be false, but what is opened by it.
+
+    Args:
+        connection: any.
+        asked: the question's row.
+        opened: the slots that are opened, slot n as 2**n; 0 releases nothing.
+    """
+    released = connection.execute(_RELEASED, {**_same(asked), "opened": opened}).one()
+    return bool(asked.counted or (opened and released.all and not released.alike))
+
+
+def _same(asked: Row[Any]) -> dict[str, Any]:
+    return {"searcher": asked.searcher, "lookup_id": asked.lookup_id, "core": asked.core}

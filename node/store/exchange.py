@@ -39,6 +39,7 @@ question = Table(
     Column("reply", LargeBinary),  # sealed, for the same digest asked again, until then
     Column("redeem_digest", LargeBinary(32)),  # set by the one Redeem it is good for
     Column("redeem_reply", LargeBinary),
+    Column("opened", BigInteger),  # the slots that its Redeem opened, slot n as 2**n; absent until redeemed
     UniqueConstraint("searcher", "nonce"),
     Index("question_lookup", "searcher", "lookup_id", "core"),
     Index("question_received", "received_ms"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -10,12 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 import node.answering.repeats
 from elsewhere.agreement.local import LocalPolicy
 from elsewhere.asking import Ask
-from elsewhere.lookup import Decision
+from elsewhere.lookup import AnswerState, Decision, RedeemReply, RedeemRequest, Reveal
+from elsewhere.matchkeys import question_keys
+from elsewhere.question import build_question
+from elsewhere.wire import kinds
+from elsewhere.wire.convert import lookup as convert
 from node.asking.part import Part
+from node.errors import ReplayRefused
+from node.store.exchange import log
 from tests.fault.direct import Pair, pair, with_request
 from tests.fault.rig import counted, leaves, somebody
 from tests.federation import KAI, ZOE, ask_about
@@ -138,3 +146,112 @@ async def test_a_refusal_by_a_limit_looks_like_an_answer_and_says_what_to_do(tmp
         assert said.answer.tier == ""
         assert leaves(two.police) == before + 1
         assert await _codes(two, [two.part(somebody())]) == {"PERMIT": 1}
+
+
+class _Asking:
+    """An altered searcher's question, half of whose slots are of one child and half of another."""
+
+    def __init__(self, two: Pair) -> None:
+        maker, self._ask = two.social.searcher._exchange._parts.maker, _ask("worker", **AMBER)
+        secrets, self._two, self._asked = maker.new_secrets(self._ask), two, 0
+        zofia, kai = (question_keys(ask_about(child).person, slots=20) for child in (ZOE, KAI))
+        made = build_question([key.data for key in (*zofia, *kai)], secrets)
+        as_asked = maker.prepare(self._ask, secrets, maker.clock())
+        self._prepared, self._zofias = replace(as_asked, question=made, keys=(*zofia, *kai)), len(zofia)
+
+    async def again(self) -> None:
+        """Ask it, eleven seconds after the last time, under the same id and with the same elements."""
+        self._two.clock.by = timedelta(seconds=11 * self._asked)
+        self._asked += 1
+        self.part = with_request(self._two.parts(self._ask, self._prepared, 1)[0], lookup_id=b"L" * 16)
+        reply = await self._two.evaluate(self.part)
+        assert reply is not None
+        assert reply.ruling.decision is Decision.PERMIT
+        self.reply = reply
+
+    def hits(self, child: str) -> list[Reveal]:
+        """Up to four reveals of one of the two children; of anybody else none."""
+        key_of = self.part.question.key_of_slot
+        hits = self._two.every_hit(self.part, self.reply)
+        zofias = [hit for hit in hits if (key_of[hit.slot] or 0) < self._zofias]
+        return {"Zofia": zofias, "Kai": [hit for hit in hits if hit not in zofias]}.get(child, [])[:4]
+
+    async def redeem(self, child: str) -> RedeemReply | None:
+        """Redeem the newest asking."""
+        return await self._two.redeem(self.part, self.hits(child))
+
+
+async def test_of_a_question_asked_often_before_it_is_redeemed_only_the_newest_asking_is(
+    tmp_path: Path,
+) -> None:
+    async with pair(tmp_path) as two:
+        asking, asked = _Asking(two), []
+        for number in range(8):
+            await asking.again()
+            asked.append((asking.part, asking.hits("Kai" if number % 2 else "Zofia")))
+        assert counted(two.police) == 1
+        answers = [await two.redeem(part, hits) for part, hits in asked]
+
+        assert [answer is not None for answer in answers] == [False] * 7 + [True]
+        assert (counted(two.police), leaves(two.police)) == (1, 1)
+
+
+async def test_a_question_asked_again_that_opens_other_slots_counts_as_another(tmp_path: Path) -> None:
+    async with pair(tmp_path, ("per_person_per_day = 60", "per_person_per_day = 2")) as two:
+        asking = _Asking(two)
+        seen = []
+        for child in ("nobody", "Zofia", "Zofia", "Kai"):
+            await asking.again()
+            answer = await asking.redeem(child)
+            assert answer is not None
+            seen.append((answer.answer.state is not AnswerState.NOTHING_RETURNED, counted(two.police)))
+
+        assert seen == [(False, 1), (True, 1), (True, 1), (True, 2)]
+        with two.police._store.read() as connection:
+            bodies = connection.execute(select(log.c.body).order_by(log.c.seq)).scalars().all()
+        told = [json.loads(body)["counted"] for body in bodies if b"subject" in body]
+        assert told == [True, False, False, True]
+
+
+async def test_where_no_limit_is_left_a_question_asked_again_opens_what_it_opened_or_nothing(
+    tmp_path: Path,
+) -> None:
+    async with pair(tmp_path, ("per_person_per_day = 60", "per_person_per_day = 1")) as two:
+        asking = _Asking(two)
+        for child, is_answered in (("Zofia", True), ("Kai", False), ("Zofia", True)):
+            await asking.again()
+            assert (await asking.redeem(child) is not None) is is_answered
+        assert (counted(two.police), leaves(two.police)) == (1, 2)
+
+
+async def test_false_tags_and_blinds_among_the_reveals_do_not_make_other_slots_the_same(
+    tmp_path: Path,
+) -> None:
+    async with pair(tmp_path, ("per_person_per_day = 60", "per_person_per_day = 1")) as two:
+        asking = _Asking(two)
+        for spoilt in (("tag", "Kai"), ("tag", "Zofia"), ("blind", "Zofia")):
+            await asking.again()
+            zofia, kai = asking.hits("Zofia")[:2], asking.hits("Kai")[:2]
+            field, child = spoilt
+            of = {"Zofia": zofia, "Kai": kai}
+            of[child] = [replace(hit, **{field: bytes(31) + b"\x01"}) for hit in of[child]]
+            answer = await two.redeem(asking.part, [*of["Zofia"], *of["Kai"]])
+            assert (answer is not None) is (spoilt == ("tag", "Kai"))
+        assert leaves(two.police) == 1
+
+
+async def test_a_redeem_under_way_when_its_question_is_asked_again_changes_nothing(tmp_path: Path) -> None:
+    async with pair(tmp_path) as two:
+        asking = _Asking(two)
+        await asking.again()
+        first = asking.part
+        payload = convert.redeem_request_to_wire(
+            RedeemRequest(first.digest, bytes(16), tuple(asking.hits("Zofia")), names_asked=True)
+        )
+        sealed, _ = two.seal(first, payload, kinds.REDEEM_REQUEST, 2)
+        prepared = two.police.custodian.redeem("social", first.request.lookup_id, sealed)
+        await asking.again()  # by another process of the custodian, say
+        assert prepared.change is not None
+        with pytest.raises(ReplayRefused, match="asked again since"):
+            await two.police._writer.run(prepared.change)
+        assert leaves(two.police) == 0
