@@ -25,6 +25,7 @@ CATALOGUE_STATEMENT_TYPE: Final = "application/vnd.elsewhere.catalogue-statement
 COLLECTION: Final = r"[a-z][a-z0-9_-]{1,31}"
 OPRF_PUBLIC_BYTES: Final = 32
 MAX_EPOCH: Final = 2**32 - 1
+MAX_STATEMENT_BYTES: Final = 64 * 1024  # of the envelope of a key or catalogue statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +206,13 @@ def sign_statement(key: SigningKey, statement: KeyStatement) -> bytes:
     return sign_document([key], STATEMENT_TYPE, statement.to_json())
 
 
-def open_statement(envelope: bytes, roster: Roster) -> KeyStatement:
+def open_statement(envelope: bytes, roster: Roster, *, signer: str = "") -> KeyStatement:
     """Read the statement of an active member, signed with the key that the roster gives for that member.
 
     Args:
-        envelope: as received, from anyone.
+        envelope: as received, from anyone; at most 64 KiB.
         roster: in force now.
+        signer: the member that must have signed, where that is known; empty: whichever did.
 
     Returns:
         The statement; its `agency` is who signed it.
@@ -220,10 +222,12 @@ def open_statement(envelope: bytes, roster: Roster) -> KeyStatement:
         NotActive: that member may not ask or answer now.
         NotCanonical, DocumentInvalid, MalformedKey: signed, but not a statement this version can read.
     """
-    keys = [member.signing_key for member in roster.members]
-    if not keys:
+    members = [roster.active(signer)] if signer else roster.members
+    if not members:
         raise SignatureInvalid("expected a roster with members; it has none")
-    statement = KeyStatement.from_json(open_document(envelope, STATEMENT_TYPE, keys))
+    keys = [member.signing_key for member in members]
+    found = open_document(envelope, STATEMENT_TYPE, keys, limit=MAX_STATEMENT_BYTES)
+    statement = KeyStatement.from_json(found)
     # Some member signed it. Only now may it say which, and then that member's own key must have.
     member = roster.active(statement.agency)
     open_document(envelope, STATEMENT_TYPE, [member.signing_key])

@@ -4,8 +4,8 @@ Holds:    roster and agreement as files that the operator replaces; each member'
           the newest version of each cached catalogue, told apart from them: it changes every minute, they
           hardly ever.
 Sees:     public documents only.
-Refuses:  a roster that does not follow the one held; a statement by anyone but its own agency, or an older
-          one. Nodes verify all of it again: a gateway can withhold, but not add, swap or alter.
+Refuses:  a roster that does not follow the one held; a statement by anyone but its own agency, an older
+          one, or too many. Nodes verify all of it again: a gateway can withhold, but not add, swap or alter.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from elsewhere.agreement.document import open_agreement
 from elsewhere.errors import ElsewhereError, NotActive, SignatureInvalid
 from elsewhere.roster import Roster, check_successor, open_roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
-from elsewhere.wire.channel import MAX_STATEMENT_BYTES
+from elsewhere.wire.status import StatementsTaken
 from elsewhere.wire.v1 import directory_pb2, link_pb2
 from gateway.ends import End
 from gateway.folder import AGREEMENT_FILE, ROSTER_FILE, read_anchor, read_document
 from gateway.notices import Notices
+from gateway.pace import Pace
 from gateway.store import CatalogueName, Store
 from gateway.timing import Alarm, Timing
+
+# Newer statements of one agency: every one goes out to all members together with everybody else's.
+STATEMENTS, STATEMENT_EVERY_S = 32, 10.0
 
 _log = structlog.get_logger("elsewhere.gateway.directory")
 _Stamp = tuple[int, int, int]
@@ -54,6 +58,7 @@ class Directory:
         self._envelopes: dict[str, bytes] = {ROSTER_FILE: b"", AGREEMENT_FILE: b""}
         self._statements: dict[str, tuple[bytes, KeyStatement]] = {}
         self._notices = Notices()
+        self._pace = Pace(STATEMENTS, STATEMENT_EVERY_S)
         self._agreement_end: datetime | None = None
         self._frame: link_pb2.AttachResponse | None = None
         self._is_push_due = self._has_changed = False
@@ -130,16 +135,17 @@ class Directory:
         Raises:
             SignatureInvalid, NotCanonical, DocumentInvalid, NotActive: not the caller's statement.
             StatementRollback: not above the one held.
+            StatementsTaken: newer ones come too fast. Nothing was changed.
         """
-        if len(envelope) > MAX_STATEMENT_BYTES:
-            raise SignatureInvalid(f"expected a statement of at most {MAX_STATEMENT_BYTES} bytes")
-        statement = open_statement(envelope, self._roster)
+        statement = open_statement(envelope, self._roster, signer=agency)
         if statement.agency != agency:
             raise SignatureInvalid(f"expected the caller's own statement; it is of {statement.agency}")
         held = self._statements.get(agency)
         if held is not None:
             check_newer_statement(held[1], statement)
         if held is None or statement.version > held[1].version:
+            if not self._pace.take(agency, self._timing.steady_s()):
+                raise StatementsTaken(f"expected at most {STATEMENTS} newer statements of {agency} at once")
             self._store.put_statement(agency, envelope)
             self._statements[agency] = (envelope, statement)
             self.changed()

@@ -92,9 +92,14 @@ async def running(folder: Path) -> AsyncIterator[Gateway]:
 
 def state_keys(gateway: Gateway, agency: Agency, *names: tuple[str, int], version: int = 1) -> None:
     """Have the gateway hold an agency's statement, with a key for each of these collections and epochs."""
+    gateway.directory.publish_statement(agency.agency_id, statement(agency, *names, version=version))
+
+
+def statement(agency: Agency, *names: tuple[str, int], version: int = 1) -> bytes:
+    """An agency's signed statement, with a key for each of these collections and epochs."""
     now = utc_now().replace(microsecond=0)
     until = now + timedelta(days=300)
-    statement = KeyStatement(
+    made = KeyStatement(
         agency=agency.agency_id,
         version=version,
         issued_utc=now,
@@ -106,7 +111,7 @@ def state_keys(gateway: Gateway, agency: Agency, *names: tuple[str, int], versio
         protocol_versions=(1,),
         match_key_versions=("1",),
     )
-    gateway.directory.publish_statement(agency.agency_id, sign_statement(agency.signing, statement))
+    return sign_statement(agency.signing, made)
 
 
 def channel_to(gateway: Gateway, agency: Agency) -> grpc.aio.Channel:

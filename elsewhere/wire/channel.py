@@ -17,7 +17,6 @@ from elsewhere.wire.tls import common_name
 WINDOW_BYTES = 256 * 1024  # of one stream that a gateway takes unread
 PING_MS = 20_000
 PING_TIMEOUT_MS = 10_000
-MAX_STATEMENT_BYTES = 64 * 1024  # of the signed envelope of a key or catalogue statement
 MAX_GRANTS = 100  # in one message
 # To the gateway: an Ask of 100 questions is 0.6 MB, a catalogue chunk 1 MiB, a Piece 0.2 MB.
 MAX_TO_GATEWAY_BYTES = 2 * 1024 * 1024

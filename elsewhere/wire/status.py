@@ -44,6 +44,12 @@ class FetchesTaken(ElsewhereError):
     code = "catalogue.busy"
 
 
+class StatementsTaken(ElsewhereError):
+    """The agency changes its key statement so often that all others would do nothing but read it. Wait."""
+
+    code = "statement.busy"
+
+
 _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     CertificateInvalid: grpc.StatusCode.UNAUTHENTICATED,
     DocumentInvalid: grpc.StatusCode.INVALID_ARGUMENT,
@@ -61,6 +67,7 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     PieceRefused: grpc.StatusCode.FAILED_PRECONDITION,
     SignatureInvalid: grpc.StatusCode.PERMISSION_DENIED,
     StatementRollback: grpc.StatusCode.FAILED_PRECONDITION,
+    StatementsTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
     VersionsApart: grpc.StatusCode.FAILED_PRECONDITION,
 }
 

@@ -26,7 +26,7 @@ from elsewhere.errors import CatalogueBroken
 from elsewhere.lookup import Head
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import open_document
-from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
+from elsewhere.statement import CATALOGUE_STATEMENT_TYPE, MAX_STATEMENT_BYTES
 from elsewhere.wire.v1 import catalogue_pb2
 from node.catalogues.grants import open_grant
 
@@ -91,7 +91,8 @@ class Reader:
             SignatureInvalid, NotCanonical, DocumentInvalid: not one. Use nothing of it.
             CatalogueBroken: of another catalogue, or larger than this node allows.
         """
-        found = CatalogueStatement.from_json(open_document(envelope, CATALOGUE_STATEMENT_TYPE, [self.public]))
+        told = open_document(envelope, CATALOGUE_STATEMENT_TYPE, [self.public], limit=MAX_STATEMENT_BYTES)
+        found = CatalogueStatement.from_json(told)
         if CatalogueName(found.custodian, found.collection, found.epoch) != self.name:
             raise CatalogueBroken("expected a statement about the catalogue asked for; it is about another")
         if found.snapshot_count > self.max_tags:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
 import pytest
 
-from elsewhere.errors import SignatureInvalid
-from elsewhere.wire.channel import MAX_STATEMENT_BYTES, MAX_TO_GATEWAY_BYTES, WINDOW_BYTES
+from elsewhere.statement import MAX_STATEMENT_BYTES
+from elsewhere.wire.channel import MAX_TO_GATEWAY_BYTES, WINDOW_BYTES, client_credentials
 from elsewhere.wire.v1 import (
     catalogue_pb2,
     catalogue_pb2_grpc,
@@ -23,8 +22,19 @@ from elsewhere.wire.v1 import (
     link_pb2_grpc,
 )
 from gateway import __main__ as program
+from gateway.directory import STATEMENTS
 from gateway.service import Gateway
-from tests.gateway_support import PATIENCE_S, Agency, attach, channel_to, found, join, running, state_keys
+from tests.gateway_support import (
+    PATIENCE_S,
+    Agency,
+    attach,
+    channel_to,
+    found,
+    join,
+    running,
+    state_keys,
+    statement,
+)
 from tests.integration.gateway_pieces import NAME, grant, parts, piece, publish
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -49,6 +59,18 @@ async def is_closed(stream: Stream, within_s: float) -> bool:
 def is_head(message: object) -> bool:
     """Whether this is how what was asked for begins."""
     return isinstance(message, catalogue_pb2.FetchResponse) and message.HasField("piece")
+
+
+def unbounded(gateway: Gateway, agency: Agency) -> grpc.aio.Channel:
+    """A connection of a program that is not ours: it sends whatever it is told to."""
+    credentials = client_credentials(
+        ca_pem=agency.admission.anchor.tls_ca_pem,
+        key_pem=agency.tls_pem,
+        cert_pem=agency.admission.certificate_pem,
+    )
+    return grpc.aio.secure_channel(
+        f"127.0.0.1:{gateway.port}", credentials, options=[("grpc.max_send_message_length", -1)]
+    )
 
 
 async def refused(gateway: Gateway, agency: Agency, statement: bytes) -> str:
@@ -178,19 +200,54 @@ async def test_one_agency_has_so_many_fetches_and_others_have_theirs(tmp_path: P
                     await asyncio.sleep(0.02)
 
 
-async def test_a_key_statement_over_its_size_is_refused_unread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_key_statement_over_its_size_is_refused(tmp_path: Path) -> None:
     found(tmp_path)
     police = join(tmp_path, "police")
-    read: list[int] = []
-
-    def reads(envelope: bytes, roster: object) -> object:
-        read.append(len(envelope))
-        raise SignatureInvalid("as if it did not hold")
-
     async with running(tmp_path) as gateway:
-        monkeypatch.setattr("gateway.directory.open_statement", reads)
-        for size in (MAX_STATEMENT_BYTES + 1, MAX_STATEMENT_BYTES):
-            assert await refused(gateway, police, secrets.token_bytes(size)) == "signature.invalid"
-    assert read == [MAX_STATEMENT_BYTES]
+        signed = statement(police)
+        assert await refused(gateway, police, signed.ljust(MAX_STATEMENT_BYTES + 1)) == "signature.invalid"
+        async with channel_to(gateway, police) as channel:
+            stub = directory_pb2_grpc.DirectoryServiceStub(channel)
+            whole = directory_pb2.PublishStatementRequest(statement=signed.ljust(MAX_STATEMENT_BYTES))
+            assert (await stub.PublishStatement(whole, timeout=PATIENCE_S)).version == 1
+
+
+async def test_one_agency_cannot_have_all_others_read_its_statements_all_the_time(tmp_path: Path) -> None:
+    found(tmp_path)
+    police, social = join(tmp_path, "police"), join(tmp_path, "social")
+    async with running(tmp_path) as gateway:
+        for version in range(1, STATEMENTS):
+            state_keys(gateway, police, version=version)
+        last = statement(police, version=STATEMENTS)
+        gateway.directory.publish_statement("police", last)
+        newer = statement(police, version=STATEMENTS + 1)
+        assert await refused(gateway, police, newer) == "statement.busy"
+        gateway.directory.publish_statement("police", last)  # the one held costs nothing
+        state_keys(gateway, social)
+
+
+async def test_a_small_message_that_unpacks_to_a_large_one_is_refused(tmp_path: Path) -> None:
+    found(tmp_path)
+    police = join(tmp_path, "police")
+    async with running(tmp_path) as gateway, unbounded(gateway, police) as channel:
+        stub = directory_pb2_grpc.DirectoryServiceStub(channel)
+        for size in (MAX_TO_GATEWAY_BYTES + 1, 32 * 2**20):  # packed, a thousandth of it
+            request = directory_pb2.PublishStatementRequest(statement=bytes(size))
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await stub.PublishStatement(request, timeout=PATIENCE_S, compression=grpc.Compression.Gzip)
+            assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_metadata_over_its_bound_ends_the_call_and_no_other(tmp_path: Path) -> None:
+    found(tmp_path)
+    police = join(tmp_path, "police")
+    request = directory_pb2.PublishStatementRequest(statement=b"{}")
+    async with running(tmp_path) as gateway, unbounded(gateway, police) as channel:
+        peer = await attach(channel, "police")
+        stub = directory_pb2_grpc.DirectoryServiceStub(channel)
+        for metadata in ([("x-long", "a" * 2**20)], [(f"x-{n}", "a" * 64) for n in range(4000)]):
+            with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                await stub.PublishStatement(request, timeout=PATIENCE_S, metadata=metadata)
+            assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await peer.say(beat=link_pb2.Beat(sequence=1))
+        assert (await peer.frame("beat")).beat.sequence == 1

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elsewhere import signing
 from elsewhere.errors import MalformedKey, NotCanonical, SignatureInvalid
 from elsewhere.signing import (
     MAX_ENVELOPE_BYTES,
+    MAX_SIGNATURES,
+    SPARE_TRIALS,
     SigningKey,
     check_signature,
     key_id,
@@ -81,6 +84,52 @@ def test_a_quorum_counts_different_listed_keys() -> None:
     ]:
         with pytest.raises(SignatureInvalid):
             open_document(envelope, TYPE, publics, quorum)
+
+
+def _signed(payload: bytes, signatures: list[tuple[object, bytes]]) -> bytes:
+    """An envelope of any signatures, under any names."""
+    listed = [{"keyid": name, "sig": base64.b64encode(made).decode()} for name, made in signatures]
+    return json.dumps(
+        {"payload": base64.b64encode(payload).decode(), "payloadType": TYPE, "signatures": listed}
+    ).encode()
+
+
+@pytest.mark.parametrize("name", [ALICE.key_id, "0" * 16, None, ["no", "name"]], ids=str)
+def test_bad_signatures_take_no_more_trials_than_there_are_keys_and_a_few(
+    monkeypatch: pytest.MonkeyPatch, name: object
+) -> None:
+    tried: list[bytes] = []
+    verifies = signing._verifies
+
+    def counting(public: bytes, message: bytes, signature: bytes) -> bool:
+        tried.append(public)
+        return verifies(public, message, signature)
+
+    monkeypatch.setattr(signing, "_verifies", counting)
+    publics = [SigningKey.from_seed(bytes([n, n]) * 16).public for n in range(99)] + [ALICE.public]
+    envelope = _signed(b"{}", [(name, bytes([n]) * 64) for n in range(MAX_SIGNATURES)])
+    with pytest.raises(SignatureInvalid):
+        open_document(envelope, TYPE, publics)
+    assert len(tried) <= len(publics) + SPARE_TRIALS
+
+
+def test_a_good_signature_is_found_among_bad_ones_by_its_name_and_without_one_among_a_few() -> None:
+    good = sign_bytes(ALICE, TYPE, b"{}")
+    bad: list[tuple[object, bytes]] = [("0" * 16, bytes(64))] * (MAX_SIGNATURES - 1)
+
+    assert open_document(_signed(b"{}", [*bad, (ALICE.key_id, good)]), TYPE, [BOB.public, ALICE.public]) == {}
+    few = bad[: SPARE_TRIALS // 2]
+    assert open_document(_signed(b"{}", [*few, (None, good)]), TYPE, [BOB.public, ALICE.public]) == {}
+    with pytest.raises(SignatureInvalid):
+        open_document(_signed(b"{}", [*bad, (None, good)]), TYPE, [BOB.public, ALICE.public])
+
+
+def test_an_envelope_over_the_limit_of_its_kind_is_refused() -> None:
+    envelope = sign_document([ALICE], TYPE, {})
+
+    assert open_document(envelope, TYPE, [ALICE.public], limit=len(envelope)) == {}
+    with pytest.raises(SignatureInvalid):
+        open_document(envelope, TYPE, [ALICE.public], limit=len(envelope) - 1)
 
 
 def test_a_document_of_another_type_is_refused_though_signed() -> None:

@@ -14,6 +14,7 @@ from elsewhere.roster import Member, Roster
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey, sign_document
 from elsewhere.statement import (
+    MAX_STATEMENT_BYTES,
     STATEMENT_TYPE,
     KeyStatement,
     OprfKeyEntry,
@@ -62,6 +63,24 @@ def test_a_statement_comes_back_as_its_member_signed_it() -> None:
 def test_one_member_cannot_speak_for_another() -> None:
     with pytest.raises(SignatureInvalid):
         open_statement(sign_statement(SCHOOL, STATEMENT), ROSTER)
+
+
+def test_where_the_speaker_is_known_nobody_elses_statement_will_do() -> None:
+    envelope = sign_statement(POLICE, STATEMENT)
+
+    assert open_statement(envelope, ROSTER, signer="police") == STATEMENT
+    with pytest.raises(SignatureInvalid):
+        open_statement(envelope, ROSTER, signer="school")
+    with pytest.raises(NotActive):
+        open_statement(envelope, ROSTER, signer="nobody")
+
+
+def test_a_statement_over_its_size_is_refused() -> None:
+    envelope = sign_statement(POLICE, STATEMENT)
+
+    assert open_statement(envelope.ljust(MAX_STATEMENT_BYTES), ROSTER) == STATEMENT
+    with pytest.raises(SignatureInvalid):
+        open_statement(envelope.ljust(MAX_STATEMENT_BYTES + 1), ROSTER)
 
 
 def test_a_stranger_cannot_speak_at_all() -> None:
