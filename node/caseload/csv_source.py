@@ -1,8 +1,8 @@
 """Reads a CSV export row by row, in the encoding its mapping states, or says at which line it cannot.
 
 Sees:     every field of the export. Errors name lines and columns of the header, never a value.
-Refuses:  bytes that are not of the encoding, NUL, lines over MAX_LINE characters, fields over MAX_FIELD,
-          broken quoting, a file without rows.
+Refuses:  bytes that are not of the encoding, NUL, lines and rows over MAX_LINE characters, fields over
+          MAX_FIELD, broken quoting, a file without rows.
 Promises: memory does not grow with the file; the digest is of the very bytes that were read.
 """
 
@@ -72,6 +72,7 @@ class CsvSource:
         self._file, self._form = file, form
         self._hash = hashlib.sha256()
         self._bytes_read, self._size = 0, size_bytes
+        self._row_size = 0  # characters of the lines of the row that is being read
         self.made_utc = made_utc
         self._reader = csv.reader(
             self._lines(),
@@ -113,6 +114,7 @@ class CsvSource:
     def _records(self) -> Iterator[list[str]]:
         """Run the CSV parser, whose messages are replaced by ours."""
         while True:
+            self._row_size = 0
             try:
                 fields = next(self._reader)
             except StopIteration:
@@ -139,6 +141,9 @@ class CsvSource:
             for end in _LINE_END.finditer(pending):
                 self._check_length(end.end() - used, line)
                 text, used, line = pending[used : end.end()], end.end(), line + 1
+                # Quotes can join any number of lines to one row.
+                self._row_size += len(text)
+                self._check_length(self._row_size, line - 1)
                 yield text
             pending = pending[used:]
             self._check_length(len(pending), line)
@@ -164,7 +169,7 @@ class CsvSource:
         """Refuse a line that no export has; it would fill the memory."""
         if size > MAX_LINE:
             raise SourceUnreadable(
-                f"expected lines of at most {MAX_LINE} characters; this one is longer", line=line
+                f"expected rows of at most {MAX_LINE} characters; this one is longer", line=line
             )
 
 

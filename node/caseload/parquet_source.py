@@ -1,7 +1,9 @@
 """Reads a Parquet file batch by batch: mapped columns only, in the order of the file.
 
-Refuses:  what is no Parquet file, or a damaged one.
-Promises: memory does not grow with the file.
+Refuses:  what is no Parquet file, or a damaged one; cells over MAX_FIELD characters, and columns that take
+          more room when unpacked than any export of ours: a file of 700 bytes can unpack to terabytes.
+Promises: memory does not grow with the file. It believes the sizes in the file's own table of contents; one
+          made by hand to lie there can make a load end for want of memory, which changes nothing.
 """
 
 from __future__ import annotations
@@ -10,11 +12,20 @@ import contextlib
 import datetime
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from node.caseload.cells import BATCH_ROWS, TableSource, check_types, pick_columns
+from node.caseload.csv_source import MAX_FIELD
 from node.caseload.mapping import SourceMapping
 from node.errors import LibraryMissing, SourceUnreadable
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+MAX_COLUMN_BYTES: Final = 256 * 2**20  # of one column of a row group, unpacked
+MAX_LISTED: Final = 4_000_000  # values in lists, in one column of a row group
+MAX_BATCH_BYTES: Final = 64 * 2**20  # of text in one column of BATCH_ROWS rows
 _BUFFER = 1024 * 1024
 
 
@@ -33,7 +44,10 @@ def open_parquet(path: Path, mapping: SourceMapping) -> Iterator[TableSource]:
         raise LibraryMissing("pyarrow", "Parquet files") from None
     try:
         made = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
-        file = parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
+        with parquet.ParquetFile(path) as found:
+            texts = _texts(found)
+        # As dictionaries: a text that stands in every row is then there once until its length is known.
+        file = parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=texts)
     except OSError as err:
         raise SourceUnreadable(f"expected a readable file: {err.strerror or 'no Parquet file'}") from None
     except pa.ArrowException:
@@ -41,9 +55,55 @@ def open_parquet(path: Path, mapping: SourceMapping) -> Iterator[TableSource]:
     with file:
         names = pick_columns(mapping, file.schema_arrow.names)
         check_types(mapping, pa.schema([file.schema_arrow.field(name) for name in names]))
+        _check_sizes(file, names)
 
         def batches() -> Iterator[Sequence[Sequence[object]]]:
             for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
-                yield [batch.column(name).to_pylist() for name in names]
+                yield [_values(name, batch.column(name)) for name in names]
 
         yield TableSource(mapping, names, batches, made, file.metadata.num_rows)
+
+
+def _texts(file: parquet.ParquetFile) -> list[str]:
+    """The paths of the columns, or of what their lists hold, that are text."""
+    columns = [file.schema.column(number) for number in range(len(file.schema))]
+    return [column.path for column in columns if column.logical_type.type == "STRING"]
+
+
+def _check_sizes(file: parquet.ParquetFile, names: Sequence[str]) -> None:
+    """Return only if no column that is read would fill the memory, by what the file says of itself."""
+    for group in range(file.metadata.num_row_groups):
+        rows = file.metadata.row_group(group)
+        for number in range(rows.num_columns):
+            column = rows.column(number)
+            path = column.path_in_schema
+            if not any(path == name or path.startswith(name + ".") for name in names):
+                continue
+            is_listed = column.num_values > rows.num_rows
+            if column.total_uncompressed_size > MAX_COLUMN_BYTES or (
+                is_listed and column.num_values > MAX_LISTED
+            ):
+                raise SourceUnreadable(
+                    f"column {path.split('.')[0]!r}: expected at most {MAX_COLUMN_BYTES // 2**20} MiB and "
+                    f"{MAX_LISTED} values in lists in one row group; write smaller row groups"
+                )
+
+
+def _values(name: str, column: pa.Array) -> list[Any]:
+    """The cells of one column of a batch, once it is known how long they are."""
+    from pyarrow import compute, types
+
+    text = column
+    while types.is_list(text.type) or types.is_large_list(text.type):
+        text = text.flatten()
+    if not types.is_dictionary(text.type):
+        return list(column.to_pylist())
+    used = text.indices.value_counts()
+    sizes = compute.binary_length(text.dictionary.take(used.field("values")))
+    if (compute.max(sizes).as_py() or 0) > MAX_FIELD:
+        raise SourceUnreadable(f"column {name!r}: expected cells of at most {MAX_FIELD} bytes; one is longer")
+    if (compute.sum(compute.multiply(sizes, used.field("counts"))).as_py() or 0) > MAX_BATCH_BYTES:
+        raise SourceUnreadable(
+            f"column {name!r}: expected at most {MAX_BATCH_BYTES // 2**20} MiB in {BATCH_ROWS} rows"
+        )
+    return list((text.dictionary_decode() if text is column else column).to_pylist())
