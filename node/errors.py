@@ -20,6 +20,18 @@ class ReplayRefused(ElsewhereError):
     code = "request.replayed"
 
 
+class RecordsUntagged(ElsewhereError):
+    """Not all records in force are tagged under an epoch that is stated. Nothing is answered under it."""
+
+    code = "records.untagged"
+
+
+class StoreOutrun(ElsewhereError):
+    """Others hold a newer catalogue of this agency than its own store knows of: the store was set back."""
+
+    code = "store.outrun"
+
+
 class CatalogueStale(ElsewhereError):
     """The custodian's newest catalogue could not be fetched in time; testing an older one would mislead."""
 

@@ -47,6 +47,7 @@ from node import logbook
 from node.answering.answer import NOTHING
 from node.answering.guard import Guard, Verdict
 from node.answering.keeping import REDEEMABLE_FOR, envelope_facts, ruling_facts
+from node.answering.readiness import check_tagged
 from node.answering.redeem import Both, Redeemed, redeem
 from node.answering.repeats import check_newest, core_of, is_asked_again, is_counted
 from node.catalogues.stated import stated_heads
@@ -150,6 +151,7 @@ class Custodian:
 
         Raises:
             ReplayRefused: no question of this id waits to be redeemed, or it was redeemed already.
+            RecordsUntagged: a load has left out the epoch asked under.
             SealBroken, SignatureInvalid, LookupMalformed, NotActive, RosterExpired: as for `evaluate`.
         """
         now = self.clock()
@@ -164,6 +166,7 @@ class Custodian:
                     return Prepared(row.redeem_reply)
                 raise ReplayRefused("expected one redeem for each question; this one was redeemed already")
             request = convert.evaluate_request_from_wire(row.request)
+            check_tagged(connection, request)
             ruling = parse_canonical(row.ruling.encode())
             if not isinstance(ruling, dict):
                 raise TypeError("a stored ruling is a table")

@@ -22,6 +22,7 @@ from elsewhere.lookup import PROTOCOL_VERSION, SLOTS, Decision, EvaluateRequest,
 from elsewhere.matchkeys import version as match_key_version
 from elsewhere.oprf.group import check_batch
 from elsewhere.roster import Roster
+from node.answering.readiness import find_unready
 from node.answering.repeats import is_asked_again
 from node.caseload.shields import INVOLVEMENT, PROTECTED, SHIELDED
 from node.errors import ClockSkewed
@@ -49,7 +50,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The checks of one node. Pure but for the counts it reads from the store."""
+    """The checks of one node. Pure but for what it reads of the store: counts, and if it can answer."""
 
     trust: Trust
     policy: LocalPolicy
@@ -63,7 +64,7 @@ class Guard:
         Args:
             request: signed by the searcher it names, addressed to this node.
             now: aware UTC time.
-            connection: to count this searcher's earlier questions.
+            connection: to count this searcher's earlier questions, and to see whether any can be answered.
             own: which of this node's keys are live, and which statements of them may be named.
         """
         # Everything is looked at whatever comes of it, so that a refusal takes the steps of a permission.
@@ -74,7 +75,8 @@ class Guard:
         limited = self.find_limit(request, now, connection)
         skewed, differing = self._find_skew(request, now), _find_difference(request, agreement)
         dead = self._find_dead(request, own, now)
-        refused = skewed or _find_incompatible(request) or dead or differing or unfit
+        unready = find_unready(connection, request)
+        refused = skewed or _find_incompatible(request) or dead or unready or differing or unfit
         if refused is not None:
             return Verdict(refused)
         if isinstance(decided, Deny):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from elsewhere.catalogue.statement import (
     snapshot_root,
 )
 from elsewhere.catalogue.tags import SHORT_TAG_SIZE, Catalogue, ShortTags
+from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.errors import CatalogueBroken
 from elsewhere.lookup import Head
 from elsewhere.sealing import SealingKey
@@ -29,8 +31,11 @@ from elsewhere.signing import open_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE, MAX_STATEMENT_BYTES
 from elsewhere.wire.v1 import catalogue_pb2
 from node.catalogues.grants import open_grant
+from node.errors import CatalogueDiverged
 
 MAX_TAGS: Final = 64 * 2**20  # of one catalogue: 512 MiB of memory
+# A custodian states a version once all gateways in use have it, or once it has waited for a tick and a call.
+LONGEST_LAG: Final = timedelta(minutes=65) + CLOCK_TOLERANCE
 _TAGS_PER_CHUNK: Final = CHUNK_SIZE // SHORT_TAG_SIZE
 
 
@@ -54,6 +59,23 @@ class Held:
     def head(self) -> Head:
         """The version and root held."""
         return Head(self.statement.version, self.statement.root)
+
+    def check_stated(self, head: Head, now: datetime) -> None:
+        """Return unless the custodian should long have stated this version, and states an older one.
+
+        Then it knows nothing of what it published, as after its store was restored from a backup: of what
+        this copy shows it may hold nothing, and would say so.
+
+        Args:
+            head: what it states; version 0 is none, and none is tested against.
+            now: aware UTC time.
+
+        Raises:
+            CatalogueDiverged: it has gone back. The copy is no worse for that.
+        """
+        made = self.statement
+        if 0 < head.version < made.version and now - made.published_utc > LONGEST_LAG:
+            raise CatalogueDiverged(f"expected version {made.version}, published long ago, or a newer one")
 
     def contains_each(self, needles: ShortTags) -> list[bool]:
         """Tell of each short tag, in order, whether the catalogue holds it."""

@@ -46,7 +46,6 @@ COLLECTIONS = frozenset({INVOLVEMENT, PROTECTED})  # no question is asked in any
 RETRY_S = 5.0  # between attempts at what is announced and could not be fetched
 
 T = TypeVar("T")
-
 _log = structlog.get_logger(__name__)
 
 
@@ -134,7 +133,7 @@ class Peers:
 
         Raises:
             CatalogueStale: it could not be had in time.
-            CatalogueDiverged: what the gateway hands out still has another root than the custodian states.
+            CatalogueDiverged: it still has another root than the custodian states, or that has gone back.
         """
         name = CatalogueName(custodian, collection, epoch)
         try:
@@ -196,6 +195,7 @@ class Peers:
         while True:
             held = self._held.get(name)
             if held is not None and held.head.version >= head.version:
+                held.check_stated(head, self._parts.clock())
                 if held.head.version > head.version or not head.version or held.head.root == head.root:
                     return held
                 _log.error("catalogue.diverged", custodian=name.custodian, version=head.version)

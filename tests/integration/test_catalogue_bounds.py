@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ from structlog.testing import capture_logs
 from elsewhere.errors import PieceRefused
 from elsewhere.wire import tls
 from gateway.catalogues import Catalogues
+from node.catalogues.holding import LONGEST_LAG
 from node.catalogues.own import OwnState
 from node.catalogues.publisher import Publisher
-from node.errors import CatalogueStale
+from node.errors import CatalogueDiverged, CatalogueStale
 from tests.integration.catalogue_hosts import Gateway, peers_of, publisher_of, tick
 from tests.unit.node.exchange_world import (
     NOW,
@@ -182,3 +184,22 @@ async def test_all_catalogues_together_stay_within_the_memory_allowed(
     peers.prune()
     held = await peers.ensure(*INVOLVEMENT, heads["police"], timeout_s=10)
     assert held.head == heads["police"]
+
+
+async def test_a_custodian_that_goes_back_behind_what_it_published_is_not_trusted(
+    agencies: dict[str, Agency], gateway: Gateway
+) -> None:
+    publisher = await publisher_of(agencies["police"], gateway)
+    await publisher.send()
+    before = publisher.head("involvement", 1)
+    await tick(publisher)
+    peers = await peers_of(agencies["schools"], gateway)
+    held = await peers.ensure(*INVOLVEMENT, publisher.head("involvement", 1), timeout_s=10)
+
+    # A version that not every gateway has yet is held before it is stated.
+    assert await peers.ensure(*INVOLVEMENT, before, timeout_s=10) is held
+    agencies["schools"].clock.now += LONGEST_LAG + timedelta(seconds=1)
+    with pytest.raises(CatalogueDiverged):
+        await peers.ensure(*INVOLVEMENT, before, timeout_s=10)
+    assert peers.held(*INVOLVEMENT) is held
+    assert await peers.ensure(*INVOLVEMENT, held.head, timeout_s=10) is held

@@ -14,12 +14,13 @@ import node.answering.custodian
 import node.answering.redeem
 from elsewhere.asking import State
 from elsewhere.clock import to_ms
-from elsewhere.lookup import EvaluateReply
+from elsewhere.lookup import EvaluateReply, Head
 from node.answering.answer import NOTHING
 from node.answering.custodian import Custodian
 from node.answering.guard import Guard
 from node.asking import results
-from node.asking.questions import pseudonym
+from node.asking.part import Part
+from node.asking.questions import QuestionMaker, pseudonym
 from node.asking.rounds import Exchange
 from node.store.exchange import question
 from tests.federation import Federation
@@ -138,6 +139,25 @@ async def test_every_outcome_has_the_same_frames_and_the_same_work(shared: Share
         "limited": State.RATE_LIMITED,
         "clock": State.ERROR,
     }
+    assert_one_shape(seen)
+    assert_same_work(seen)
+
+
+async def test_a_store_that_cannot_answer_has_the_shape_and_the_work_of_one_that_can(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {"found": await view(shared, QUILLA)}
+    part = QuestionMaker.part
+
+    def ahead(maker: QuestionMaker, *given: Any) -> Part:
+        made = part(maker, *given)
+        made.request = replace(made.request, held=Head(10**6, bytes(32)))
+        return made
+
+    monkeypatch.setattr(QuestionMaker, "part", ahead)
+    seen |= {"set back": await view(shared, QUILLA), "set back, not known": await view(shared, YSOLDE)}
+
+    assert [one.state for one in seen.values()] == [State.KNOWN_CURRENT, State.ERROR, State.ERROR]
     assert_one_shape(seen)
     assert_same_work(seen)
 

@@ -1,0 +1,78 @@
+"""Whether this agency's own store can answer under an epoch: else "nothing returned" would be untrue.
+
+Sees:     which sets the newest load is tagged in and which catalogue versions were made; no record, no tag.
+Refuses:  an epoch in which not every record in force is tagged by these match keys, as in a store that was
+          restored from before the epoch, or that a load overtaken by a change of keys was brought into.
+Promises: one indexed read, the same whatever is asked.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, exists, func, select
+
+from elsewhere.lookup import Decision, EvaluateRequest, Ruling
+from elsewhere.matchkeys import version
+from node.errors import RecordsUntagged, StoreOutrun
+from node.store.caseload import DONE, load, load_set, tag_set
+from node.store.exchange import published
+
+
+def find_unready(connection: Connection, request: EvaluateRequest) -> Ruling | None:
+    """Say why a question cannot be answered from this store; None where it can.
+
+    Args:
+        connection: the one on which the rest of the question is decided, so that all see one state.
+        request: signed by its searcher, which may still lie about what it holds: that harms nobody else.
+    """
+    found = _read(connection, request)
+    if not _is_tagged(found):
+        remedy = "that agency's records are not all tagged under the key it states; call its duty desk"
+        return Ruling(Decision.ERROR, RecordsUntagged.code, remedy=remedy)
+    if request.held.version > (found.made or 0):
+        # It has a version from us of which our own store knows nothing: we were set back.
+        remedy = "that agency's store is older than the catalogue it gave out; call its duty desk"
+        return Ruling(Decision.ERROR, StoreOutrun.code, remedy=remedy)
+    return None
+
+
+def check_tagged(connection: Connection, request: EvaluateRequest) -> None:
+    """Return only if every record in force is tagged under a question's epoch.
+
+    Raises:
+        RecordsUntagged: not all are. Release nothing: whatever was asked about may be among those.
+    """
+    if not _is_tagged(_read(connection, request)):
+        raise RecordsUntagged("expected every record to be tagged under the epoch asked; not all are")
+
+
+def _read(connection: Connection, request: EvaluateRequest) -> Any:
+    asked = {"collection": request.collection, "epoch": request.epoch}
+    return connection.execute(_state(), asked).one()
+
+
+def _is_tagged(found: Any) -> bool:
+    """Before the first load there is nothing to be tagged."""
+    return found.current is None or (found.rules == version() and found.is_in_set)
+
+
+@cache
+def _state() -> Select[Any]:
+    """The statement, built once."""
+    newest = select(func.max(load.c.id)).where(load.c.state == DONE).scalar_subquery()
+    in_set = exists().where(
+        load_set.c.load_id == newest, load_set.c.set_id == tag_set.c.id, *_is_asked(tag_set)
+    )
+    return select(
+        newest.label("current"),
+        select(load.c.rules).where(load.c.id == newest).scalar_subquery().label("rules"),
+        in_set.label("is_in_set"),
+        select(published.c.version).where(*_is_asked(published)).scalar_subquery().label("made"),
+    )
+
+
+def _is_asked(table: Table) -> list[ColumnElement[bool]]:
+    """The collection and epoch of the question."""
+    return [table.c[name] == bindparam(name) for name in ("collection", "epoch")]

@@ -1,0 +1,83 @@
+"""A store that cannot answer under the epoch stated says so: "nothing returned" would be false."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import delete, update
+
+from elsewhere.lookup import AnswerState, Decision, Head
+from node.errors import RecordsUntagged, StoreOutrun
+from node.store.caseload import load, load_set
+from tests.fault.direct import Pair, pair, with_request
+from tests.fault.rig import counted, leaves, somebody
+
+pytestmark = pytest.mark.usefixtures("each_engine")
+
+
+@pytest_asyncio.fixture
+async def two(each_engine: None, tmp_path: Path) -> AsyncIterator[Pair]:
+    async with pair(tmp_path) as found:
+        yield found
+
+
+def untag(two: Pair) -> None:
+    """As in a store restored from before the epoch: the newest load is tagged in other sets."""
+    with two.police._store.write() as connection:
+        connection.execute(delete(load_set))
+
+
+def retag_by_other_rules(two: Pair) -> None:
+    """As in a store restored from before the match keys changed."""
+    with two.police._store.write() as connection:
+        connection.execute(update(load).values(rules="0"))
+
+
+@pytest.mark.parametrize("set_back", [untag, retag_by_other_rules])
+async def test_under_an_epoch_in_which_not_all_records_are_tagged_nothing_is_answered(
+    two: Pair, set_back: Callable[[Pair], None]
+) -> None:
+    set_back(two)
+    part = two.part(somebody())
+    reply = await two.evaluate(part)
+
+    assert reply is not None
+    assert (reply.ruling.decision, reply.ruling.code) == (Decision.ERROR, RecordsUntagged.code)
+    assert reply.ruling.remedy
+    assert len(reply.elements) == 40
+    assert await two.redeem(part) is None
+    assert (counted(two.police), leaves(two.police)) == (0, 0)
+
+
+async def test_nothing_is_released_where_the_records_lose_their_tags_between_the_rounds(two: Pair) -> None:
+    part = two.part(somebody())
+    reply = await two.evaluate(part)
+    assert reply is not None
+    assert reply.ruling.decision is Decision.PERMIT
+    reveals = two.every_hit(part, reply)[:4]
+    untag(two)
+
+    assert await two.redeem(part, reveals) is None
+    assert leaves(two.police) == 0
+
+
+async def test_a_store_older_than_the_catalogue_it_gave_out_answers_nothing(two: Pair) -> None:
+    part = with_request(two.part(somebody()), held=Head(3, bytes(32)))
+    reply = await two.evaluate(part)
+
+    assert reply is not None
+    assert (reply.ruling.decision, reply.ruling.code) == (Decision.ERROR, StoreOutrun.code)
+    said = await two.redeem(part)
+    assert said is not None
+    assert said.answer.state is AnswerState.NOTHING_RETURNED
+
+
+async def test_a_store_without_any_load_has_nothing_to_tag_and_answers(two: Pair) -> None:
+    with two.police._store.write() as connection:
+        connection.execute(update(load).values(state="ABANDONED"))
+    reply = await two.evaluate(two.part(somebody()))
+    assert reply is not None
+    assert reply.ruling.decision is Decision.PERMIT
