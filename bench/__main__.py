@@ -1,7 +1,7 @@
 """`python -m bench`: run the measurements, show them beside their floors and targets, keep them as JSON.
 
-`--full` adds what takes longer than ten minutes; `--tiny` runs every group in its smallest size, to see that
-it works, and measures nothing worth keeping; `--only GROUP` runs one group.
+`--full` adds a node of `--records` (a million) really loaded, and openmined-psi; `--tiny` runs every group in
+its smallest size, to see that it works, and measures nothing worth keeping; `--only GROUP` runs one group.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import couriers, loading, lookups, plain, probes, psi, tagging
+from bench import couriers, loading, lookups, probes, psi, quality, tagging
 from bench.federation import CACHE, REAL, Shape
 from bench.figures import Figure, Results, publish, table
 from bench.lookups import Effort
@@ -24,6 +24,7 @@ from elsewhere.oprf.group import library
 
 Group = Callable[[], list[Figure]]
 _BOTH = ("protected", "involvement")
+MILLION = 1_000_000
 
 
 def main() -> int:
@@ -31,6 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--full", action="store_true", help="the rows that take longer, too")
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: only to see that it works")
+    parser.add_argument("--records", type=int, default=MILLION, help="of the large node of --full")
     parser.add_argument("--only", action="append", help="a group of the table; several times for several")
     parser.add_argument("--out", type=Path, default=CACHE / "results.json", help="where the JSON goes")
     parser.add_argument("--publish", type=Path, help="a document whose table of results is to be replaced")
@@ -39,7 +41,7 @@ def main() -> int:
     # As Ctrl-C does: whatever was started is ended on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     results = Results(_machine())
-    groups = _tiny() if given.tiny else {**_quick(), **(_full() if given.full else {})}
+    groups = _tiny() if given.tiny else {**_quick(), **(_full(given.records) if given.full else {})}
     if unknown := set(given.only or ()) - groups.keys():
         parser.error(f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(groups)}")
     for name, group in groups.items():
@@ -49,7 +51,9 @@ def main() -> int:
         found = group()
         results.add(*found)
         print(f"\n## {name} ({time.monotonic() - began:.0f} s)\n\n{table(found)}", flush=True)
-    results.add(*_comparisons(results.figures))
+    if compared := _comparisons(results.figures):
+        results.add(*compared)
+        print(f"\n## compared\n\n{table(compared)}")
     results.write(given.out)
     if given.publish is not None:
         publish(given.publish, results)
@@ -65,22 +69,23 @@ def _quick() -> dict[str, Group]:
         "tagging": lambda: tagging.measure(100),
         "catalogue": lambda: probes.measure_probes(28_000_000),
         "disk": lambda: probes.measure_fsync(CACHE),
-        "loading": lambda: loading.measure(5_000, _say),
+        "loading": lambda: loading.measure(Shape(1, 5_000, is_real=True), _say, afresh=True),
         "lookups-5": lambda: lookups.measure(five, Effort(60, 120, 30), _say),
-        "plain": lambda: plain.measure(five, 60, _say),
         "gateway": lambda: couriers.measure(five, 300, _say),
         "lookups-20": lambda: lookups.measure(twenty, Effort(25, 30, 0), _say),
+        "linkage": lambda: quality.through_nodes(4_000, 20, 71, _say),
+        "cultures": lambda: quality.cultures(20_000, 20_000, 72),
     }
 
 
-def _full() -> dict[str, Group]:
-    """The rest: a node of a million records, and the comparison with openmined-psi."""
-    million, hundred = Shape(1, 1_000_000, collections=_BOTH), Shape(1, 100_000, collections=_BOTH)
+def _full(records: int) -> dict[str, Group]:
+    """The rest: a large node, loaded once and kept, and the comparison with openmined-psi."""
+    large, hundred = Shape(1, records, is_real=True), Shape(1, 100_000, collections=_BOTH)
     return {
-        "lookups-1": lambda: lookups.measure(hundred, Effort(60, 0, 0), _say),
-        "lookups-1-million": lambda: lookups.measure(million, Effort(60, 0, 0), _say),
-        "psi": lambda: psi.measure(1_000_000, None, _say),
-        "loading-million": lambda: loading.measure(1_000_000, _say),
+        "lookups-1": lambda: lookups.measure(hundred, Effort(60, 60, 0), _say),
+        "psi": lambda: psi.measure(MILLION, _say),
+        "loading-large": lambda: loading.measure(large, _say, afresh=False),
+        "lookups-1-large": lambda: lookups.measure(large, Effort(60, 60, 0), _say),
     }
 
 
@@ -91,23 +96,25 @@ def _tiny() -> dict[str, Group]:
         "tagging": lambda: tagging.measure(2),
         "catalogue": lambda: probes.measure_probes(100_000),
         "disk": lambda: probes.measure_fsync(CACHE),
-        "loading": lambda: loading.measure(50, _say, rounds=2),
+        "loading": lambda: loading.measure(Shape(1, 50, is_real=True), _say, afresh=True),
         "lookups-2": lambda: lookups.measure(small, Effort(3, 4, 0, rounds=2), _say),
-        "plain": lambda: plain.measure(small, 3, _say),
         "gateway": lambda: couriers.measure(small, 3, _say),
+        "cultures": lambda: quality.cultures(300, 200, 72),
     }
 
 
 def _comparisons(found: list[Figure]) -> list[Figure]:
-    """What is held to another figure of the same run: a million records beside a hundred thousand."""
-    p50 = {figure.what: figure.value for figure in found if figure.what.startswith("p50 of a lookup")}
-    small, large = (
-        p50.get(f"p50 of a lookup, 1 custodians of {records}") for records in ("100,000", "1,000,000")
-    )
-    if small is None or large is None:
-        return []
-    what = "p50 of a lookup at 1,000,000 records, over that at 100,000"
-    return [Figure("lookups", what, large / small, "", None, 1.1)]
+    """What is held to another figure of the same run: a large node to a small one, us to openmined-psi."""
+    compared = []
+    p50 = [figure for figure in found if figure.what.startswith("p50 of a lookup, 1 custodians")]
+    if len(p50) == 2:
+        what = f"{p50[1].what}, over that of {p50[0].what.rsplit(' ', 1)[1]}"
+        compared.append(Figure("lookups", what, p50[1].value / p50[0].value, "", None, 1.1))
+    theirs = [figure for figure in found if figure.what == psi.THEIRS]
+    ours = [figure for figure in found if figure.what.startswith("CPU of a lookup, all parties, 1 cust")]
+    if theirs and ours:
+        compared.append(psi.compare(theirs[0], ours[-1]))
+    return compared
 
 
 def _machine() -> dict[str, object]:

@@ -22,7 +22,8 @@ from pathlib import Path
 
 import tomli_w
 
-from bench.stores import fill, forget_questions, load, make_filler
+from bench.stores import TAGS_A_RECORD, fill, forget_questions, load, make_filler
+from bench.timedload import load_timed
 from elsewhere.demo.processes import Command, Workbench, program
 from elsewhere.errors import ElsewhereError
 from elsewhere.matchkeys import version
@@ -32,12 +33,15 @@ from node import enrol
 from node.store.schema import SCHEMA
 
 CACHE = Path("build/bench")
-REAL = 200  # records that are really loaded; questions ask about them
+REAL = 200  # records that are really loaded beside fillers; questions ask about them
 KEPT_S = 5 * 86_400.0  # then keys and certificates are made anew
 ASKED_IN = "protected"  # the collection that these questions are asked in
 SEARCHER = "agency-0"
 TIMED = (sys.executable, "-P", "-m", "bench.timed")
 _READY_S = 180.0
+_READY_A_MILLION_S = 1200.0  # more, for building and fetching a catalogue of a million records
+
+Stock = Callable[[Path, int], None]  # puts records into the folder of the custodian of that number
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,24 @@ class Shape:
     records: int  # of each custodian, fillers included
     all_ask: bool = False  # every node holds the catalogues, not the searcher alone
     collections: tuple[str, ...] = (ASKED_IN,)  # in which there are fillers
+    is_real: bool = False  # every record is really loaded; there are no fillers
+    kind: str = ""  # of stock other than those
 
     @property
     def name(self) -> str:
         """The folder's name."""
-        return f"{self.custodians}x{self.records}{'-both' if len(self.collections) > 1 else ''}"
+        both = "-both" if len(self.collections) > 1 else ""
+        return f"{self.custodians}x{self.records}{both}{'-real' if self.is_real else ''}{self.kind}"
 
     @property
     def agencies(self) -> tuple[str, ...]:
         """The searcher, then the custodians."""
         return tuple(f"agency-{number}" for number in range(self.custodians + 1))
+
+    @property
+    def ready_s(self) -> float:
+        """How long it may take until everybody holds every catalogue."""
+        return _READY_S + self.custodians * self.records / 1e6 * _READY_A_MILLION_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +101,43 @@ class Running:
         return {"gateway": (self.gateway,), "searcher": (self.nodes[SEARCHER],), "custodians": custodians}
 
 
-def made(shape: Shape, say: Callable[[str], None]) -> Path:
-    """Give the folder of a federation, made now unless an earlier run's will do."""
+def made(
+    shape: Shape, say: Callable[[str], None], *, stock: Stock | None = None, afresh: bool = False
+) -> Path:
+    """Give the folder of a federation, made now (with `stock`, if given) unless an earlier run's will do."""
     folder = CACHE.absolute() / shape.name
-    mark = {"schema": SCHEMA.head, "keys": version(), "agencies": shape.agencies}
+    mark = {"schema": SCHEMA.head, "keys": version(), "agencies": shape.agencies, "filled": TAGS_A_RECORD}
     stamp = folder / "made.json"
     if stamp.exists():
         found = json.loads(stamp.read_text("utf-8"))
         fresh = time.time() - found.pop("made_s") < KEPT_S
-        if fresh and found == json.loads(json.dumps(mark)):
+        if fresh and not afresh and found == json.loads(json.dumps(mark)):
             return folder
     say(f"making {shape.name}: {len(shape.agencies)} agencies")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    filler = CACHE.absolute() / f"filler-{shape.records}.sqlite"
-    if shape.records > REAL and not filler.exists():
-        make_filler(filler, shape.records - REAL)
     founding = enrolment.Founding(federation="bench", listen="127.0.0.1:1")
     enrolment.init(folder / "gw", founding, now=datetime.now(UTC), random=secrets.token_bytes)
     for agency in shape.agencies:
         _join(folder, agency)
-        load(folder / agency, seed=1, count=REAL, workers=1)
-        if shape.records > REAL and agency != SEARCHER:
-            fill(folder / agency / "store.sqlite", filler, shape.collections)
+    load(folder / SEARCHER, seed=1, count=REAL, workers=1)
+    for number, agency in enumerate(shape.agencies[1:], 1):
+        (stock or partial(_stock, shape))(folder / agency, number)
     stamp.write_text(json.dumps({**mark, "made_s": time.time()}), "utf-8")
     return folder
+
+
+def _stock(shape: Shape, node: Path, number: int) -> None:
+    """Load every record, or a few and random tags beside them."""
+    if shape.is_real:
+        load_timed(node, seed=1, records=shape.records).write(node)
+        return
+    load(node, seed=1, count=REAL, workers=1)
+    if shape.records > REAL:
+        filler = CACHE.absolute() / f"filler-{shape.records}x{TAGS_A_RECORD}.sqlite"
+        if not filler.exists():
+            make_filler(filler, shape.records - REAL)
+        fill(node / "store.sqlite", filler, shape.collections)
 
 
 def _join(folder: Path, agency: str) -> None:
@@ -139,9 +163,9 @@ def running(shape: Shape, settings: Settings, say: Callable[[str], None]) -> Ite
             starter = timed if settings.timed and agency == SEARCHER else bench
             nodes[agency] = starter.serve("node", "run", "--dir", agency)
         for agency, command in nodes.items():
-            _wait(partial(_is_attached, command), agency, bench)
+            _wait(partial(_is_attached, command), agency, bench, shape.ready_s)
             if shape.all_ask or agency == SEARCHER:
-                _wait(partial(_holds_all, folder / agency, shape.custodians), agency, bench)
+                _wait(partial(_holds_all, folder / agency, shape.custodians), agency, bench, shape.ready_s)
         pids = {agency: command.process.pid for agency, command in nodes.items()}
         yield Running(folder, gateway.process.pid, pids)
 
@@ -195,12 +219,12 @@ def configure(directory: Path, address: str, settings: Settings, *, holds: bool)
     (directory / "node.toml").write_text(tomli_w.dumps(toml), "utf-8")
 
 
-def _wait(is_so: Callable[[], bool], agency: str, bench: Workbench) -> None:
+def _wait(is_so: Callable[[], bool], agency: str, bench: Workbench, timeout_s: float) -> None:
     """Wait until something is so, unless a process ends before."""
-    end = time.monotonic() + _READY_S
+    end = time.monotonic() + timeout_s
     while not is_so():
         if time.monotonic() > end:
-            raise SystemExit(f"{agency} was not ready within {_READY_S:g} s")
+            raise SystemExit(f"{agency} was not ready within {timeout_s:g} s")
         bench.check()
         time.sleep(0.1)
 

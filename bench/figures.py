@@ -14,7 +14,10 @@ _BEGIN, _END = "<!-- results: written by python -m bench --publish -->", "<!-- e
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What was measured, in the unit named; `floor` is of the same run, `target` what it is held to."""
+    """What was measured, in the unit named; `floor` is of the same run, `target` what it is held to.
+
+    `plain`: the same of a plain hashed lookup over the same links, in the same run.
+    """
 
     group: str
     what: str
@@ -24,6 +27,7 @@ class Figure:
     target: float | None = None
     sense: Sense = "at most"
     note: str = ""
+    plain: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -81,13 +85,14 @@ def publish(path: Path, results: Results) -> None:
 
 def table(figures: Sequence[Figure]) -> str:
     """Give the figures as a Markdown table, a row each, and their notes below it."""
-    heads = ("what", "measured", "floor", "ratio", "target", "")
+    heads = ("what", "measured", "floor", "ratio", "plain", "target", "")
     rows = [
         (
             figure.what + ("" if not figure.note else f" [{index}]"),
             f"{number(figure.value)} {figure.unit}".strip(),
             number(figure.floor) if figure.floor is not None else "",
             f"{figure.ratio:.2f}" if figure.ratio is not None else "",
+            number(figure.plain) if figure.plain is not None else "",
             figure.aim,
             figure.verdict,
         )

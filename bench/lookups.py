@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
-from bench import asking, floor
-from bench.federation import Running, Settings, Shape, running
+from bench import asking, floor, plain
+from bench.federation import SEARCHER, Running, Settings, Shape, running
 from bench.figures import Figure
+from bench.plain import PlainCosts
 from bench.timed import FILE, read_outcomes
-from bench.usage import Meter, rss_mb
+from bench.usage import Meter, family_mb, rss_mb
 
 FILLED = "filler rows are random tags; the custodians only answer and hold no catalogues of others"
+REAL = "every tag is of a record really loaded"
 SETTLE_S = 0.3  # for what a lookup writes down after its answer
 
 
@@ -28,11 +32,12 @@ class Effort:
 
 
 def measure(shape: Shape, effort: Effort, say: Callable[[str], None]) -> list[Figure]:
-    """Measure one federation: idle, under load, then with ticks."""
+    """Measure one federation: plain lookups, then ours: idle, under load, with ticks."""
+    beside = plain.measure(shape, effort.in_turn, say)
     with running(shape, Settings(timed=True), say) as fed:
-        figures = _idle(fed, shape, effort)
+        figures = [*_idle(fed, shape, effort, beside), *_memory(fed, shape)]
         if effort.at_once:
-            figures += _loaded(fed, shape, effort)
+            figures += _loaded(fed, shape, effort, beside)
     if effort.ticked:
         with running(shape, Settings(redeem_tick_ms=25), say) as fed:
             asking.ask_in_turn(fed.searcher, 3)
@@ -43,7 +48,7 @@ def measure(shape: Shape, effort: Effort, say: Callable[[str], None]) -> list[Fi
     return figures
 
 
-def _idle(fed: Running, shape: Shape, effort: Effort) -> list[Figure]:
+def _idle(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> list[Figure]:
     """One lookup at a time: time as its asker sees it, processor time of every role, the first answer."""
     number, cores = shape.custodians, len(os.sched_getaffinity(0))
     asking.ask_in_turn(fed.searcher, 3)
@@ -56,43 +61,61 @@ def _idle(fed: Running, shape: Shape, effort: Effort) -> list[Figure]:
     spent = {role: 1e3 * used / len(timed) for role, used in meter.read().items()}
     costs = floor.mean(before, floor.measure(effort.rounds))
     least = {
-        "searcher": costs.searcher + number * costs.searcher_each,
-        "custodians": number * costs.custodian,
+        "searcher": 1e3 * (costs.searcher + number * costs.searcher_each),
+        "custodians": 1e3 * number * costs.custodian,
+        "gateway": None,
     }
     whole, least_ms = [1e3 * found.whole for found in timed], 1e3 * costs.lookup(number)
     p50, p95 = asking.median(whole), asking.percentile(whole, 0.95)
-    aim = 1.5 * least_ms / cores + 15
     name = f"{number} custodians of {shape.records:,}"
-    parts = ", ".join(f"{role} {used:.1f}" for role, used in spent.items())
-    floors = ", ".join(f"{role} {1e3 * used:.1f}" for role, used in least.items())
-    total = sum(spent.values())
+    roles = [
+        Figure("lookups", f"CPU of a lookup, {role}, {name}", spent[role], "ms", least[role],
+               plain=beside.cpu[role])
+        for role in ("searcher", "custodians", "gateway")
+    ]  # fmt: skip
     return [
-        Figure("lookups", f"p50 of a lookup, {name}", p50, "ms", least_ms / cores, aim, note=FILLED),
-        Figure("lookups", f"p95 of a lookup, {name}", p95, "ms", p50, 1.4 * p50),
-        Figure(
-            "lookups", f"CPU of a lookup, all parties, {number} custodians", total, "ms", least_ms,
-            1.5 * least_ms,
-            note=f"{parts} ms; floors: {floors} ms; the asker's own process {1e3 * mine:.1f} ms beside it",
-        ),
-        Figure(
-            "gateway", f"gateway CPU per custodian in place, {number} custodians",
-            1e3 * spent["gateway"] / number, "us", None, 900,
-        ),
-        Figure("gateway", "gateway memory (RSS)", rss_mb(fed.gateway), "MB", None, 60),
-        Figure("lookups", f"searcher memory (RSS), {name}", rss_mb(fed.nodes["agency-0"]), "MB"),
-        _first_answer(fed, timed, number),
+        Figure("lookups", f"p50 of a lookup, {name}", p50, "ms", least_ms / cores,
+               1.5 * least_ms / cores + 15, note=REAL if shape.is_real else FILLED, plain=beside.p50),
+        Figure("lookups", f"p95 of a lookup, {name}", p95, "ms", p50, 1.4 * p50,
+               note="its floor is the p50", plain=beside.p95),
+        Figure("lookups", f"CPU of a lookup, all parties, {name}", sum(spent.values()), "ms", least_ms,
+               1.5 * least_ms, note=f"the asker's own process takes {1e3 * mine:.1f} ms beside it",
+               plain=sum(beside.cpu.values())),
+        *roles,
+        Figure("gateway", f"gateway CPU per custodian in place, {name}", 1e3 * spent["gateway"] / number,
+               "us", None, 900, plain=1e3 * beside.cpu["gateway"] / number),
+        _first_answer(fed, timed, name),
     ]  # fmt: skip
 
 
-def _first_answer(fed: Running, timed: list[asking.Timed], number: int) -> Figure:
+def _memory(fed: Running, shape: Shape) -> list[Figure]:
+    """Memory of every role with its children, and what a tag takes in a catalogue on the way."""
+    name = f"{shape.custodians} custodians of {shape.records:,}"
+    custodians = [family_mb(pid) for agency, pid in fed.nodes.items() if agency != SEARCHER]
+    one = shape.agencies[1]
+    with closing(sqlite3.connect(fed.folder / one / "store.sqlite")) as db:
+        ((entries,),) = db.execute("SELECT count(*) FROM entry")
+    sealed = sum(path.stat().st_size for path in (fed.folder / "gw/catalogues" / one).rglob("*.piece"))
+    limit = 1500 if shape.records >= 1_000_000 else None
+    return [
+        Figure("memory", f"gateway (RSS), {name}", rss_mb(fed.gateway), "MB", None, 60),
+        Figure("memory", f"searcher (RSS), {name}", rss_mb(fed.nodes[SEARCHER]), "MB",
+               note="with the catalogues of all custodians in both collections"),
+        Figure("memory", f"custodian with its children, {name}", max(custodians), "MB", None, limit),
+        Figure("memory", f"catalogue bytes a tag at the gateway, {name}", sealed / entries, "bytes", 8,
+               note="sealed and padded"),
+    ]  # fmt: skip
+
+
+def _first_answer(fed: Running, timed: list[asking.Timed], name: str) -> Figure:
     """From the first second-round outcome at the searcher's link to the asker."""
     came = read_outcomes(fed.searcher / FILE)
     waits = [1e3 * (found.first_at - came[found.lookup_id]) for found in timed if found.lookup_id in came]
-    what = f"wait for the first answer once it came, p95, {number} custodians"
+    what = f"wait for the first answer once it came, p95, {name}"
     return Figure("lookups", what, asking.percentile(waits, 0.95), "ms", None, 20)
 
 
-def _loaded(fed: Running, shape: Shape, effort: Effort) -> list[Figure]:
+def _loaded(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> list[Figure]:
     """Many lookups at once, beside what bare libsodium would let this machine do."""
     cores = len(os.sched_getaffinity(0))
     asking.ask_at_once([fed.searcher], 8, each=4, first=5000)
@@ -102,4 +125,7 @@ def _loaded(fed: Running, shape: Shape, effort: Effort) -> list[Figure]:
     rate, bound = effort.at_once / took, cores / costs.lookup(shape.custodians)
     what = f"throughput at {shape.custodians} custodians, share of floor-bound"
     note = f"{rate:.1f} lookups a second of at most {bound:.1f}; one searcher, 4 in flight"
-    return [Figure("lookups", what, 100 * rate / bound, "%", 100, 65, "at least", note)]
+    return [
+        Figure("lookups", what, 100 * rate / bound, "%", 100, 65, "at least", note,
+               plain=100 * beside.rate / bound)
+    ]  # fmt: skip

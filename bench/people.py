@@ -16,6 +16,7 @@ from elsewhere.person.identity import Person
 
 _ONSETS = "b c d f g h j k l m n p r s t v w z br ch cl dr gr kl mar pr sh st th tr".split()  # noqa: SIM905
 _VOWELS = "a e i o u ai ea ie oo ou y".split()  # noqa: SIM905
+TWO_GIVEN, MOVED = 0.25, 0.25  # shares of children; with them a record has about 41 tags a set
 _FIRST_DAY = datetime.date(2008, 1, 1)
 
 # What `write_export` writes, as a mapping says it.
@@ -35,6 +36,7 @@ given = "given"
 family = "family"
 birth_date = "dob"
 postcode = "postcode"
+past_postcodes = ["previous"]
 
 [record]
 status = { column = "status", values = { open = "CURRENT", closed = "PAST" } }
@@ -46,12 +48,13 @@ out_of_hours = { text = "0000 000 002" }
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One made-up child."""
+    """One made-up child. `previous`: a past postcode, or nothing."""
 
     given: str
     family: str
     dob: str
     postcode: str
+    previous: str = ""
 
     def person(self) -> Person:
         """The child as an asker would type it."""
@@ -63,20 +66,26 @@ def children(seed: int) -> Iterator[Child]:
     source = random.Random(seed)
     while True:
         day = _FIRST_DAY + datetime.timedelta(days=source.randrange(16 * 365))
-        place = (
-            f"ZZ{source.randint(1, 99)} {source.randint(1, 9)}{source.choice('AB')}{source.choice('DEFG')}"
-        )
-        yield Child(_name(source, 2, 3), _name(source, 2, 4), day.isoformat(), place)
+        given = _name(source, 2, 3)
+        if source.random() < TWO_GIVEN:
+            given += " " + _name(source, 2, 3)
+        previous = _place(source) if source.random() < MOVED else ""
+        yield Child(given, _name(source, 2, 4), day.isoformat(), _place(source), previous)
 
 
 def write_export(path: Path, held: Iterator[Child], count: int) -> None:
     """Write an export of so many rows."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(("id", "given", "family", "dob", "postcode", "service", "status"))
+        writer.writerow(("id", "given", "family", "dob", "postcode", "previous", "service", "status"))
         for number, child in zip(range(count), held, strict=False):
-            row = (child.given, child.family, child.dob, child.postcode)
+            row = (child.given, child.family, child.dob, child.postcode, child.previous)
             writer.writerow((f"B{number}", *row, "Front door", "open"))
+
+
+def _place(source: random.Random) -> str:
+    sector, unit = source.randint(1, 9), source.choice("AB") + source.choice("DEFG")
+    return f"ZZ{source.randint(1, 98)} {sector}{unit}"
 
 
 def _name(source: random.Random, least: int, most: int) -> str:

@@ -13,13 +13,13 @@ import secrets
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.asking import PAUSE_S, median, questions
+from bench.asking import PAUSE_S, median, percentile, questions
 from bench.couriers import link_of
 from bench.federation import SEARCHER, Shape, listen, made, processes
-from bench.figures import Figure
 from bench.people import Child
 from bench.usage import Meter
 from elsewhere.lookup import SLOTS
@@ -31,10 +31,45 @@ from node.link import Link
 HASH_BYTES = 32
 DEADLINE_MS = 10_000
 _READY_S = 60.0
+_AT_ONCE = 6
 
 
-def measure(shape: Shape, lookups: int, say: Callable[[str], None]) -> list[Figure]:
-    """Time such lookups with every custodian, one after another."""
+@dataclass(frozen=True, slots=True)
+class PlainCosts:
+    """What plain lookups took: milliseconds of one, its processor milliseconds by role, lookups a second."""
+
+    p50: float
+    p95: float
+    cpu: dict[str, float]
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """The searcher's end, with the custodians it asks."""
+
+    link: Link
+    custodians: tuple[str, ...]
+
+    async def ask(self, child: Child) -> float:
+        """Hash the keys of a child, ask everybody, and wait for all; gives the seconds it took."""
+        began = time.monotonic()
+        keys = question_keys(child.person(), slots=SLOTS)
+        hashes = b"".join(hashlib.sha256(key.data).digest() for key in keys)
+        message = hashes.ljust(REQUEST_BYTES[1], b"\0")
+        session = self.link.open_session(secrets.token_bytes(16))
+        asked = [(agency, secrets.token_bytes(16), message) for agency in self.custodians]
+        await self.link.ask(session, asked, DEADLINE_MS)
+        for _ in asked:
+            outcome = await asyncio.wait_for(session.outcomes.get(), DEADLINE_MS / 1000)
+            if outcome is None or outcome.non_answer:
+                raise SystemExit("a plain lookup was not answered")
+        self.link.close_session(session)
+        return time.monotonic() - began
+
+
+def measure(shape: Shape, lookups: int, say: Callable[[str], None]) -> PlainCosts:
+    """Time so many lookups with every custodian one after another, then as many at once."""
     folder = made(shape, say)
     with processes(folder) as (bench, _):
         address = listen(folder)
@@ -45,21 +80,16 @@ def measure(shape: Shape, lookups: int, say: Callable[[str], None]) -> list[Figu
             started = [custodians.serve(agency, address) for agency in shape.agencies[1:]]
             for command in started:
                 custodians.wait_for_word(command, "attached", timeout_s=_READY_S)
-            pids = [gateway.process.pid, *(command.process.pid for command in started)]
-            whole, cpu = asyncio.run(_ask_all(folder, shape, address, pids, lookups))
-    name = f"{shape.custodians} custodians"
-    note = "hashes instead of tags: no seal, no signature, no proof, no policy, no log, one round"
-    return [
-        Figure("plain", f"p50 of a plain hashed lookup, same links, {name}", 1e3 * whole, "ms", note=note),
-        Figure("plain", f"CPU of a plain hashed lookup, all parties, {name}", 1e3 * cpu, "ms"),
-    ]  # fmt: skip
+            roles = {
+                "gateway": (gateway.process.pid,),
+                "custodians": tuple(command.process.pid for command in started),
+            }
+            return asyncio.run(_measure(folder, shape, address, roles, lookups))
 
 
-async def _ask_all(
-    folder: Path, shape: Shape, address: str, pids: Sequence[int], lookups: int
-) -> tuple[float, float]:
-    """Ask; the median time of a lookup, and the processor seconds of one over all processes."""
-
+async def _measure(
+    folder: Path, shape: Shape, address: str, roles: dict[str, tuple[int, ...]], lookups: int
+) -> PlainCosts:
     async def none(_: link_pb2.Dispatch) -> None:
         return None
 
@@ -68,34 +98,33 @@ async def _ask_all(
     try:
         async with asyncio.timeout(_READY_S):
             await link.attached.wait()
+        asker = _Asker(link, shape.agencies[1:])
         for child in questions(3):
-            await _ask(link, shape, child)
-        meter, mine, found = Meter.start({"all": pids}), time.process_time(), []
+            await asker.ask(child)
+        meter, mine, found = Meter.start(roles), time.process_time(), []
         for child in questions(lookups):
-            began = time.monotonic()
-            await _ask(link, shape, child)
-            found.append(time.monotonic() - began)
+            found.append(1e3 * await asker.ask(child))
             await asyncio.sleep(PAUSE_S)
-        spent = meter.read()["all"] + time.process_time() - mine
-        return median(found), spent / lookups
+        spent = {**meter.read(), "searcher": time.process_time() - mine}
+        began = time.monotonic()
+        await _at_once(asker, lookups)
+        rate = lookups / (time.monotonic() - began)
+        cpu = {role: 1e3 * used / lookups for role, used in spent.items()}
+        return PlainCosts(median(found), percentile(found, 0.95), cpu, rate)
     finally:
         link.close()
         await asyncio.wait([running], timeout=10)
 
 
-async def _ask(link: Link, shape: Shape, child: Child) -> None:
-    """Hash the keys of a child, ask everybody, and wait for all."""
-    keys = question_keys(child.person(), slots=SLOTS)
-    hashes = b"".join(hashlib.sha256(key.data).digest() for key in keys)
-    message = hashes.ljust(REQUEST_BYTES[1], b"\0")
-    session = link.open_session(secrets.token_bytes(16))
-    asked = [(agency, secrets.token_bytes(16), message) for agency in shape.agencies[1:]]
-    await link.ask(session, asked, DEADLINE_MS)
-    for _ in asked:
-        outcome = await asyncio.wait_for(session.outcomes.get(), DEADLINE_MS / 1000)
-        if outcome is None or outcome.non_answer:
-            raise SystemExit("a plain lookup was not answered")
-    link.close_session(session)
+async def _at_once(asker: _Asker, lookups: int) -> None:
+    """Ask so many, a few at any time."""
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(child: Child) -> None:
+        async with places:
+            await asker.ask(child)
+
+    await asyncio.gather(*(one(child) for child in questions(lookups)))
 
 
 def main(directory: Path, address: str) -> None:

@@ -27,7 +27,7 @@ def measure_probes(tags: int) -> list[Figure]:
         began = time.perf_counter()
         catalogue.contains_each(needles)
         found.append(time.perf_counter() - began)
-    what = f"{SLOTS} probes of {tags / 1e6:.0f} M tags, warm"
+    what = f"{SLOTS} probes of {tags / 1e6:.3g} M tags, warm"
     return [Figure("catalogue", what, 1e6 * median(found), "us", None, 150)]
 
 

@@ -23,7 +23,7 @@ from node.config import load_config
 from node.keys import KeyRing
 from node.store.engine import open_store
 
-TAGS_A_RECORD = 28
+TAGS_A_RECORD = 41  # what records of several names and homes have: docs/linkage.md
 BATCH = 200_000
 
 

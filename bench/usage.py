@@ -15,19 +15,28 @@ def cpu_s(pid: int) -> float:
 
 
 def rss_mb(pid: int) -> float:
-    """Memory a process holds now, in MB."""
-    return _status(pid, "VmRSS")
+    """Memory a process holds now, in MB, what it shares with others included."""
+    return _kilobytes(Path(f"/proc/{pid}/status"), "VmRSS") * 1024 / 1e6
 
 
-def peak_rss_mb(pid: int) -> float:
-    """The most memory a process has held, in MB."""
-    return _status(pid, "VmHWM")
+def family_mb(pid: int) -> float:
+    """Memory a process and all its children hold now, in MB, a shared page once; 0 if it has ended."""
+    try:
+        children = [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text("ascii").split()
+        ]
+        own = _kilobytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss") * 1024 / 1e6
+    except (OSError, LookupError):
+        return 0.0
+    return own + sum(map(family_mb, children))
 
 
-def _status(pid: int, name: str) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text("ascii", "replace").splitlines():
-        if line.startswith(name):
-            return int(line.split()[1]) * 1024 / 1e6
+def _kilobytes(path: Path, name: str) -> int:
+    for line in path.read_text("ascii", "replace").splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
     raise LookupError(name)
 
 

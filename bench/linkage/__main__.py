@@ -1,8 +1,8 @@
 """`python -m bench.linkage`: measure how well the match keys find a child and leave others alone.
 
-Options: --held 50000 --questions 20000 --seed 1; --of development, test, population, files (several);
---febrl FOLDER for the CSV files of export_febrl.py; --numbers to keep NHS and pupil numbers; --tables for
-cultures, differences and rules.
+Options: --held 50000 --questions 20000 --seed 1; --of development, test, population, cultures, files
+(several); --febrl FOLDER for the CSV files of export_febrl.py; --numbers to keep NHS and pupil numbers;
+--tables for cultures, differences and rules; --ablation for what families of rules bring in each culture.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.linkage import kinds, report
+from bench.linkage import ablation, kinds, report
 from bench.linkage.cases import DataSet
 from bench.linkage.score import ask, shelve
 from elsewhere.matchkeys import current_key_set, version
 
-_KINDS = ("development", "test", "population", "files")
+_KINDS = ("development", "test", "population", "cultures", "files")
 
 
 def main() -> None:
@@ -25,11 +25,14 @@ def main() -> None:
     results = []
     for data in _data_sets(wishes):
         data = data if wishes.numbers else data.without_numbers()
-        result = ask(shelve(data.held, current_key_set()), data)
+        shelf = shelve(data.held, current_key_set())
+        result = ask(shelf, data)
         results.append(result)
         if wishes.tables:
             for table in (report.cultures, report.errors, report.ablation):
                 print(*table(result), sep="\n", flush=True)
+        if wishes.ablation:
+            print(*ablation.table(data, shelf, result), sep="\n", flush=True)
     print(f"\nmatch keys version {version()}, seed {wishes.seed}\n")
     print(*report.summary(results), sep="\n")
 
@@ -42,6 +45,8 @@ def _data_sets(wishes: argparse.Namespace) -> Iterator[DataSet]:
         yield from kinds.test(*size)
     if "population" in wishes.of:
         yield from kinds.population(*size)
+    if "cultures" in wishes.of:
+        yield kinds.even(*size)
     if "files" in wishes.of:
         yield from kinds.files(Path(wishes.febrl))
 
@@ -55,6 +60,7 @@ def _wishes() -> argparse.Namespace:
     parser.add_argument("--febrl", default="build/febrl")
     parser.add_argument("--numbers", action="store_true")
     parser.add_argument("--tables", action="store_true")
+    parser.add_argument("--ablation", action="store_true")
     return parser.parse_args()
 
 

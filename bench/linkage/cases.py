@@ -15,6 +15,7 @@ class Held:
     child: int
     person: Person = field(repr=False)
     source_id: str = ""
+    culture: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,11 @@ def population(held: int, questions: int, seed: int) -> Iterator[DataSet]:
         yield latent.make(custodian, held=held, questions=questions, seed=seed)
 
 
+def even(held: int, questions: int, seed: int) -> DataSet:
+    """The same with cultures of one size each, so that every one can be told apart."""
+    return latent.make("nhs-trust", held=held, questions=questions, seed=seed, is_even=True)
+
+
 def files(folder: Path) -> Iterator[DataSet]:
     """FEBRL 1 to 4, where their CSV files are."""
     for name in febrl.FILES:

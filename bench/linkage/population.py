@@ -21,21 +21,28 @@ _CHILDREN_A_RECORD = (
 )
 
 
-def make(custodian: str, *, held: int, questions: int, seed: int) -> DataSet:
-    """Make a population of which the custodian holds about so many, and ask it about both kinds."""
-    place = region(seed=seed, size=round(held * _CHILDREN_A_RECORD), today=_TODAY)
+def make(custodian: str, *, held: int, questions: int, seed: int, is_even: bool = False) -> DataSet:
+    """Make a population of which the custodian holds about so many, and ask it about both kinds.
+
+    `is_even`: its cultures are of one size each, so that recall of the small ones can be told.
+    """
+    place = region(seed=seed, size=round(held * _CHILDREN_A_RECORD), today=_TODAY, is_even=is_even)
     drawer = QuestionDrawer(place, questions * 2)
-    records = []
+    held_there: list[Held] = []
     for view in views(place):
         drawer.see(view)
-        records += [r for r in view.records.get(custodian, ()) if r.shield != "IDENTITY"]
+        held_there += [
+            Held(_number(r.about), person_of(r), r.person_id, view.household.culture)
+            for r in view.records.get(custodian, ())
+            if r.shield != "IDENTITY"
+        ]
     drawn = [q for q in drawer.questions() if q.asker != custodian]
     present = [q for q in drawn if custodian in (*q.known_to, *q.hidden_at)]
     absent = [q for q in drawn if custodian not in (*q.known_to, *q.hidden_at)]
     half = min(questions // 2, len(present), len(absent))
     return DataSet(
-        name=f"population, {custodian}",
-        held=[Held(_number(r.about), person_of(r), r.person_id) for r in records],
+        name=f"population{' of even cultures' if is_even else ''}, {custodian}",
+        held=held_there,
         asked=[
             *(
                 Asked(q.child.place, person_of(q.record), q.child.culture, q.record.errors)

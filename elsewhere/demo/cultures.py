@@ -82,10 +82,10 @@ def cultures() -> tuple[Culture, ...]:
     return _cultures()[0]
 
 
-def draw_culture(draw: Draw) -> Culture:
-    """One household's culture."""
+def draw_culture(draw: Draw, *, is_even: bool = False) -> Culture:
+    """One household's culture; `is_even`: each as likely as another, whatever its share."""
     found, sums = _cultures()
-    return found[draw.weighted(sums)]
+    return draw.pick(found) if is_even else found[draw.weighted(sums)]
 
 
 def culture_of(id: str) -> Culture:

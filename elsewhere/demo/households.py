@@ -40,11 +40,15 @@ ALIKE_TWINS = 0.3  # twins whose first names begin alike
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """What households are drawn from. `size`: children in all, which sets how many postcodes there are."""
+    """What households are drawn from. `size`: children in all, which sets how many postcodes there are.
+
+    `is_even`: every culture is as common as another, so that small ones can be measured.
+    """
 
     seed: int
     size: int
     today: datetime.date
+    is_even: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ def _household(region: Region, number: int, *, alone: bool = False) -> Household
 
 def _home(draw: Draw, region: Region, number: int) -> _Home:
     """Parents, address and family name."""
-    culture = draw_culture(draw)
+    culture = draw_culture(draw, is_even=region.is_even)
     part = culture.part(draw)
     homes = 1 + sum(draw.next() >= share for share in HOMES[:-1])
     fathers, mothers = culture.family(draw, part), culture.family(draw, part)

@@ -32,7 +32,7 @@ class View:
         return {id: records for id, records in held.items() if records}
 
 
-def region(*, seed: int, size: int, today: datetime.date) -> Region:
+def region(*, seed: int, size: int, today: datetime.date, is_even: bool = False) -> Region:
     """State a population.
 
     Args:
@@ -40,10 +40,11 @@ def region(*, seed: int, size: int, today: datetime.date) -> Region:
         size: children, 50 to 5,000,000; an agency knows between a quarter and two thirds of them. Beyond
             980,000 children have no NHS number, as the range for tests holds no more.
         today: nobody is born and nothing was written down after it.
+        is_even: every culture is as common as another, not as common as here.
     """
     if not SMALLEST <= size <= LARGEST:
         raise ValueError(f"expected a size of {SMALLEST} to {LARGEST:,}")
-    return Region(seed, size, today)
+    return Region(seed, size, today, is_even)
 
 
 def views(region: Region, *, only: tuple[str, ...] = ()) -> Iterator[View]:

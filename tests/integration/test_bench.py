@@ -22,7 +22,7 @@ def test_every_group_measures_something_and_keeps_it(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads(out.read_text())["figures"]
-    groups = {"tagging", "catalogue", "disk", "loading", "lookups", "gateway", "plain"}
+    groups = {"tagging", "catalogue", "disk", "loading", "lookups", "memory", "gateway", "linkage in memory"}
     assert {figure["group"] for figure in figures} == groups
     assert all(figure["value"] >= 0 for figure in figures)
     assert "## lookups" in done.stdout

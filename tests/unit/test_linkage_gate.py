@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.linkage import population
+from bench.linkage.ablation import family_of
 from bench.linkage.cases import DataSet
 from bench.linkage.score import Result, Shelf, ask, shelve
 from elsewhere.lookup import SLOTS
@@ -54,6 +55,12 @@ def test_no_culture_falls_behind(result: Result) -> None:
 def test_absent_children_are_left_alone(result: Result) -> None:
     assert result.total.absent >= 1_000
     assert result.total.absent_hit <= 5
+
+
+def test_every_rule_has_a_place_in_the_ablation() -> None:
+    assert all(family_of(rule.id) for rule in rules())
+    with pytest.raises(ValueError, match="f9-dob"):
+        family_of("f9-dob")
 
 
 def test_a_question_fits_its_slots(result: Result) -> None:
