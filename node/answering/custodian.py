@@ -47,11 +47,11 @@ from node import logbook
 from node.answering.answer import NOTHING
 from node.answering.guard import Guard, Verdict
 from node.answering.keeping import REDEEMABLE_FOR, envelope_facts, ruling_facts
-from node.answering.readiness import check_tagged
+from node.answering.readiness import is_tagged
 from node.answering.redeem import Both, Redeemed, redeem
 from node.answering.repeats import check_newest, core_of, is_asked_again, is_counted
 from node.catalogues.stated import stated_heads
-from node.errors import ReplayRefused
+from node.errors import RecordsUntagged, ReplayRefused
 from node.livekeys import KeyView, LiveKeys
 from node.store.engine import Store
 from node.store.exchange import question
@@ -59,6 +59,7 @@ from node.store.exchange import question
 _log = structlog.get_logger(__name__)
 _STAND_IN_DOMAIN = b"elsewhere/stand-in/"
 _COUNTED = (Decision.PERMIT, Decision.REVIEW)
+_UNFIT = (Decision.ERROR.name, Decision.INCOMPATIBLE.name)
 
 # Built once: putting a statement together takes longer than the engine needs to answer it.
 _BY_DIGEST = select(question).where(question.c.digest == bindparam("digest"))
@@ -151,7 +152,7 @@ class Custodian:
 
         Raises:
             ReplayRefused: no question of this id waits to be redeemed, or it was redeemed already.
-            RecordsUntagged: a load has left out the epoch asked under.
+            RecordsUntagged: since round one a load has left out the epoch asked under.
             SealBroken, SignatureInvalid, LookupMalformed, NotActive, RosterExpired: as for `evaluate`.
         """
         now = self.clock()
@@ -166,10 +167,12 @@ class Custodian:
                     return Prepared(row.redeem_reply)
                 raise ReplayRefused("expected one redeem for each question; this one was redeemed already")
             request = convert.evaluate_request_from_wire(row.request)
-            check_tagged(connection, request)
             ruling = parse_canonical(row.ruling.encode())
             if not isinstance(ruling, dict):
                 raise TypeError("a stored ruling is a table")
+            # What is decided before the records matter stands whatever became of them.
+            if not is_tagged(connection, request) and ruling["decision"] not in _UNFIT:
+                raise RecordsUntagged("expected every record to be tagged as in round one; not all are")
             found = self._find(connection, Both(request, asked, str(ruling["tier"])), now)
             counts = is_counted(connection, row, found.opened)
         reference = logbook.new_call_reference(self.random)

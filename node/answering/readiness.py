@@ -38,14 +38,9 @@ def find_unready(connection: Connection, request: EvaluateRequest) -> Ruling | N
     return None
 
 
-def check_tagged(connection: Connection, request: EvaluateRequest) -> None:
-    """Return only if every record in force is tagged under a question's epoch.
-
-    Raises:
-        RecordsUntagged: not all are. Release nothing: whatever was asked about may be among those.
-    """
-    if not _is_tagged(_read(connection, request)):
-        raise RecordsUntagged("expected every record to be tagged under the epoch asked; not all are")
+def is_tagged(connection: Connection, request: EvaluateRequest) -> bool:
+    """Whether every record in force is tagged under a question's epoch by these match keys."""
+    return _is_tagged(_read(connection, request))
 
 
 def _read(connection: Connection, request: EvaluateRequest) -> Any:

@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import delete, update
 
-from elsewhere.lookup import AnswerState, Decision, Head
+from elsewhere.lookup import AnswerState, Decision, Head, Reveal
+from node.answering.answer import NOTHING
 from node.errors import RecordsUntagged, StoreOutrun
 from node.store.caseload import load, load_set
 from tests.fault.direct import Pair, pair, with_request
@@ -48,8 +49,10 @@ async def test_under_an_epoch_in_which_not_all_records_are_tagged_nothing_is_ans
     assert (reply.ruling.decision, reply.ruling.code) == (Decision.ERROR, RecordsUntagged.code)
     assert reply.ruling.remedy
     assert len(reply.elements) == 40
-    assert await two.redeem(part) is None
-    assert (counted(two.police), leaves(two.police)) == (0, 0)
+    said = await two.redeem(part, [Reveal(slot, b"t" * 32, part.question.blinds[slot]) for slot in range(4)])
+    assert said is not None
+    assert said.answer == NOTHING
+    assert (counted(two.police), leaves(two.police)) == (0, 1)
 
 
 async def test_nothing_is_released_where_the_records_lose_their_tags_between_the_rounds(two: Pair) -> None:
