@@ -71,6 +71,9 @@ class DeskConfig(Section):
     client_ca: str = Field(
         default="", description="PEM file: signs the agency's own systems; never the federation's CA"
     )
+    connections: int = Field(
+        default=256, ge=8, le=65536, description="open at once, at the socket and at `listen` each"
+    )
 
 
 class KeysConfig(Section):

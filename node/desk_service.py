@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NoReturn, TypeVar
 
 import grpc
 import structlog
@@ -31,13 +31,16 @@ from node.asking.searcher import Searcher
 from node.desk_tls import DeskTls, client_of
 
 MAX_REQUEST_BYTES = 64 * 1024
+HANDSHAKE_MS = 10_000
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
     ("grpc.so_reuseport", 0),  # another process could otherwise share the port, and be asked in our place
     ("grpc.max_concurrent_streams", 64),  # of one connection
     ("grpc.keepalive_time_ms", PING_MS),  # a system that is gone is let go of
     ("grpc.keepalive_timeout_ms", PING_TIMEOUT_MS),
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
 )
+T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[desk_pb2.AskRequest, desk_pb2.AskResponse]
 
@@ -70,40 +73,57 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
             async with aclosing(asked) as events:
                 async for event in events:
                     yield event_to_wire(event)
-        except ElsewhereError as err:
-            await context.abort(*to_desk_status(err))
-        except grpc.aio.AbortError:
-            raise
         except Exception as err:
-            incident = secrets.token_hex(4)
-            _log.error("desk.failed", incident=incident, error=type(err).__name__)
-            await context.abort(*internal_desk_status(incident))
+            await _refuse(context, err)
 
     async def Status(  # noqa: N802
         self, request: desk_pb2.StatusRequest, context: _Context
     ) -> desk_pb2.StatusResponse:
         """Say whether a lookup could succeed now, and which processes of this node there are."""
-        processes = await asyncio.to_thread(self._processes)
+        processes = await _run(context, self._processes)
         return status_to_wire(replace(self._status(), processes=processes))
 
     async def History(  # noqa: N802
         self, request: desk_pb2.HistoryRequest, context: _Context
     ) -> desk_pb2.HistoryResponse:
         """Say what was told so far about an earlier question."""
-        return history_to_wire(await asyncio.to_thread(self._answers, request.lookup_id))
+        return history_to_wire(await _run(context, lambda: self._answers(request.lookup_id)))
+
+
+async def _run(context: grpc.aio.ServicerContext[Any, Any], step: Callable[[], T]) -> T:
+    """Do a step that reads the store, for a caller that has a name."""
+    try:
+        client_of(context)
+        return await asyncio.to_thread(step)
+    except Exception as err:
+        await _refuse(context, err)
+
+
+async def _refuse(context: grpc.aio.ServicerContext[Any, Any], err: Exception) -> NoReturn:
+    """End a call: by our own code, or with a number under which this node's log has the kind of accident."""
+    if isinstance(err, ElsewhereError):
+        await context.abort(*to_desk_status(err))
+    if isinstance(err, grpc.aio.AbortError):
+        raise err
+    incident = secrets.token_hex(4)
+    _log.error("desk.failed", incident=incident, error=type(err).__name__)
+    await context.abort(*internal_desk_status(incident))
+    raise err  # never: an abort raises
 
 
 class DeskServer:
     """Listens for the desk; `close` takes the socket away again."""
 
-    def __init__(self, service: DeskService, socket: Path, tls: DeskTls | None) -> None:
+    def __init__(self, service: DeskService, socket: Path, tls: DeskTls | None, *, connections: int) -> None:
         """Prepare to listen.
 
         Args:
             service: serves.
             socket: path of the Unix socket.
             tls: where else to listen; None: nowhere.
+            connections: that may be open at once, at each of the two.
         """
+        self._options = (*_OPTIONS, ("grpc.max_allowed_incoming_connections", connections))
         self._socket = socket
         self._address = SocketAddress(socket)
         self._service, self._tls = service, tls
@@ -116,7 +136,7 @@ class DeskServer:
         Raises:
             ConfigInvalid: `desk.listen` is no address of this machine, or in use.
         """
-        self._server = server = grpc.aio.server(options=_OPTIONS)
+        self._server = server = grpc.aio.server(options=self._options)
         desk_pb2_grpc.add_DeskServiceServicer_to_server(self._service, server)
         Health({"elsewhere.wire.v1.DeskService": self._service.is_ready}).add_to(server)
         self._socket.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from elsewhere.errors import FrameMalformed, GatewayUnreachable, LinkReplaced, N
 from elsewhere.lookup import PROTOCOL_VERSION
 from elsewhere.random import RandomBytes
 from elsewhere.wire.channel import CLIENT_OPTIONS
-from elsewhere.wire.convert.link import MAX_DEADLINE_MS, MISSED_BEATS, check_from_gateway
+from elsewhere.wire.convert.link import MAX_DEADLINE_MS, MAX_QUESTIONS, MISSED_BEATS, check_from_gateway
 from elsewhere.wire.status import code_of
 from elsewhere.wire.v1 import directory_pb2, link_pb2, link_pb2_grpc
 from node.outbox import Outbox
@@ -31,6 +31,7 @@ BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.2, 5.0
 DIAL_TIMEOUT_S = 10.0
 OUTGOING = 256  # frames waiting to leave; beyond it, whoever sends waits
 HANDLING = 16_384  # dispatches at hand, waiting ones included: every member's two queues, full
+OUTCOMES = 2 * MAX_QUESTIONS  # of one lookup that wait: all there can be, two for each custodian
 LAST_WORDS_S = 2.0  # for what waits to leave when this node goes
 DRAIN_S = MAX_DEADLINE_MS / 1000  # for all of it: nothing asked before is of use to anybody after that
 DOUBTED_BEATS = 1.5  # of silence; another gateway is asked first then
@@ -249,7 +250,7 @@ class Link:
             task.add_done_callback(self._handling.discard)
         elif kind == "outcome":
             session = self._sessions.get(frame.outcome.ask_id)
-            if session is not None:
+            if session is not None and session.outcomes.qsize() < OUTCOMES:
                 session.outcomes.put_nowait(frame.outcome)
         elif kind == "directory":
             self._parts.intake.take_directory(frame.directory)

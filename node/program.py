@@ -166,6 +166,7 @@ class Node:
             DeskService(self.searcher, self.status, self.processes, self.answers),
             self.place.desk_socket,
             desk_tls,
+            connections=config.desk.connections,
         )
 
     async def start(self) -> None:

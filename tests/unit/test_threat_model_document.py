@@ -1,4 +1,4 @@
-"""docs/threat-model.md names tests as evidence: each of them exists, and each line without one is listed."""
+"""Documents name tests as evidence: each of them exists, and each line without one is listed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from tests.architecture.sources import ROOT
 
 DOCUMENT = (ROOT / "docs/threat-model.md").read_text("utf-8")
-NAMED = sorted(set(re.findall(r"`(tests/[a-z0-9_/]+\.py)::(test_[a-z0-9_]+)`", DOCUMENT)))
+EVIDENCE = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
+NAMED = sorted(set(re.findall(r"`(tests/[a-z0-9_/]+\.py)::(test_[a-z0-9_]+)`", EVIDENCE)))
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED, ids=[name for _, name in NAMED])
