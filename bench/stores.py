@@ -19,8 +19,8 @@ from node.caseload.job import LoadJob
 from node.caseload.load import load_file
 from node.caseload.mapping import read_mapping
 from node.caseload.report import LoadReport
+from node.caseload.tagkeys import FolderKeys
 from node.config import load_config
-from node.keys import KeyRing
 from node.store.engine import open_store
 
 TAGS_A_RECORD = 41  # what records of several names and homes have: docs/linkage.md
@@ -34,7 +34,7 @@ def load(directory: Path, *, seed: int, count: int, workers: int = 0) -> LoadRep
     mapping.write_text(MAPPING, "utf-8")
     store = open_store(load_config(directory).store_url)
     try:
-        keys = KeyRing.load(directory).oprf
+        keys = FolderKeys(directory, store)
         job = LoadJob(store, keys, datetime.now(UTC), directory, allow_fewer=True, workers=workers)
         return load_file(export, read_mapping(mapping), job)
     finally:

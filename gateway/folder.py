@@ -6,8 +6,6 @@ Refuses:  key files that others can read; a folder that holds a gateway already.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ import grpc
 from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.errors import CertificateInvalid, ConfigInvalid, ElsewhereError, KeyFileMissing
 from elsewhere.keyfiles import check_secrets, read_secret, replace_file, write_secret
+from elsewhere.locks import hold_lock, try_lock
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Federation
 from elsewhere.signing import SigningKey
@@ -153,12 +152,8 @@ def read_document(path: Path) -> bytes:
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
     """Keep two operators from changing the folder at once: the second one waits."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with hold_lock(directory / "changing.lock"):
         yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -168,20 +163,13 @@ def running_alone(directory: Path) -> Iterator[None]:
     Raises:
         GatewayRunning: there is one.
     """
-    catalogues = directory / "catalogues"  # what only a running gateway writes in
-    catalogues.mkdir(mode=0o700, exist_ok=True)
-    handle = os.open(catalogues, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with try_lock(directory / "running.lock") as is_mine:
+        if not is_mine:
             raise GatewayRunning(
                 "expected no gateway that runs in this folder; one does. Stop it first, or make a further"
                 " one a folder of its own with 'elsewhere gateway replica'"
-            ) from None
+            )
         yield
-    finally:
-        os.close(handle)
 
 
 def owner_id(directory: Path, random: RandomBytes) -> str:

@@ -96,6 +96,9 @@ class KeysConfig(Section):
         le=744,
         description="for which the key before it opens what was sealed to it",
     )
+    alarm_hours: float = Field(
+        default=24, ge=0.1, le=744, description="a change of keys that takes longer is an error in the log"
+    )
 
     def schedule(self) -> Schedule:
         """The same as lengths of time."""
@@ -105,6 +108,7 @@ class KeysConfig(Section):
             announce=timedelta(minutes=self.announce_minutes),
             sealing=timedelta(days=self.sealing_days),
             sealing_overlap=timedelta(hours=self.sealing_overlap_hours),
+            alarm=timedelta(hours=self.alarm_hours),
         )
 
 

@@ -56,6 +56,12 @@ class LoadRunning(ElsewhereError):
     code = "load.running"
 
 
+class LoadOvertaken(ElsewhereError):
+    """Keys came into force while this load ran, so that it does not tag under them. Load again."""
+
+    code = "load.overtaken"
+
+
 class MappingInvalid(ElsewhereError):
     """The mapping file does not say how to read the source; `key` names the place. Mend it and load again."""
 
@@ -121,6 +127,18 @@ class RotationRunning(ElsewhereError):
     """New keys were ordered before and are not in force yet. Wait; `node status` says how far they are."""
 
     code = "keys.rotating"
+
+
+class KeysOverdue(ElsewhereError):
+    """A change of keys was due long ago and has not come about. The node's log says what it waits for."""
+
+    code = "keys.overdue"
+
+
+class StoreSetBack(ElsewhereError):
+    """The store is older than what this node gave out, as after a restore. See docs/store.md, "Restore"."""
+
+    code = "store.set_back"
 
 
 class NodeRunning(ElsewhereError):

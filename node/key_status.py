@@ -6,14 +6,16 @@ Sees:     all keys; of these, only what the statement says of them is told.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from elsewhere.fields import format_instant
 from elsewhere.statement import KeyStatement
+from node.errors import KeysOverdue
 from node.identity import read_own
 from node.keys import KeyRing
-from node.rotation import read_order
-from node.stating import Schedule
+from node.orders import read_order
+from node.stating import LINGER, Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class KeyStatus:
     next_sealing_utc: datetime
     next_epoch_utc: datetime
     is_rotating: bool  # new epochs were ordered and are not stated yet
+    overdue_since_utc: datetime | None  # when a change was due that should have come about by now
 
 
 def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus | None:
@@ -54,14 +57,35 @@ def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus 
         return None
     stated = own.statement
     newest = {entry.collection: entry for entry in stated.oprf_keys}  # the last one counts
+    order = read_order(directory)
+    next_epoch = min((e.valid_from_utc + schedule.epoch for e in newest.values()), default=now)
+    due = [order.ordered_utc if order is not None else next_epoch]
+    due += [e.valid_until_utc + LINGER for e in stated.oprf_keys if e != newest[e.collection]]
     return KeyStatus(
         version=stated.version,
         epochs=_epochs(stated, now),
         sealing_keys=len(stated.sealing_keys),
         next_sealing_utc=max(e.not_after_utc for e in stated.sealing_keys) - schedule.sealing_overlap,
-        next_epoch_utc=min((e.valid_from_utc + schedule.epoch for e in newest.values()), default=now),
-        is_rotating=read_order(directory) is not None,
+        next_epoch_utc=next_epoch,
+        is_rotating=order is not None,
+        overdue_since_utc=min((moment for moment in due if moment + schedule.alarm < now), default=None),
     )
+
+
+def check_on_time(directory: Path, schedule: Schedule, now: datetime) -> None:
+    """Return unless a change of keys should have come about by now.
+
+    Raises:
+        KeysOverdue: one should. Look for what it waits for.
+        As `key_status`.
+    """
+    found = key_status(directory, schedule, now)
+    if found is not None and found.overdue_since_utc is not None:
+        raise KeysOverdue(
+            f"expected the keys to change within {schedule.alarm / timedelta(hours=1):g} hours of "
+            f"{format_instant(found.overdue_since_utc)}; they have not. See docs/keys.md, "
+            "'When a change does not end'"
+        )
 
 
 def _epochs(stated: KeyStatement, now: datetime) -> tuple[EpochStatus, ...]:

@@ -7,11 +7,8 @@ Refuses:  to start when any of them can be read by others, or is missing or malf
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,15 +89,19 @@ class KeyRing:
             raise KeyFileMissing(f"a file in keys/ is damaged: {err}") from None
 
 
-@contextlib.contextmanager
-def hold_keys(directory: Path) -> Iterator[None]:
-    """Be the only one that adds, states or destroys keys of a node; others wait their turn."""
-    handle = os.open(directory / "keys", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+def read_signing(directory: Path) -> SigningKey:
+    """Read the key that this node signs with, and no other. Raises as `KeyRing.load`."""
+    return SigningKey.from_seed(read_secret(directory / "keys" / "signing.key"))
+
+
+def read_oprf(directory: Path) -> dict[Name, OprfKey]:
+    """Read the OPRF keys, and no other. Raises as `KeyRing.load`."""
+    return _read_oprf(directory / "keys")
+
+
+def oprf_at_hand(directory: Path) -> frozenset[Name]:
+    """Say of which epochs there are keys, without reading them."""
+    return frozenset(_oprf_files(directory / "keys"))
 
 
 def add_sealing(directory: Path, random: RandomBytes) -> None:
@@ -144,6 +145,12 @@ def _sealing_files(keys: Path) -> dict[int, Path]:
     return files
 
 
+def _oprf_files(keys: Path) -> dict[Name, Path]:
+    """OPRF key files by collection and epoch."""
+    found = ((_OPRF_FILE.fullmatch(path.name), path) for path in sorted(keys.glob("oprf-*.key")))
+    return {(match[1], int(match[2])): path for match, path in found if match is not None}
+
+
 def _newest_first(keys: Path) -> list[Path]:
     """Sealing key files, newest first."""
     return [path for _, path in sorted(_sealing_files(keys).items(), reverse=True)]
@@ -151,10 +158,7 @@ def _newest_first(keys: Path) -> list[Path]:
 
 def _read_oprf(keys: Path) -> dict[Name, OprfKey]:
     """All OPRF keys; one of each collection at least."""
-    found: dict[Name, OprfKey] = {}
-    for path in sorted(keys.glob("oprf-*.key")):
-        if match := _OPRF_FILE.fullmatch(path.name):
-            found[match[1], int(match[2])] = OprfKey(read_secret(path))
+    found = {name: OprfKey(read_secret(path)) for name, path in _oprf_files(keys).items()}
     for collection in COLLECTIONS:
         if not any(name == collection for name, _ in found):
             raise KeyFileMissing(f"expected an OPRF key of the collection {collection!r}; there is none")

@@ -94,6 +94,10 @@ class Lead:
         if not number or row is None or (row.holder, row.number) != (self._parts.process, number):
             raise LeadLost("expected to lead while this is written; another process does by now")
 
+    def check_now(self, connection: Connection) -> None:
+        """Return only if this process leads at this moment; raises LeadLost. Another may right after."""
+        self.check(connection, self._number)
+
     def look(self) -> None:
         """Keep the lease, or take it if it is free. Blocks.
 

@@ -26,8 +26,10 @@ from elsewhere.oprf.voprf import OprfKey
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
 from node.identity import FILE_NAME, OwnStatement, read_own, write_own
-from node.keys import KeyRing, Name, hold_keys
+from node.keys import KeyRing, Name
+from node.rights import hold_right_to_keys
 from node.stating import NOTHING, Plan, Schedule, Stating
+from node.store.engine import Store
 
 _ATTEMPTS: Final = 5
 _log = structlog.get_logger(__name__)
@@ -104,7 +106,7 @@ class LiveKeys:
     def restate(self, now: datetime, plan: Plan = NOTHING) -> bool:
         """Make the next statement if there is something to state; True if there was.
 
-        Call it while holding `hold_keys`.
+        Call it while holding the right to the keys.
         """
         ring = KeyRing.load(self.directory)
         held = read_own(self.directory, ring.signing)
@@ -129,16 +131,17 @@ class LiveKeys:
         raise KeyFileMissing("expected every key in keys/ that this node states; one is not there")
 
 
-def open_keys(directory: Path, agency: str, schedule: Schedule, now: datetime) -> LiveKeys:
+def open_keys(directory: Path, agency: str, schedule: Schedule, store: Store, now: datetime) -> LiveKeys:
     """Read all keys of a node; state them if they have not been, or this software speaks other versions.
 
     Raises:
         KeyFileExposed: the folder or a file in it is open to others; the node must not start.
         KeyFileMissing: one of them is absent or malformed.
+        StoreBusy, StoreUnavailable: as `hold_right_to_keys`.
     """
     keys = LiveKeys(directory, agency, schedule)
     KeyRing.load(directory)  # before anything else: this tells best what is wrong with the folder
-    with hold_keys(directory):
+    with hold_right_to_keys(directory, store):
         keys.restate(now)
     return keys
 

@@ -9,8 +9,6 @@ The first process is `main` and lives in the node's folder itself; any other liv
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +16,12 @@ from pathlib import Path
 from typing import Final
 
 from elsewhere.errors import ConfigInvalid
+from elsewhere.locks import try_lock
 from node.errors import NodeRunning
 
 MAIN: Final = "main"
 OTHERS: Final = "processes"
+LOCK: Final = "running.lock"
 PROCESS_NAME: Final = "[a-z][a-z0-9-]{0,31}"
 
 
@@ -65,18 +65,13 @@ class Place:
             NodeRunning: there is one.
         """
         self.make()
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with try_lock(self.folder / LOCK) as is_mine:
+            if not is_mine:
                 raise NodeRunning(
                     f"expected no other process {self.process!r} of this node; one is running. "
                     "Stop it, or give this one a name: --process NAME"
-                ) from None
+                )
             yield
-        finally:
-            os.close(handle)
 
 
 def other_places(node: Path) -> list[Place]:
@@ -86,14 +81,3 @@ def other_places(node: Path) -> list[Place]:
     except FileNotFoundError:
         return []
     return [Place(node, name) for name in names if name != MAIN and re.fullmatch(PROCESS_NAME, name)]
-
-
-@contextlib.contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Let one process of a node write documents in a shared folder, and the others wait for it. Blocks."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

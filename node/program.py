@@ -47,6 +47,7 @@ from node.desk_service import DeskServer, DeskService
 from node.desk_tls import load_tls
 from node.directory import DirectoryIntake, IntakeParts
 from node.forgetting import forget_again_and_again
+from node.key_status import check_on_time
 from node.lead import Lead, LeadParts
 from node.link import Link, LinkParts
 from node.livekeys import open_keys
@@ -54,8 +55,8 @@ from node.logs import configure
 from node.place import MAIN, Place
 from node.pool import Pool
 from node.presence import Condition, Presence, processes
-from node.retagging import Rotator
 from node.rotation import Rotation
+from node.rotator import Rotator
 from node.store.engine import open_store
 from node.store.writer import Writer
 from node.trust import Trust
@@ -75,16 +76,20 @@ class Node:
         self.place = Place(config.dir, process)
         self.place.make()
         self.trust = Trust.load(config.dir, config.agency)
-        self.keys = open_keys(config.dir, config.agency, config.keys.schedule(), clock())
         desk_tls = load_tls(config, self.trust.anchor.tls_ca_pem)
         self._store = open_store(config.store_url, config.store_password)
-        self.rotation = Rotation(self.keys, self._store, clock, random)
-        self.rotator = Rotator(config.dir, self.rotation.step)
+        self.keys = open_keys(config.dir, config.agency, config.keys.schedule(), self._store, clock())
         self._writer = Writer(self._store)
         self.presence = Presence(process, self._writer, clock, self._condition)
         self.lead = Lead(LeadParts(self._store, self._writer, process, yields=self.presence.is_cut_off))
         workers = config.lookup.workers or os.cpu_count() or 1
         self._pool = Pool(workers)
+        self.rotation = Rotation(self.keys, self._store, clock, random, self.lead.check_now)
+        self.rotator = Rotator(
+            config.dir,
+            self.rotation.step,
+            lambda: check_on_time(config.dir, config.keys.schedule(), clock()),
+        )
         # Catalogues may take seconds; they must not keep lookups from the cores' own threads.
         self._background = ThreadPoolExecutor(2, "catalogues")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -171,8 +176,8 @@ class Node:
 
     async def start(self) -> None:
         """Begin to listen, publish and dial; readiness comes with the first directory and catalogues."""
-        # Before anybody can ask: no key that has ended, or of another version's match keys, is stated then.
-        await asyncio.to_thread(self.rotation.step)
+        # Before anybody can ask: no epoch is stated then that would find nothing of what is there.
+        await asyncio.to_thread(self.rotation.withdraw)
         await self.peers.open()
         await self.desk.start()
         leading: list[Work] = [self.publisher.run, self._forget, self._retry, self.rotator.run]

@@ -2,9 +2,12 @@
 
 Holds:    every key of the node while it takes a step.
 Sees:     which records are tagged under what; no person.
-Refuses:  to state an epoch under which not every record is tagged.
+Refuses:  to state an epoch under which not every record is tagged, be it that the store was restored from
+          before; to take a step in a process that does not lead.
 Promises: every step may be repeated, so a node that is killed between any two goes on where it was. What a
-          step follows from is durable and nowhere else: key files, the statement, the order, the store.
+          step follows from is durable and nowhere else: key files, the statement, the order, the store. It
+          is taken under the right to the keys, so one that was begun in a term that has ended since is over
+          before the next lead's begins.
 
 1. ordered    `rotation.json` names the epochs to come.
 2. written    their keys are in `keys/`; every load from now on tags under them too.
@@ -17,105 +20,58 @@ Promises: every step may be repeated, so a node that is killed between any two g
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
+import contextlib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import structlog
+from sqlalchemy import Connection
 
 from elsewhere.canonical import Json
 from elsewhere.clock import Clock
-from elsewhere.keyfiles import finish_destroying, replace_file
+from elsewhere.keyfiles import finish_destroying
 from elsewhere.random import RandomBytes
 from node import logbook
 from node.caseload.ending import drop_sets, has_other_sets, is_tagged_in
-from node.caseload.index import is_outdated
-from node.caseload.workplace import drop_tags, hold_right_to_load
-from node.errors import LoadRunning, RotationRunning
-from node.identity import read_own
-from node.keys import (
-    COLLECTIONS,
-    KeyRing,
-    Name,
-    add_oprf,
-    add_sealing,
-    destroy_oprf,
-    destroy_sealing,
-    hold_keys,
-)
+from node.caseload.workplace import drop_tags
+from node.errors import LoadRunning, StoreSetBack
+from node.keys import COLLECTIONS, KeyRing, Name, add_oprf, add_sealing, destroy_oprf, destroy_sealing
 from node.livekeys import LiveKeys
-from node.stating import NOTHING, Plan, Schedule
+from node.orders import Order, finish_order, read_order, write_order
+from node.rights import hold_right_to_keys, hold_right_to_load
+from node.stating import Plan, Schedule
 from node.store.engine import Store
+from node.storemark import StoreMark, is_behind, mark_of, read_mark, write_mark
 
-ORDER_FILE: Final = "rotation.json"
+_NOBODY: frozenset[Name] = frozenset()
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """Epochs that are to take the place of those in force, and how long these then go on."""
+class _Found:
+    """What the store says, as of one moment."""
 
-    epochs: frozenset[Name]
-    overlap: timedelta
-
-
-def read_order(directory: Path) -> Order | None:
-    """Give the order that is being carried out; None if there is none."""
-    try:
-        found = json.loads((directory / ORDER_FILE).read_bytes())
-    except FileNotFoundError:
-        return None
-    epochs = frozenset((str(collection), int(epoch)) for collection, epoch in found["epochs"])
-    return Order(epochs, timedelta(seconds=found["overlap_s"]))
+    void: frozenset[Name]  # stated, and nothing true can be answered under it
+    is_behind: bool  # the store is older than what was given out from it
+    is_lost: bool  # it is behind and holds no record, though it did
+    mark: StoreMark
 
 
-def order_epochs(directory: Path, overlap: timedelta) -> Order:
-    """Order a new epoch of every collection; a running node carries it out, or the next one that runs.
-
-    Args:
-        directory: the node's folder.
-        overlap: how long the epochs in force go on beside the new ones.
-
-    Raises:
-        RotationRunning: one was ordered before and is not in force yet.
-    """
-    with hold_keys(directory):
-        if read_order(directory) is not None:
-            raise RotationRunning("expected no change of keys under way; one was ordered and goes on")
-        return _write_order(directory, overlap)
-
-
-def order_sealing(directory: Path, random: RandomBytes) -> None:
-    """Make the next sealing key; a running node states it, or the next one that runs."""
-    with hold_keys(directory):
-        add_sealing(directory, random)
-
-
-def _write_order(directory: Path, overlap: timedelta) -> Order:
-    """Write an order down; the caller holds the keys."""
-    ring = KeyRing.load(directory)
-    own = read_own(directory, ring.signing)
-    stated = own.statement.oprf_keys if own is not None else ()
-    used = {*ring.oprf, *((entry.collection, entry.epoch) for entry in stated)}
-    newest = {name: max(epoch for other, epoch in used if other == name) for name in COLLECTIONS}
-    order = Order(frozenset((name, epoch + 1) for name, epoch in newest.items()), overlap)
-    content = {"epochs": sorted(order.epochs), "overlap_s": overlap.total_seconds()}
-    replace_file(directory / ORDER_FILE, json.dumps(content).encode())
-    _log.info("epoch.ordered", epochs=[f"{name}/{epoch}" for name, epoch in sorted(order.epochs)])
-    return order
+def _anybody(connection: Connection) -> None:
+    """For a node of one process, which always leads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """Takes the steps. They block, for milliseconds; processes that share a folder may all take them."""
+    """Takes the steps. They block, for milliseconds."""
 
     keys: LiveKeys
     store: Store
     clock: Clock
     random: RandomBytes
+    check_leading: Callable[[Connection], None] = _anybody  # raises LeadLost in a process that does not lead
 
     @property
     def directory(self) -> Path:
@@ -127,31 +83,79 @@ class Rotation:
         """How long keys live."""
         return self.keys.schedule
 
-    def step(self) -> bool:
+    def withdraw(self) -> None:
+        """State no epoch that cannot be answered under; a node does so before anybody can ask it.
+
+        Any process of a node may call it: it neither makes nor destroys a key, and where all is well it
+        does nothing.
+
+        Raises: as `step`, but for LeadLost.
+        """
+        with hold_right_to_keys(self.directory, self.store):
+            self.keys.refresh()
+            if (found := self._look()).void:
+                self._withdraw(found, self.clock())
+
+    def step(self) -> frozenset[Name]:
         """Go as far as can be gone now.
 
         Returns:
-            True if nothing more can be done before all records are tagged under the keys that there are.
+            The epochs of which nothing more can be done before all records are tagged under them; empty
+            where there is nothing to tag.
 
         Raises:
+            LeadLost: another process leads. Nothing was done.
+            StoreSetBack: the store is gone with all records. Nothing is stated before some are loaded.
             StoreUnavailable, StoreBusy, KeyFileMissing, OSError: the next step tries again.
         """
-        with hold_keys(self.directory):
+        with hold_right_to_keys(self.directory, self.store):
+            with self.store.read() as conn:
+                self.check_leading(conn)
             now = self.clock()
             self.keys.refresh()
             self._renew_sealing(now)
-            order = self._order(now)
+            found = self._look()
+            order = self._withdraw(found, now)
+            if found.is_lost:
+                raise StoreSetBack(
+                    "expected the records that this node had; the store holds none. Restore it, or load "
+                    "every source again: until then nobody can ask, or they were told that nothing was found"
+                )
+            if found.mark != read_mark(self.directory):
+                write_mark(self.directory, found.mark)
             for name in sorted(order.epochs if order is not None else ()):
                 add_oprf(self.directory, name, self.random)
-            with self.store.read() as conn:
-                is_void = is_outdated(conn)
-            if is_void and order is not None:
-                # By other match keys nothing can be redeemed: no answer is better than "nothing found".
-                self.keys.restate(now, Plan(drop=frozenset(self.keys.view.names) - order.epochs))
-            is_tagged = self._state(order, now)
+            waits_for = self._state(order, now)
             self._destroy_keys(order)
         self._destroy_rows(now)
-        return not is_tagged
+        return waits_for
+
+    def _look(self) -> _Found:
+        """Look at the store."""
+        held, stated = read_mark(self.directory), frozenset(self.keys.view.names)
+        with self.store.read() as conn:
+            mark, behind = mark_of(conn), is_behind(conn, held)
+            # Tags are missing, or were made by other match keys; or others hold catalogues and the store
+            # knows nothing of them. "Nothing found" would be false: no answer is better.
+            void = stated if behind else frozenset(n for n in stated if not is_tagged_in(conn, [n]))
+        return _Found(void, behind, behind and held.has_records and not mark.has_records, mark)
+
+    def _withdraw(self, found: _Found, now: datetime) -> Order | None:
+        """Drop the epochs that cannot be answered under from the statement; give the order to carry out."""
+        words = [f"{name}/{epoch}" for name, epoch in sorted(found.void)]
+        # Written before anything is dropped: killed in between, the next step must not forget it.
+        order = self._order(now, is_due=bool(found.void))
+        if found.is_behind and not found.is_lost:
+            _log.error(
+                "store.set_back",
+                code=StoreSetBack.code,
+                epochs=words,
+                remedy="load every source again; records are tagged under new keys, see docs/store.md",
+            )
+        if found.void:
+            _log.warning("epoch.withdrawn", epochs=words)
+            self.keys.restate(now, Plan(drop=found.void))
+        return order
 
     def _renew_sealing(self, now: datetime) -> None:
         """Make the next sealing key when it is time, unless it has been made already."""
@@ -161,43 +165,40 @@ class Rotation:
             add_sealing(self.directory, self.random)
             _log.info("sealing.begun")
 
-    def _order(self, now: datetime) -> Order | None:
+    def _order(self, now: datetime, *, is_due: bool) -> Order | None:
         """Give the order to carry out: the one there is, or one made now because it is time."""
         order = read_order(self.directory)
-        stated = self.keys.view.own.statement
+        if order is not None and order.epochs <= set(self.keys.view.names):
+            finish_order(self.directory)
+            order = None
         if order is not None:
-            if order.epochs <= set(self.keys.view.names):
-                (self.directory / ORDER_FILE).unlink(missing_ok=True)
-                return None
             return order
+        stated = self.keys.view.own.statement
         newest = {entry.collection: entry.valid_from_utc for entry in stated.oprf_keys}  # the last one counts
-        is_due = any(begun + self.schedule.epoch <= now for begun in newest.values())
-        with self.store.read() as conn:
-            is_due = is_due or is_outdated(conn) or newest.keys() != set(COLLECTIONS)
-        return _write_order(self.directory, self.schedule.overlap) if is_due else None
+        is_old = any(begun + self.schedule.epoch <= now for begun in newest.values())
+        if not (is_due or is_old or newest.keys() != set(COLLECTIONS)):
+            return None
+        return write_order(self.directory, self.schedule.overlap, now)
 
-    def _state(self, order: Order | None, now: datetime) -> bool:
-        """State what there is to state, new epochs once all records are tagged; True if all are."""
-        names = {*self.keys.view.names, *(order.epochs if order is not None else ())}
-        plan = Plan(begin=dict.fromkeys(order.epochs, order.overlap)) if order is not None else NOTHING
+    def _state(self, order: Order | None, now: datetime) -> frozenset[Name]:
+        """State what there is to state, new epochs once all records are tagged; give what that waits for."""
+        names = frozenset(self.keys.view.names) | (order.epochs if order is not None else _NOBODY)
         before = self.keys.view
         is_tagged = self._is_tagged(names)
         if order is None or not is_tagged:
             self.keys.restate(now)
         else:
-            try:
-                # While no load runs: one that began before a key was written does not tag under it.
-                with hold_right_to_load(self.directory):
-                    is_tagged = self._is_tagged(names)
-                    self.keys.restate(now, plan if is_tagged else NOTHING)
-            except LoadRunning:
-                self.keys.restate(now)
+            # While no load runs: none may be about to bring records into force that are not tagged there.
+            with contextlib.suppress(LoadRunning), hold_right_to_load(self.directory, self.store):
+                if is_tagged := self._is_tagged(names):
+                    self.keys.restate(now, Plan(begin=dict.fromkeys(order.epochs, order.overlap)))
+            self.keys.restate(now)
         if self.keys.view is not before:
             names_now = [f"{name}/{epoch}" for name, epoch in self.keys.view.names]
             _log.info("keys.stated", version=self.keys.view.own.statement.version, epochs=names_now)
         if order is not None and order.epochs <= set(self.keys.view.names):
-            (self.directory / ORDER_FILE).unlink(missing_ok=True)
-        return is_tagged
+            finish_order(self.directory)
+        return _NOBODY if is_tagged else names
 
     def _is_tagged(self, names: Collection[Name]) -> bool:
         """Whether all records are tagged under these keys."""
@@ -205,13 +206,13 @@ class Rotation:
             return is_tagged_in(conn, names)
 
     def _destroy_keys(self, order: Order | None) -> None:
-        """Destroy the keys that are stated no more. One that is to be stated yet is newer than those."""
+        """Destroy the keys that are stated no more, or never will be. Those to come are newer than any."""
         finish_destroying(self.directory / "keys")
         view = self.keys.view
         newest = dict(view.names)  # by collection; the last one counts
         coming = dict(order.epochs) if order is not None else {}
         for collection, epoch in KeyRing.load(self.directory).oprf:
-            after = newest.get(collection, coming.get(collection, 0))
+            after = max(newest.get(collection, 0), coming.get(collection, 0))
             if epoch < after and (collection, epoch) not in view.names:
                 destroy_oprf(self.directory, (collection, epoch))
                 _log.info("epoch.destroyed", collection=collection, epoch=epoch)
@@ -231,7 +232,7 @@ class Rotation:
             if not has_other_sets(conn, kept):
                 return
         try:
-            with hold_right_to_load(self.directory):
+            with hold_right_to_load(self.directory, self.store):
                 if drop_sets(self.store, kept, note):
                     drop_tags(self.directory)  # a killed load's, which may have been made under such a key
         except LoadRunning:

@@ -32,6 +32,7 @@ class Schedule:
     announce: timedelta = timedelta(hours=1)  # from stating a new one until anybody asks under it
     sealing: timedelta = timedelta(days=7)  # from one sealing key to the next
     sealing_overlap: timedelta = timedelta(days=3)
+    alarm: timedelta = timedelta(days=1)  # from when a change is due until it is said to be overdue
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,14 @@ from elsewhere.agreement.terms import Agreement
 from elsewhere.canonical import parse_canonical
 from elsewhere.errors import ElsewhereError, NotActive, NotAdmitted
 from elsewhere.keyfiles import replace_file
+from elsewhere.locks import hold_lock
 from elsewhere.roster import Federation, Member, Roster, check_successor, open_roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
 from node.errors import AgreementRollback
-from node.place import one_at_a_time
 
 _ANCHOR, _ROSTER, _AGREEMENT = "federation.json", "roster.json", "agreement.json"
 _STATEMENTS = "statements"
+_LOCK = "writing.lock"
 _log = structlog.get_logger(__name__)
 
 
@@ -163,7 +164,7 @@ class Trust:
             with self._taking:
                 unkept = sorted(self._unkept)
             if unkept:
-                with one_at_a_time(self.folder):
+                with hold_lock(self.folder / _LOCK):  # for the other processes of this node
                     self._write(unkept)
 
     def _write(self, names: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import csv
 import datetime
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ from node.caseload.job import LoadJob
 from node.caseload.load import load_file
 from node.caseload.mapping import CsvForm, SourceMapping, parse_mapping
 from node.caseload.report import LoadReport
+from node.keys import Name
 from node.store.engine import Store
 from tests.stores import PLACES
 
@@ -102,8 +104,28 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
 
 def job(store: Store, **changes: Any) -> LoadJob:
     """A load into a store with the keys above, working in the store's folder."""
-    given = {"store": store, "keys": KEYS, "now": NOW, "work": folder_of(store), "workers": 1}
-    return LoadJob(**{**given, **changes})
+    given = {"store": store, "now": NOW, "work": folder_of(store), "workers": 1}
+    keys = changes.pop("keys", KEYS)
+    keys = keys if isinstance(keys, FixedKeys) else FixedKeys(keys)
+    return LoadJob(**{**given, "keys": keys, **changes})
+
+
+@dataclass
+class FixedKeys:
+    """Keys of no folder."""
+
+    keys: Mapping[Name, OprfKey]
+    named: frozenset[Name] = frozenset()  # stated
+    gone: set[Name] = field(default_factory=set)  # destroyed
+
+    def read(self) -> Mapping[Name, OprfKey]:
+        return {name: key for name, key in self.keys.items() if name not in self.gone}
+
+    def at_hand(self) -> frozenset[Name]:
+        return frozenset(self.read())
+
+    def stated(self) -> frozenset[Name]:
+        return self.named
 
 
 def folder_of(store: Store) -> Path:

@@ -26,6 +26,7 @@ from node import enrol
 from node.caseload.job import LoadJob
 from node.caseload.load import load_file
 from node.caseload.mapping import parse_mapping
+from node.caseload.tagkeys import FolderKeys
 from node.config import load_config
 from node.program import Node
 from node.store.engine import open_store
@@ -166,14 +167,12 @@ class Federation:
             for number, row in enumerate(rows):
                 writer.writerow({"id": f"{agency}-{number}", "service": "Front door", **row})
         header["source"]["name"] = source
-        from node.keys import KeyRing
-
         config = load_config(directory)
         store = open_store(config.store_url, config.store_password)
         try:
             job = LoadJob(
                 store=store,
-                keys=KeyRing.load(directory).oprf,
+                keys=FolderKeys(directory, store),
                 now=datetime.now(UTC),
                 work=directory,
                 workers=1,

@@ -9,8 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from node.orders import Wish, order_epochs
 from node.program import Node
-from node.rotation import order_epochs
 from tests.federation import KAI, PATIENCE_S, ZOE, Federation, Shifted, ask_about, federation
 
 STEP = timedelta(minutes=4)  # less than clocks may differ by, for what is under way
@@ -53,7 +53,8 @@ def epochs(node: Node) -> set[int]:
 
 def order(made: Federation, agency: str, overlap: timedelta = OVERLAP) -> None:
     """Order a new epoch, as the command does."""
-    order_epochs(made.folder / agency, overlap)
+    node = made.nodes[agency]
+    order_epochs(made.folder / agency, node._store, Wish(overlap), made.clocks[agency]())
 
 
 async def turn(made: Federation, agency: str, is_so: Callable[[], bool]) -> None:

@@ -5,6 +5,7 @@ Sees:     the node's folder. Prints no secret.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from elsewhere.fields import format_instant
 if TYPE_CHECKING:
     from node.key_status import KeyStatus
 
+_IN_A_HURRY = timedelta(hours=1)
 _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
 
 
@@ -34,17 +36,28 @@ def rotate() -> None:
     type=click.FloatRange(0.01, 744),
     help="How long the keys before go on; if not given, keys.overlap_hours.",
 )
-def epoch(directory: Path, overlap_hours: float | None) -> None:
+@click.option(
+    "--compromised",
+    is_flag=True,
+    help="Somebody may have seen the keys: begin again even if a change is under way, whose keys are then "
+    "never used, and let the keys before go on for an hour only, unless --overlap-hours says otherwise.",
+)
+def epoch(directory: Path, overlap_hours: float | None, compromised: bool) -> None:
     """Begin a new epoch: all records are tagged under new keys, and the ones before are then destroyed.
 
-    What was removed or shielded since the last time leaves the catalogues with it.
+    What was removed or shielded since the last time leaves the catalogues with it. While a change is under
+    way another one is refused, unless keys may have been seen.
     """
     from node.config import load_config
-    from node.rotation import order_epochs
+    from node.orders import Wish, order_epochs
+    from node.store.engine import open_store
 
-    usual = load_config(directory).keys.schedule()
-    overlap = timedelta(hours=overlap_hours) if overlap_hours is not None else usual.overlap
-    order = order_epochs(directory, overlap)
+    config = load_config(directory)
+    usual = config.keys.schedule()
+    overlap = min(usual.overlap, _IN_A_HURRY) if compromised else usual.overlap
+    overlap = timedelta(hours=overlap_hours) if overlap_hours is not None else overlap
+    with contextlib.closing(open_store(config.store_url, config.store_password)) as store:
+        order = order_epochs(directory, store, Wish(overlap, compromised), datetime.now(UTC))
     for collection, number in sorted(order.epochs):
         click.echo(f"ordered: {collection}, epoch {number}")
     hours, minutes = overlap / timedelta(hours=1), usual.announce / timedelta(minutes=1)
@@ -61,9 +74,13 @@ def epoch(directory: Path, overlap_hours: float | None) -> None:
 @_FOLDER
 def sealing(directory: Path) -> None:
     """Make a new sealing key, that others seal their questions to as soon as they hear of it."""
-    from node.rotation import order_sealing
+    from node.config import load_config
+    from node.orders import order_sealing
+    from node.store.engine import open_store
 
-    order_sealing(directory, secrets.token_bytes)
+    config = load_config(directory)
+    with contextlib.closing(open_store(config.store_url, config.store_password)) as store:
+        order_sealing(directory, store, secrets.token_bytes)
     click.echo("made a new sealing key; the node states it within seconds if it runs, else once it does")
 
 
@@ -98,6 +115,7 @@ def key_status_to_json(found: KeyStatus | None) -> dict[str, object] | None:
         "next_epoch": format_instant(found.next_epoch_utc),
         "next_sealing": format_instant(found.next_sealing_utc),
         "rotating": found.is_rotating,
+        "overdue_since": format_instant(found.overdue_since_utc) if found.overdue_since_utc else None,
     }
 
 
@@ -115,5 +133,8 @@ def describe_keys(found: KeyStatus, now: datetime) -> list[str]:
         lines.append("  a new epoch was ordered; records are being tagged under its keys")
     else:
         lines.append(f"  next epoch {format_instant(found.next_epoch_utc)}")
+    if found.overdue_since_utc is not None:
+        lines.append(f"  OVERDUE: keys should have changed at {format_instant(found.overdue_since_utc)};")
+        lines.append("  see docs/keys.md, 'When a change does not end'")
     lines.append(f"  sealing keys {found.sealing_keys}, next {format_instant(found.next_sealing_utc)}")
     return lines

@@ -81,7 +81,7 @@ class Database:
             self._engine.dispose()  # a connection set up for this is good for nothing else
 
     @contextlib.contextmanager
-    def hold(self, right: int) -> Iterator[bool]:
+    def hold(self, right: int, *, waits: bool = False) -> Iterator[bool]:
         """Hold a right that only one session at a server may have; give whether it was to be had.
 
         It ends with the block, with the process, or with its connection. A file gives out no rights: its
@@ -89,8 +89,10 @@ class Database:
 
         Args:
             right: any number that stands for it.
+            waits: for whoever has it.
 
         Raises:
+            StoreBusy: it was waited for, for the whole of BUSY_TIMEOUT_MS. Try again.
             StoreUnavailable: the server is gone.
         """
         if self._engine.dialect.name != "postgresql":
@@ -98,7 +100,11 @@ class Database:
             return
         with self._ours(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             try:
-                yield bool(conn.execute(select(func.pg_try_advisory_lock(right))).scalar_one())
+                if waits:
+                    conn.execute(select(func.pg_advisory_lock(right)))
+                    yield True
+                else:
+                    yield bool(conn.execute(select(func.pg_try_advisory_lock(right))).scalar_one())
             finally:
                 conn.invalidate()  # the session ends, and the right with it
 

@@ -18,7 +18,9 @@ class Fingerprints:
     """Digests of records on their way to tags, by match-key rules and tag sets."""
 
     def __init__(self, sets: Sequence[TagSet], rules: str) -> None:
-        self._sets, self._rules = tuple(sets), rules
+        self._rules = rules
+        # Not the keys themselves: one that is destroyed while records are tagged is to be in no memory.
+        self._of_sets = {tag_set.id: _digest_of(tag_set) for tag_set in sets}
         self._keys: dict[frozenset[int], bytes] = {}
 
     def of(self, record: Untagged) -> bytes:
@@ -33,8 +35,12 @@ class Fingerprints:
 
     def _key(self, set_ids: frozenset[int]) -> bytes:
         digest = hashlib.blake2b(_DOMAIN + self._rules.encode(), digest_size=32)
-        for tag_set in self._sets:
-            if tag_set.id in set_ids:
-                said = f"\0{tag_set.id}\0{tag_set.collection}\0"
-                digest.update(said.encode() + tag_set.key.scalar)
+        for set_id in sorted(set_ids):
+            digest.update(self._of_sets[set_id])
         return digest.digest()
+
+
+def _digest_of(tag_set: TagSet) -> bytes:
+    """32 bytes that stand for a set and its key."""
+    said = f"{tag_set.id}\0{tag_set.collection}\0".encode()
+    return hashlib.blake2b(said, key=tag_set.key.scalar, person=b"tag set", digest_size=32).digest()

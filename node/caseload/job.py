@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from elsewhere.oprf.voprf import OprfKey
+from node.caseload.tagkeys import TagKeys
 from node.store.engine import Store
 
 
@@ -16,7 +15,7 @@ class LoadJob:
     """Everything a load needs beside the export and its mapping."""
 
     store: Store
-    keys: Mapping[tuple[str, int], OprfKey] = field(repr=False)  # by collection and epoch, all in use
+    keys: TagKeys  # read once nobody else can load
     now: datetime.datetime  # aware
     work: Path  # an existing folder of the node's own, for the right to load and for spilled tags
     exported: datetime.datetime | None = None  # when the export was made; None: as the export itself says

@@ -24,10 +24,8 @@ from node.caseload.sources import Source, open_source
 from node.caseload.staging import BATCH, SourceFacts, Staging, batches
 from node.caseload.sweep import sweep
 from node.caseload.workers import Workers
-from node.caseload.workplace import hold_right_to_load
-from node.errors import LoadRefused, LoadRunning
-
-_LOADS = 0x6C6F6164  # the right to load, among all that a store's server gives out ("load" in ASCII)
+from node.errors import LoadRefused
+from node.rights import hold_right_to_load
 
 
 def dry_run(
@@ -85,7 +83,7 @@ def load_source(
     Raises:
         SourceUnreadable, SourceEmpty, ColumnMissing: the export is not what its mapping says.
         LoadRefused: too many rows were refused, or too few are left; `.report` has the counts.
-        LoadRunning, StoreBusy: another process is at the store; try again.
+        LoadRunning, LoadOvertaken, StoreBusy: another process is at store or keys; try again.
         StoreUnavailable: the disk is full, or the store is gone.
     In every case nothing has changed.
     """
@@ -95,7 +93,7 @@ def load_source(
             staging = Staging(job.store, mapping.source.name, job.now)
             reading.shielded = staging.shielded_before()
             given = _Input(source, mapping, reading)
-            with Workers(tag_sets(job, staging), job.workers) as workers:
+            with Workers(tag_sets(job, staging), job.workers, job.keys) as workers:
                 _stage(given, job, staging, workers)
                 stated = {(mapping.source.name, ref): shield for ref, shield in reading.stated.items()}
                 facts = _facts(given, job)
@@ -112,13 +110,13 @@ def retag(job: LoadJob, progress: Progress = no_progress) -> LoadReport:
     Returns: counts of groups and tags; no row was read.
 
     Raises:
-        LoadRunning, StoreBusy, StoreUnavailable: as `load_source`; nothing has changed.
+        LoadRunning, LoadOvertaken, StoreBusy, StoreUnavailable: as `load_source`; nothing has changed.
     """
     tally = Tally("", is_dry_run=False)
     with _alone(job):
         staging = Staging(job.store, None, job.now)
         staging.carry_others()
-        with Workers(tag_sets(job, staging), job.workers) as workers:
+        with Workers(tag_sets(job, staging), job.workers, job.keys) as workers:
             renew(Loading(job, staging, workers, tally, progress), {}, None)
     return tally.report()
 
@@ -126,16 +124,15 @@ def retag(job: LoadJob, progress: Progress = no_progress) -> LoadReport:
 @contextlib.contextmanager
 def _alone(job: LoadJob) -> Iterator[None]:
     """Be the only load, and clear away what this one or a killed one leaves."""
-    with hold_right_to_load(job.work), job.store.hold(_LOADS) as is_mine:
-        if not is_mine:
-            raise LoadRunning("expected to be the only load into this store; another one is running")
-        sweep(job.store)
+    with hold_right_to_load(job.work, job.store):
+        stated = job.keys.stated()  # more of them cannot come while this lasts
+        sweep(job.store, stated)
         try:
             yield
         finally:
             # What cannot be cleared away now is invisible, and the next load tries again.
             with contextlib.suppress(StoreUnavailable, StoreBusy):
-                sweep(job.store)
+                sweep(job.store, stated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError, StoreBusy, StoreUnavailable
 from node.caseload.remembered import Remembered, read_remembered, remember
 from node.caseload.report import LoadReport
-from node.errors import LoadRefused, LoadRunning
+from node.errors import LoadOvertaken, LoadRefused, LoadRunning
 
 SETTLE_S: Final = 3.0  # a file that has not changed for so long is whole
-_PASSING = (LoadRunning, StoreBusy, StoreUnavailable)  # no fault of the export
+_PASSING = (LoadRunning, LoadOvertaken, StoreBusy, StoreUnavailable)  # no fault of the export
 
 
 @dataclass(slots=True, eq=False)

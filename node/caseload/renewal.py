@@ -1,13 +1,14 @@
 """Groups, tags and brings into force whatever has been staged: a new export, or what is held already.
 
 Sees:     all records of the agency in the clear.
+Refuses:  to bring records into force that are not tagged in every epoch stated: they would be told "nothing".
 Promises: nothing is visible before the last transaction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from elsewhere.grouping import group_records
 from elsewhere.matchkeys import version
@@ -21,6 +22,7 @@ from node.caseload.staging import Shields, SourceFacts, Staging, Tagged
 from node.caseload.tagging import Tagging
 from node.caseload.workers import TagSet, Workers
 from node.caseload.workplace import keep_tags
+from node.errors import LoadOvertaken
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,10 @@ class Loading:
 
 
 def tag_sets(job: LoadJob, staging: Staging) -> list[TagSet]:
-    """Number every collection and epoch that records are tagged in."""
-    wanted = (name for name in sorted(job.keys) if name[0] in (INVOLVEMENT, PROTECTED))
-    return [TagSet(n, name[0], job.keys[name]) for name, n in staging.tag_set_ids(wanted).items()]
+    """Read the keys, and number every collection and epoch that records are tagged in."""
+    keys = job.keys.read()
+    wanted = (name for name in sorted(keys) if name[0] in (INVOLVEMENT, PROTECTED))
+    return [TagSet(n, *name, keys[name]) for name, n in staging.tag_set_ids(wanted).items()]
 
 
 def renew(loading: Loading, stated: Mapping[PersonRef, str], facts: SourceFacts | None) -> None:
@@ -46,6 +49,9 @@ def renew(loading: Loading, stated: Mapping[PersonRef, str], facts: SourceFacts 
     Args:
         stated: what the export says of shields, by source and person id there; NONE lifts one.
         facts: what to keep of the export; None if there was none.
+
+    Raises:
+        LoadOvertaken: an epoch is stated in which this load has not tagged its records; nothing has changed.
     """
     staging, job = loading.staging, loading.job
     before = staging.shields_before()
@@ -61,7 +67,16 @@ def renew(loading: Loading, stated: Mapping[PersonRef, str], facts: SourceFacts 
         _store(loading, journal)
         children = staging.children_under(SHIELD_LOCATION)
         shields = Shields(standing, carry_on(children, standing, lost, present))
-        staging.switch(shields, tagged, facts)
+        staging.switch(shields, replace(tagged, set_ids=_covered(loading)), facts)
+
+
+def _covered(loading: Loading) -> frozenset[int]:
+    """The sets in which all records are tagged; every epoch that others may ask under is among them."""
+    loading.workers.look()
+    sets = loading.workers.sets
+    if not loading.job.keys.stated() <= {(tag_set.collection, tag_set.epoch) for tag_set in sets}:
+        raise LoadOvertaken("expected the keys that this load began with; others are in force now")
+    return frozenset(tag_set.id for tag_set in sets)
 
 
 def _tag_children(loading: Loading, tagging: Tagging, shields: Mapping[PersonRef, str]) -> None:

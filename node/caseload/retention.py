@@ -15,8 +15,8 @@ from sqlalchemy import delete, select
 
 from node.caseload.index import current_load
 from node.caseload.sweep import sweep
-from node.caseload.workplace import hold_right_to_load
 from node.errors import LoadRunning
+from node.rights import hold_right_to_load
 from node.store.caseload import member
 from node.store.engine import Store
 
@@ -45,6 +45,6 @@ def expire(store: Store, work: Path, today: datetime.date) -> int:
         with store.write() as conn:
             gone += conn.execute(delete(member).where(due, member.c.record_id.in_(ids))).rowcount
     if gone:
-        with contextlib.suppress(LoadRunning), hold_right_to_load(work):
+        with contextlib.suppress(LoadRunning), hold_right_to_load(work, store):
             sweep(store)
     return gone

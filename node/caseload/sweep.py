@@ -6,6 +6,8 @@ Promises: nothing in force is touched; each step is a small transaction, and bei
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists, func, select, update
 
 from node.caseload.index import current_load
@@ -17,12 +19,17 @@ RECORDS_A_RANGE = 1000
 BATCH = 5000
 
 
-def sweep(store: Store) -> None:
+def sweep(store: Store, stated: Collection[tuple[str, int]] | None = None) -> None:
     """Remove everything that the newest complete load does not hold; the caller holds the right to load.
 
     Entries of removed records stay until their epoch ends: a short tag that vanished would tell that
     somebody was erased or shielded. Tags in a set that the newest load does not keep go: a killed load left
     them, or their epoch's key is gone.
+
+    Args:
+        store: of the node.
+        stated: epochs that others may ask under, whose sets keep their tags whatever the load keeps; None:
+            it is not known, and all sets keep them.
     """
     with store.write() as conn:
         ranges = conn.execute(select(func.count()).select_from(record)).scalar_one() // RECORDS_A_RANGE
@@ -31,7 +38,8 @@ def sweep(store: Store) -> None:
         died = conn.execute(update(load).where(load.c.state == STAGING).values(state=ABANDONED)).rowcount
         dead = _has_dead_records(conn, current)
         sets = conn.execute(select(tag_set.c.id)).scalars().all()
-        stray = conn.execute(_stray_sets(current)).scalars().all()
+        strays = conn.execute(_stray_sets(current)).all() if stated is not None else []
+        stray = [row.id for row in strays if (row.collection, row.epoch) not in (stated or ())]
     if died:
         for set_id in sets:
             _by_first_byte(store, entry, (entry.c.set_id == set_id) & (entry.c.load_id > current), ranges)
@@ -62,11 +70,11 @@ def _dead_records(current: int) -> Select[tuple[int]]:
     return select(record.c.id).where(~held)
 
 
-def _stray_sets(current: int) -> Select[tuple[int]]:
+def _stray_sets(current: int) -> Select[tuple[int, str, int]]:
     """Select the sets with tags in which a load does not keep its records tagged."""
     kept = exists().where(load_set.c.load_id == current, load_set.c.set_id == tag_set.c.id)
     has_tags = exists().where(tag.c.set_id == tag_set.c.id)
-    return select(tag_set.c.id).where(~kept, has_tags)
+    return select(tag_set).where(~kept, has_tags)
 
 
 def _by_first_byte(store: Store, table: Table, which: ColumnElement[bool], ranges: int) -> None:

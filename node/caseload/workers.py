@@ -1,6 +1,7 @@
 """Match keys and tags on all cores: processes that know the OPRF keys and nothing of the store.
 
 Holds:    in each process, the keys of the tag sets, handed over through a pipe, never by file or argument.
+          One that is destroyed meanwhile is let go of before the next chunk, and its tags are not made.
 Sees:     persons in the clear, a chunk at a time; nothing is kept between chunks.
 Promises: a worker ends when its parent does, however the parent ends; its errors quote no value.
 """
@@ -26,6 +27,7 @@ from elsewhere.matchkeys import Strength, record_keys
 from elsewhere.oprf.voprf import OprfKey, tag_under
 from elsewhere.person.identity import Person
 from node.caseload.shields import NONE, is_tagged
+from node.caseload.tagkeys import TagKeys
 from node.caseload.tagrows import DECOY, head_of, tail_of
 
 CHUNK_RECORDS = 200
@@ -41,6 +43,7 @@ class TagSet:
 
     id: int
     collection: str
+    epoch: int
     key: OprfKey = field(repr=False)
 
 
@@ -119,9 +122,16 @@ def _decoy(key: OprfKey, origin: bytes, index: int) -> bytes:
 class Workers:
     """Runs chunks of work in processes, or right here when there is but one chunk."""
 
-    def __init__(self, sets: Sequence[TagSet], count: int) -> None:
-        """Start nothing yet; `count` is how many processes there may be, 0 for one a core."""
+    def __init__(self, sets: Sequence[TagSet], count: int, keys: TagKeys | None = None) -> None:
+        """Start nothing yet.
+
+        Args:
+            sets: under which to tag.
+            count: how many processes there may be, 0 for one a core.
+            keys: tells which of the sets' keys there are still; absent: they all stay.
+        """
         self.sets = tuple(sets)
+        self._keys = keys
         self._count = count or len(os.sched_getaffinity(0))
         self._pool: ProcessPoolExecutor | None = None
 
@@ -134,15 +144,28 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def look(self) -> None:
+        """Let go of the keys that have been destroyed."""
+        at_hand = self._keys.at_hand() if self._keys is not None and self.sets else frozenset()
+        kept = tuple(s for s in self.sets if self._keys is None or (s.collection, s.epoch) in at_hand)
+        if len(kept) == len(self.sets):
+            return
+        self.sets = kept
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True)  # what it was given is finished first
+
     def map(self, work: Work[In, Out], chunks: Iterable[In]) -> Iterator[Out]:
         """Yield the result of each chunk in order, reading only a few chunks ahead."""
         waiting: collections.deque[Future[Out]] = collections.deque()
         first, rest = _peek(chunks)
         if len(first) < 2 or self._count == 1:
             for chunk in itertools.chain(first, rest):
+                self.look()
                 yield _guarded(work, self.sets, chunk)
             return
         for chunk in itertools.chain(first, rest):
+            self.look()
             waiting.append(self._processes().submit(_run, work, chunk))
             if len(waiting) > 2 * self._count:
                 yield waiting.popleft().result()

@@ -1,42 +1,19 @@
-"""The folder a load works in: the right to load, and files that are too large for memory.
+"""The folder a load works in: files that are too large for memory.
 
 Sees:     tags while a load makes them; no person.
-Refuses:  a second load at once.
 Promises: tags that a killed load left are here until the next load ends well.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from node.caseload.journal import Journal
-from node.errors import LoadRunning
 
-LOCK = "loading.lock"
 JOURNAL = "loading-tags"
-
-
-@contextlib.contextmanager
-def hold_right_to_load(folder: Path) -> Iterator[None]:
-    """Be the only load that works in a folder; the kernel takes the right back from a process that dies.
-
-    Raises:
-        LoadRunning: another process is loading.
-    """
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise LoadRunning("expected to be the only load of this node; another one is running") from None
-        yield
-    finally:
-        os.close(handle)
 
 
 def drop_tags(folder: Path) -> None:

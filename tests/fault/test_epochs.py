@@ -18,8 +18,8 @@ from node.catalogues.holding import CatalogueName
 from node.catalogues.peers import Peers
 from node.catalogues.publisher import Publisher
 from node.config import load_config
+from node.orders import order_sealing
 from node.program import Node
-from node.rotation import order_sealing
 from node.store.caseload import entry, load, tag, tag_set
 from node.store.engine import open_store
 from node.store.exchange import published, published_piece
@@ -146,7 +146,7 @@ async def test_sealing_keys_change_under_questions_and_the_old_one_is_destroyed(
     async with rotating_federation(tmp_path) as made:
         police, social = made.nodes["police"], made.nodes["social"]
         [first] = police.keys.view.own.statement.sealing_keys
-        order_sealing(tmp_path / "police", made.random)
+        order_sealing(tmp_path / "police", police._store, made.random)
         await until(lambda: len(police.keys.view.own.statement.sealing_keys) == 2)
         # Sealed to the key before, by one that has not heard of the next.
         assert (await made.ask("social", ask_about(ZOE))).state("police") is State.KNOWN_CURRENT

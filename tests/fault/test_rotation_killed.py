@@ -4,88 +4,31 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import secrets
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from elsewhere import keyfiles
-from elsewhere.matchkeys import record_keys
-from elsewhere.oprf.voprf import tag_each
-from node.caseload.index import find_tag, short_tags
-from node.caseload.job import LoadJob
-from node.caseload.load import load_file, retag
-from node.keys import KeyRing
-from node.livekeys import LiveKeys, open_keys
-from node.rotation import Rotation, order_epochs, read_order
-from node.stating import Schedule
+from node.caseload.index import short_tags
+from node.orders import Wish, order_epochs, read_order
 from node.store.caseload import tag_set
-from node.store.engine import Store, open_store
-from tests.caseload import ANN, BOB, mapping, person, write_csv
+from node.store.engine import Store
+from tests.caseload import ANN, BOB
+from tests.changing import OVERLAP, START, World, is_in_force, make_world
 
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-SCHEDULE = Schedule(announce=timedelta(minutes=5))
-OVERLAP = timedelta(hours=1)
-STEP = timedelta(minutes=10)
-STEPS = 20
 FORK = multiprocessing.get_context("fork")
-
-
-@dataclass
-class World:
-    """A node's folder with records in its store."""
-
-    folder: Path
-
-    def opened(self) -> Store:
-        return open_store(f"sqlite:///{self.folder / 'store.sqlite'}")
-
-    def keys(self, now: datetime) -> LiveKeys:
-        return open_keys(self.folder, "police", SCHEDULE, now)
-
-    def job(self, store: Store, now: datetime) -> LoadJob:
-        ring = KeyRing.load(self.folder)
-        return LoadJob(store=store, keys=ring.oprf, now=now, work=self.folder, workers=1)
-
-    def live(self, begin: int, until: Callable[[Rotation], bool]) -> int:
-        """Run as a node would from a step of time on; gives the step at which it came about."""
-        store = self.opened()
-        try:
-            for step in range(begin, STEPS):
-                now = START + step * STEP
-                rotation = Rotation(self.keys(now), store, lambda now=now: now, secrets.token_bytes)  # type: ignore[misc]
-                if rotation.step():
-                    retag(self.job(store, now))
-                if until(rotation):
-                    return step
-        finally:
-            store.close()
-        raise AssertionError("it did not come about")
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    made = World(tmp_path)
-    (tmp_path / "trust").mkdir(mode=0o700)
-    KeyRing.create(tmp_path, tls_pem=b"pem", random=Random(1).randbytes)
+    made = make_world(tmp_path)
     store = made.opened()
-    load_file(write_csv(tmp_path / "cases.csv", [ANN, BOB]), mapping(), made.job(store, START))
+    order_epochs(tmp_path, store, Wish(OVERLAP), START)
     store.close()
-    made.keys(START)
-    order_epochs(tmp_path, OVERLAP)
     return made
-
-
-def is_over(rotation: Rotation) -> bool:
-    """Whether the second epoch is alone in force."""
-    return rotation.keys.view.names == (("involvement", 2), ("protected", 2))
 
 
 def _die_at(count: int) -> None:
@@ -120,7 +63,7 @@ def _run(folder: Path, dies_at: int) -> None:
     """A node's life, in a process of its own."""
     if dies_at >= 0:
         _die_at(dies_at)
-    World(folder).live(0, is_over)
+    World(folder).live(is_in_force(2))
 
 
 def survive(folder: Path, dies_at: int) -> int | None:
@@ -137,16 +80,12 @@ def check_over(world: World) -> None:
         "oprf-involvement-2.key",
         "oprf-protected-2.key",
     ]
-    ring = KeyRing.load(world.folder)
     store = world.opened()
     try:
         with store.read() as conn:
             assert {row.epoch for row in conn.execute(select(tag_set))} == {2}
-            for row in (ANN, BOB):
-                keys = [key.data for key in record_keys(person(row))]
-                tags = tag_each(ring.oprf["involvement", 2], keys)
-                assert all(find_tag(conn, "involvement", 2, tag) for tag in tags)
             assert len(short_tags(conn, "involvement", 1)) == 0
+        assert all(world.finds(store, row, 2) for row in (ANN, BOB))
     finally:
         store.close()
 

@@ -18,7 +18,7 @@ from node.caseload.load import load_file, retag
 from node.caseload.mapping import Keep
 from node.caseload.report import LoadReport
 from node.caseload.retention import expire
-from node.caseload.workplace import hold_right_to_load
+from node.rights import hold_right_to_load
 from node.store.caseload import record, tag
 from node.store.engine import Store, open_store
 from tests.caseload import (
@@ -134,7 +134,7 @@ def test_records_leave_while_a_load_runs(store: Store) -> None:
     _load(store, [SEEN, BOB], Keep(days_after_contact=366))
     folder = path_of(store).parent
 
-    with hold_right_to_load(folder):
+    with hold_right_to_load(folder, store):
         assert expire(store, folder, TODAY + datetime.timedelta(days=1)) == 1
 
     with store.read() as conn:

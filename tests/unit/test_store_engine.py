@@ -21,8 +21,6 @@ from elsewhere.database import kinds
 from elsewhere.database.revisions import StoreVersionWrong
 from elsewhere.errors import ConfigInvalid, StoreBusy, StoreUnavailable
 from elsewhere.keyfiles import StoreExposed
-from node.caseload.workplace import hold_right_to_load
-from node.errors import LoadRunning
 from node.store.bulk import insert_rows
 from node.store.caseload import tag
 from node.store.engine import Store, open_store
@@ -134,13 +132,6 @@ def test_a_writer_kept_waiting_too_long_is_told_so(
     with store.write(), pytest.raises(StoreBusy), impatient.write():
         pass
     impatient.close()
-
-
-def test_only_one_load_works_in_a_folder_at_a_time(tmp_path: Path) -> None:
-    with hold_right_to_load(tmp_path), pytest.raises(LoadRunning), hold_right_to_load(tmp_path):
-        pass
-    with hold_right_to_load(tmp_path):
-        pass
 
 
 def test_a_store_damaged_while_in_use_is_unavailable_to_readers_and_writers(in_file: Store) -> None:

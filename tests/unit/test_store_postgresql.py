@@ -12,12 +12,13 @@ from sqlalchemy.exc import IntegrityError
 
 from elsewhere.errors import ConfigInvalid, KeyFileExposed, KeyFileMissing, StoreUnavailable
 from elsewhere.keyfiles import StoreExposed, write_secret
+from node import rights
 from node.caseload import load
 from node.caseload.job import LoadJob
 from node.errors import LoadRunning
 from node.store.engine import Store, open_store
 from node.store.schema import meta
-from tests.caseload import ANN, KEYS, NOW, mapping, write_csv
+from tests.caseload import ANN, KEYS, NOW, FixedKeys, mapping, write_csv
 from tests.postgres_server import ROLE, Server
 
 pytestmark = pytest.mark.needs("postgres")
@@ -208,8 +209,8 @@ def test_a_load_from_another_folder_into_the_same_store_is_refused_while_one_run
 ) -> None:
     other = open_store(url)
     path = write_csv(tmp_path / "a.csv", [ANN])
-    job = LoadJob(store=store, keys=KEYS, now=NOW, work=tmp_path, workers=1)
-    with other.hold(load._LOADS) as is_mine:
+    job = LoadJob(store=store, keys=FixedKeys(KEYS), now=NOW, work=tmp_path, workers=1)
+    with other.hold(rights.LOADS) as is_mine:
         assert is_mine
         with pytest.raises(LoadRunning):
             load.load_file(path, mapping(), job)

@@ -1,0 +1,110 @@
+"""Orders for new keys: `rotation.json` names the epochs to come, from the order until they are stated.
+
+Refuses:  a second order while one is carried out, but for one that says that keys may have been seen.
+Promises: whoever gave it, a running node carries an order out, or the next one that runs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from elsewhere.clock import from_ms, to_ms
+from elsewhere.keyfiles import replace_file
+from elsewhere.random import RandomBytes
+from node.errors import RotationRunning
+from node.identity import read_own
+from node.keys import COLLECTIONS, KeyRing, Name, add_sealing
+from node.rights import hold_right_to_keys
+from node.store.engine import Store
+
+ORDER_FILE: Final = "rotation.json"
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Epochs that are to take the place of those in force, and how long these then go on."""
+
+    epochs: frozenset[Name]
+    overlap: timedelta
+    ordered_utc: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be ordered.
+
+    overlap: how long the epochs in force go on beside the new ones.
+    is_compromised: keys may have been seen, those of a change under way as well: these are never stated.
+    """
+
+    overlap: timedelta
+    is_compromised: bool = False
+
+
+def read_order(directory: Path) -> Order | None:
+    """Give the order that is being carried out; None if there is none."""
+    try:
+        found = json.loads((directory / ORDER_FILE).read_bytes())
+    except FileNotFoundError:
+        return None
+    epochs = frozenset((str(collection), int(epoch)) for collection, epoch in found["epochs"])
+    return Order(epochs, timedelta(seconds=found["overlap_s"]), from_ms(found["ordered_ms"]))
+
+
+def order_epochs(directory: Path, store: Store, wish: Wish, now: datetime) -> Order:
+    """Order a new epoch of every collection; a running node carries it out, or the next one that runs.
+
+    Raises:
+        RotationRunning: one was ordered before and is not in force yet.
+        StoreBusy, StoreUnavailable: as `hold_right_to_keys`.
+    """
+    with hold_right_to_keys(directory, store):
+        if (under_way := read_order(directory)) is not None:
+            if not wish.is_compromised:
+                raise RotationRunning(
+                    "expected no change of keys under way; one was ordered and goes on. "
+                    "If keys may have been seen, --compromised begins again with others"
+                )
+            _log.warning("epoch.replaced", epochs=_words(under_way))
+        return write_order(directory, wish.overlap, now, under_way)
+
+
+def order_sealing(directory: Path, store: Store, random: RandomBytes) -> None:
+    """Make the next sealing key; a running node states it, or the next one that runs. Raises as above."""
+    with hold_right_to_keys(directory, store):
+        add_sealing(directory, random)
+
+
+def write_order(directory: Path, overlap: timedelta, now: datetime, before: Order | None = None) -> Order:
+    """Write an order down, in the place of one before it; the caller holds the right to the keys."""
+    ring = KeyRing.load(directory)
+    own = read_own(directory, ring.signing)
+    stated = own.statement.oprf_keys if own is not None else ()
+    used = {*ring.oprf, *((entry.collection, entry.epoch) for entry in stated)}
+    used |= before.epochs if before is not None else set()
+    newest = {name: max(epoch for other, epoch in used if other == name) for name in COLLECTIONS}
+    order = Order(frozenset((name, epoch + 1) for name, epoch in newest.items()), overlap, now)
+    content = {
+        "epochs": sorted(order.epochs),
+        "overlap_s": overlap.total_seconds(),
+        "ordered_ms": to_ms(now),
+    }
+    replace_file(directory / ORDER_FILE, json.dumps(content).encode())
+    _log.info("epoch.ordered", epochs=_words(order))
+    return order
+
+
+def finish_order(directory: Path) -> None:
+    """Put an order away that has been carried out; the caller holds the right to the keys."""
+    (directory / ORDER_FILE).unlink(missing_ok=True)
+
+
+def _words(order: Order) -> list[str]:
+    return [f"{name}/{epoch}" for name, epoch in sorted(order.epochs)]

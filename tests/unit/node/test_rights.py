@@ -1,0 +1,78 @@
+"""One process at a time changes keys, and one loads: on one machine, and on several that share a server."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from elsewhere.database import kinds
+from elsewhere.errors import StoreBusy
+from node import rights
+from node.errors import LoadRunning
+from node.rights import hold_right_to_keys, hold_right_to_load
+from node.store.engine import Store, open_store
+
+
+@pytest.fixture
+def store(store_url: str) -> Store:
+    return open_store(store_url)
+
+
+def test_only_one_load_works_in_a_folder_at_a_time(tmp_path: Path, store: Store) -> None:
+    with (
+        hold_right_to_load(tmp_path, store),
+        pytest.raises(LoadRunning),
+        hold_right_to_load(tmp_path, store),
+    ):
+        pass
+    with hold_right_to_load(tmp_path, store), hold_right_to_keys(tmp_path, store):
+        pass
+
+
+def test_who_changes_keys_waits_for_the_one_before(tmp_path: Path, store: Store) -> None:
+    came: list[str] = []
+
+    def change() -> None:
+        with hold_right_to_keys(tmp_path, store):
+            came.append("second")
+
+    second = threading.Thread(target=change)
+    with hold_right_to_keys(tmp_path, store):
+        second.start()
+        second.join(0.1)
+        came.append("first")
+    second.join(30)
+
+    assert came == ["first", "second"]
+
+
+def test_who_waits_for_a_process_that_hangs_is_told_so(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rights, "PATIENCE_S", 0.05)
+
+    with hold_right_to_keys(tmp_path, store), pytest.raises(StoreBusy), hold_right_to_keys(tmp_path, store):
+        pass
+
+
+@pytest.mark.needs("postgres")
+def test_machines_whose_folders_do_not_lock_each_other_out_are_kept_apart_by_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setattr(kinds, "BUSY_TIMEOUT_MS", 200)
+    url = request.getfixturevalue("postgres").new_database()
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    one, other = open_store(url), open_store(url)
+
+    with hold_right_to_load(here, one), pytest.raises(LoadRunning), hold_right_to_load(there, other):
+        pass
+    with hold_right_to_keys(here, one), pytest.raises(StoreBusy), hold_right_to_keys(there, other):
+        pass
+    with hold_right_to_keys(there, other), hold_right_to_load(there, other):
+        pass
+    for store in (one, other):
+        store.close()
