@@ -123,7 +123,7 @@ def test_tags_of_a_new_epoch_that_a_killed_load_left_are_made_again(
             raise KeyboardInterrupt
 
     before = _state(store)
-    monkeypatch.setattr(loading, "sweep", lambda _store: None)  # as if the power had gone
+    monkeypatch.setattr(loading, "sweep", lambda *_: None)  # as if the power had gone
     with pytest.raises(KeyboardInterrupt):
         retag(job(store, keys=later), killed)
     monkeypatch.undo()
