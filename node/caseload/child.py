@@ -123,23 +123,39 @@ def _of_child(*columns: Any) -> Select[Any]:
 _NEWEST = select(func.max(load.c.id)).where(load.c.state == DONE).scalar_subquery()
 
 
+# Not joined, but looked up for each row that holds a tag: an engine that may choose where to begin chooses to go
+# through all the children that there are.
+_GROUP_OF = (
+    select(member.c.group_id)
+    .join(record, record.c.id == member.c.record_id)
+    .where(member.c.load_id == _NEWEST, member.c.record_id == tag.c.record_id)
+    .correlate(tag)
+    .scalar_subquery()
+)
+_SET = (
+    select(tag_set.c.id)
+    .where(tag_set.c.collection == bindparam("collection"), tag_set.c.epoch == bindparam("epoch"))
+    .scalar_subquery()
+)
+
+
 def _groups(place: int) -> Select[Any]:
     """Select the first children that hold one of the tags, each with its first record."""
+    held = (
+        select(_GROUP_OF.label("group_id"), tag.c.record_id, tag.c.ordinal)
+        .where(tag.c.set_id == _SET, tag.c.tag == bindparam(f"tag_{place}"))
+        .subquery()
+    )
     groups = (
         select(
             literal(place).label("place"),
-            member.c.group_id,
-            func.min(record.c.id).label("first"),
-            func.min(tag.c.ordinal).label("ordinal"),
+            held.c.group_id,
+            func.min(held.c.record_id).label("first"),
+            func.min(held.c.ordinal).label("ordinal"),
         )
-        .select_from(member)
-        .join(record, record.c.id == member.c.record_id)
-        .join(tag, tag.c.record_id == record.c.id)
-        .join(tag_set, tag_set.c.id == tag.c.set_id)
-        .where(tag_set.c.collection == bindparam("collection"), tag_set.c.epoch == bindparam("epoch"))
-        .where(tag.c.tag == bindparam(f"tag_{place}"), member.c.load_id == _NEWEST)
-        .group_by(member.c.group_id)
-        .order_by(member.c.group_id)
+        .where(held.c.group_id.is_not(None))
+        .group_by(held.c.group_id)
+        .order_by(held.c.group_id)
         .limit(MAX_GROUPS)
         .subquery()
     )

@@ -67,3 +67,29 @@ def test_many_rows_of_one_child_take_the_queries_of_none(
     assert (ann.is_current, ann.service) == (True, "Front door")
     assert (many.statements, many.persons) == (nobody.statements, 1)
     store.close()
+
+
+def test_finding_a_child_reads_none_of_the_others(tmp_path: Path) -> None:
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    taken = []
+    for others in (2, 40):
+        store = open_store(f"sqlite:///{tmp_path / f'{others}.sqlite'}")
+        load_rows(store, [ANN, *({**BOB, "id": f"other-{n}", "family": f"Other{n}"} for n in range(others))])
+        tag = tag_each(KEYS["involvement", 1], [record_keys(person(ANN))[0].data])[0]
+        with store.read() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            holders_of_each(connection, "involvement", 1, [tag] * 4)
+            steps = 0
+            raw.set_progress_handler(step, 1)
+            found = holders_of_each(connection, "involvement", 1, [tag] * 4)
+            raw.set_progress_handler(None, 0)
+        assert [len(held.groups) for held in found] == [1] * 4
+        taken.append(steps)
+        store.close()
+    assert taken[0] == taken[1]  # of SQLite's machine
