@@ -123,7 +123,7 @@ def _of_child(*columns: Any) -> Select[Any]:
 _NEWEST = select(func.max(load.c.id)).where(load.c.state == DONE).scalar_subquery()
 
 
-# Not joined, but looked up for each row that holds a tag: an engine that may choose where to begin chooses to go
+# Not joined, but looked up for each row that holds a tag: where an engine may choose where to begin, it goes
 # through all the children that there are.
 _GROUP_OF = (
     select(member.c.group_id)
