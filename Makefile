@@ -1,6 +1,6 @@
 # The commands people type. Nothing here uses sudo, apt or files outside this folder, except `make system`.
 # Variables: PYTHON=python3.12  ONCE=1 JSON=1 (demo)  STRICT=1 (test, check, system)  SIZE=400 SEED=... (demo)
-#            CASES=20000 (fuzz)  FAULTS=500 SEED=7 (faults)  FULL=1 (bench)
+#            CASES=20000 (fuzz)  FAULTS=500 SEED=7 (faults)  FULL=1 PUBLISH=1 RECORDS=300000 (bench)
 
 PYTHON ?= python3
 ONCE ?=
@@ -9,6 +9,8 @@ STRICT ?=
 SIZE ?=
 SEED ?=
 FULL ?=
+PUBLISH ?=
+RECORDS ?=
 CASES ?= 1000000
 FAULTS ?= 200
 export STRICT
@@ -31,8 +33,9 @@ fuzz: dev-environment  ## a million cases for every parser of what others send; 
 	@$(BIN)/pip install --quiet --constraint constraints.txt atheris
 	@$(BIN)/python -m tests.fuzz --cases $(CASES)
 
-bench: dev-environment  ## times beside their floors, in ten minutes; FULL=1: a million records, too
-	@$(BIN)/python -m bench $(if $(FULL),--full)
+bench: dev-environment  ## times beside their floors, in ten minutes; FULL=1: a million records; PUBLISH=1: to docs
+	@$(BIN)/python -m bench $(if $(FULL),--full) $(if $(RECORDS),--records $(RECORDS)) \
+	  $(if $(PUBLISH),--publish docs/benchmarks.md)
 
 faults: dev-environment  ## two hundred faults in a federation of real processes; FAULTS=500 SEED=7
 	@$(BIN)/python -m tests.campaign --faults $(FAULTS) $(if $(SEED),--seed $(SEED))

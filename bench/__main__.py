@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bench import couriers, loading, lookups, probes, psi, quality, tagging
 from bench.federation import CACHE, REAL, Shape
-from bench.figures import Figure, Results, publish, table
+from bench.figures import Figure, Run, keep, publish, table
 from bench.lookups import Effort
 from elsewhere.oprf.group import library
 
@@ -34,13 +34,18 @@ def main() -> int:
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: only to see that it works")
     parser.add_argument("--records", type=int, default=MILLION, help="of the large node of --full")
     parser.add_argument("--only", action="append", help="a group of the table; several times for several")
-    parser.add_argument("--out", type=Path, default=CACHE / "results.json", help="where the JSON goes")
-    parser.add_argument("--publish", type=Path, help="a document whose table of results is to be replaced")
+    parser.add_argument("--out", type=Path, help="where the JSON goes: build/bench/results.json")
+    parser.add_argument(
+        "--publish",
+        type=Path,
+        help="a document that is to show these results, and earlier ones of other groups",
+    )
     given = parser.parse_args()
+    out = given.out or CACHE / ("tiny.json" if given.tiny else "results.json")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # As Ctrl-C does: whatever was started is ended on the way out.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    results = Results(_machine())
+    machine, runs = _machine(), list[Run]()
     groups = _tiny() if given.tiny else {**_quick(), **(_full(given.records) if given.full else {})}
     if unknown := set(given.only or ()) - groups.keys():
         parser.error(f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(groups)}")
@@ -49,16 +54,19 @@ def main() -> int:
             continue
         began = time.monotonic()
         found = group()
-        results.add(*found)
-        print(f"\n## {name} ({time.monotonic() - began:.0f} s)\n\n{table(found)}", flush=True)
-    if compared := _comparisons(results.figures):
-        results.add(*compared)
+        took = f"{time.monotonic() - began:.0f} s"
+        runs.append(Run(name, {**machine, "took": took}, tuple(found)))
+        print(f"\n## {name} ({took})\n\n{table(found)}", flush=True)
+        keep(out, runs)
+    figures = [figure for run in runs for figure in run.figures]
+    if compared := _comparisons(figures):
+        runs.append(Run("compared", machine, tuple(compared)))
         print(f"\n## compared\n\n{table(compared)}")
-    results.write(given.out)
+    kept = keep(out, runs)
     if given.publish is not None:
-        publish(given.publish, results)
-    missed = [figure.what for figure in results.figures if figure.verdict == "missed"]
-    print(f"\n{len(results.figures)} figures in {given.out}; {len(missed)} missed")
+        publish(given.publish, kept)
+    missed = [figure.what for figure in [*figures, *compared] if figure.verdict == "missed"]
+    print(f"\n{len(figures)} figures in {out}; {len(missed)} missed")
     return 0
 
 
@@ -117,18 +125,17 @@ def _comparisons(found: list[Figure]) -> list[Figure]:
     return compared
 
 
-def _machine() -> dict[str, object]:
+def _machine() -> dict[str, str]:
     """What it was measured on."""
     cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     found = library()
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "processor": cpu[0].split(":", 1)[1].strip() if cpu else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_at_start": round(os.getloadavg()[0], 1),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "load_at_start": f"{os.getloadavg()[0]:.1f}",
         "python": platform.python_version(),
         "libsodium": f"{found.version} ({found.origin})",
-        "command": " ".join(["python", "-m", "bench", *sys.argv[1:]]),
     }
 
 

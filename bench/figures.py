@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -50,37 +50,64 @@ class Figure:
         return f"{'<=' if self.sense == 'at most' else '>='} {number(self.target)}"
 
 
-@dataclass(slots=True)
-class Results:
-    """Everything one run found."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One group's figures, and when and on what they were measured."""
 
-    machine: dict[str, object]
-    figures: list[Figure] = field(default_factory=list)
-
-    def add(self, *figures: Figure) -> None:
-        """Take figures in."""
-        self.figures.extend(figures)
-
-    def write(self, path: Path) -> None:
-        """Keep the run as one JSON file."""
-        rows = [
-            {**asdict(figure), "ratio": figure.ratio, "verdict": figure.verdict} for figure in self.figures
-        ]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"machine": self.machine, "figures": rows}, indent=1) + "\n", "utf-8")
+    group: str
+    machine: Mapping[str, str]
+    figures: tuple[Figure, ...]
 
 
-def publish(path: Path, results: Results) -> None:
-    """Put a run's tables in the place of those that a document holds between its two marks."""
+def keep(path: Path, runs: Sequence[Run]) -> list[Run]:
+    """Keep runs in one JSON file, each in the place of an earlier run of its group; gives all in it."""
+    found = {run.group: run for run in [*_kept(path), *runs]}
+    rows = [
+        {
+            "group": run.group,
+            "machine": dict(run.machine),
+            "figures": [
+                {**asdict(figure), "ratio": figure.ratio, "verdict": figure.verdict} for figure in run.figures
+            ],
+        }
+        for run in found.values()
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"runs": rows}, indent=1) + "\n", "utf-8")
+    return list(found.values())
+
+
+def _kept(path: Path) -> list[Run]:
+    """What earlier runs left there; nothing where the file is of another form."""
+    try:
+        rows = json.loads(path.read_text("utf-8"))["runs"]
+    except (OSError, ValueError, KeyError):
+        return []
+    names = {field.name for field in fields(Figure)}
+    return [
+        Run(
+            row["group"],
+            row["machine"],
+            tuple(
+                Figure(**{name: cell for name, cell in figure.items() if name in names})
+                for figure in row["figures"]
+            ),
+        )
+        for row in rows
+    ]
+
+
+def publish(path: Path, runs: Sequence[Run]) -> None:
+    """Put the runs' tables in the place of those that a document holds between its two marks."""
     text = path.read_text("utf-8")
     head, rest = text.split(_BEGIN, 1)
     _, tail = rest.split(_END, 1)
-    facts = "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in results.machine.items())
-    groups: dict[str, list[Figure]] = {}
-    for figure in results.figures:
-        groups.setdefault(figure.group, []).append(figure)
-    tables = [f"### {name}\n\n{table(figures)}" for name, figures in groups.items()]
-    path.write_text("\n\n".join([head + _BEGIN, facts, *tables, _END + tail]), "utf-8")
+    parts = [f"### {run.group}\n\n{_facts(run.machine)}\n\n{table(run.figures)}" for run in runs]
+    path.write_text("\n\n".join([head + _BEGIN, *parts, _END + tail]), "utf-8")
+
+
+def _facts(machine: Mapping[str, str]) -> str:
+    return "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in machine.items()) + "."
 
 
 def table(figures: Sequence[Figure]) -> str:

@@ -13,12 +13,14 @@ from bench import asking, floor, plain
 from bench.federation import SEARCHER, Running, Settings, Shape, running
 from bench.figures import Figure
 from bench.plain import PlainCosts
+from bench.probes import fsync_ms
 from bench.timed import FILE, read_outcomes
 from bench.usage import Meter, family_mb, rss_mb
 
 FILLED = "filler rows are random tags; the custodians only answer and hold no catalogues of others"
 REAL = "every tag is of a record really loaded"
 SETTLE_S = 0.3  # for what a lookup writes down after its answer
+_REST_S, _AT_REST = 300, 0.15  # seconds at most; processor seconds a second of all processes together
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def _idle(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> lis
     """One lookup at a time: time as its asker sees it, processor time of every role, the first answer."""
     number, cores = shape.custodians, len(os.sched_getaffinity(0))
     asking.ask_in_turn(fed.searcher, 3)
+    _rest(fed)
     before = floor.measure(effort.rounds)
     time.sleep(SETTLE_S)
     meter, mine = Meter.start(fed.roles), time.process_time()
@@ -75,7 +78,7 @@ def _idle(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> lis
     ]  # fmt: skip
     return [
         Figure("lookups", f"p50 of a lookup, {name}", p50, "ms", least_ms / cores,
-               1.5 * least_ms / cores + 15, note=REAL if shape.is_real else FILLED, plain=beside.p50),
+               1.5 * least_ms / cores + 15, note=_note(shape, fed), plain=beside.p50),
         Figure("lookups", f"p95 of a lookup, {name}", p95, "ms", p50, 1.4 * p50,
                note="its floor is the p50", plain=beside.p95),
         Figure("lookups", f"CPU of a lookup, all parties, {name}", sum(spent.values()), "ms", least_ms,
@@ -86,6 +89,24 @@ def _idle(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> lis
                "us", None, 900, plain=1e3 * beside.cpu["gateway"] / number),
         _first_answer(fed, timed, name),
     ]  # fmt: skip
+
+
+def _note(shape: Shape, fed: Running) -> str:
+    """What the stores hold, and the part of the time that no group operation is."""
+    durable = fsync_ms(fed.folder)
+    return (
+        f"{REAL if shape.is_real else FILLED}; the two fdatasync of a custodian's part: {2 * durable:.2f} ms"
+    )
+
+
+def _rest(fed: Running) -> None:
+    """Wait until nobody is busy any more with what a start brings, such as publishing catalogues."""
+    for _ in range(_REST_S):
+        meter = Meter.start(fed.roles)
+        time.sleep(1)
+        if sum(meter.read().values()) < _AT_REST:
+            return
+    raise SystemExit(f"the federation was still busy after {_REST_S} s")
 
 
 def _memory(fed: Running, shape: Shape) -> list[Figure]:

@@ -21,7 +21,7 @@ def test_every_group_measures_something_and_keeps_it(tmp_path: Path) -> None:
     done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=115)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    figures = json.loads(out.read_text())["figures"]
+    figures = [figure for run in json.loads(out.read_text())["runs"] for figure in run["figures"]]
     groups = {"tagging", "catalogue", "disk", "loading", "lookups", "memory", "gateway", "linkage in memory"}
     assert {figure["group"] for figure in figures} == groups
     assert all(figure["value"] >= 0 for figure in figures)
