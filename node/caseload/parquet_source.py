@@ -3,7 +3,7 @@
 Refuses:  what is no Parquet file, or a damaged one; cells over MAX_FIELD characters, and columns that take
           more room when unpacked than any export of ours: a file of 700 bytes can unpack to terabytes.
 Promises: memory does not grow with the file. It believes the sizes in the file's own table of contents; one
-          made by hand to lie there can make a load end for want of memory, which changes nothing.
+          made by hand to lie there, or damaged there, can end a load in the middle: nothing is changed then.
 """
 
 from __future__ import annotations
@@ -38,30 +38,41 @@ def open_parquet(path: Path, mapping: SourceMapping) -> Iterator[TableSource]:
         LibraryMissing: pyarrow is not installed.
     """
     try:
-        import pyarrow as pa
         from pyarrow import parquet
     except ImportError:
         raise LibraryMissing("pyarrow", "Parquet files") from None
-    try:
-        made = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
-        with parquet.ParquetFile(path) as found:
-            texts = _texts(found)
-        # As dictionaries: a text that stands in every row is then there once until its length is known.
-        file = parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=texts)
-    except OSError as err:
-        raise SourceUnreadable(f"expected a readable file: {err.strerror or 'no Parquet file'}") from None
-    except pa.ArrowException:
-        raise SourceUnreadable("expected a Parquet file; this is none, or a damaged one") from None
-    with file:
-        names = pick_columns(mapping, file.schema_arrow.names)
-        check_types(mapping, pa.schema([file.schema_arrow.field(name) for name in names]))
-        _check_sizes(file, names)
+    with contextlib.ExitStack() as stack:
+        try:
+            made = datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC)
+            with parquet.ParquetFile(path) as found:
+                texts = _texts(found)
+            # As dictionaries: a text that stands in every row is then there once until its length is known.
+            file = stack.enter_context(
+                parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=texts)
+            )
+            names = _pick(file, mapping)
+        except SourceUnreadable:
+            raise
+        except OSError as err:
+            raise SourceUnreadable(f"expected a readable file: {err.strerror or 'no Parquet file'}") from None
+        except Exception:  # for a damaged file the library has errors of many kinds, which may quote it
+            raise SourceUnreadable("expected a Parquet file; this is none, or a damaged one") from None
 
         def batches() -> Iterator[Sequence[Sequence[object]]]:
             for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
                 yield [_values(name, batch.column(name)) for name in names]
 
         yield TableSource(mapping, names, batches, made, file.metadata.num_rows)
+
+
+def _pick(file: parquet.ParquetFile, mapping: SourceMapping) -> list[str]:
+    """The mapped columns that the file has, each of which can be read."""
+    import pyarrow as pa
+
+    names = pick_columns(mapping, file.schema_arrow.names)
+    check_types(mapping, pa.schema([file.schema_arrow.field(name) for name in names]))
+    _check_sizes(file, names)
+    return names
 
 
 def _texts(file: parquet.ParquetFile) -> list[str]:
@@ -72,20 +83,24 @@ def _texts(file: parquet.ParquetFile) -> list[str]:
 
 def _check_sizes(file: parquet.ParquetFile, names: Sequence[str]) -> None:
     """Return only if no column that is read would fill the memory, by what the file says of itself."""
+    paths = {number: file.schema.column(number).path for number in range(len(file.schema))}
+    read = [
+        number
+        for number, path in paths.items()
+        if any(path == name or path.startswith(name + ".") for name in names)
+    ]
     for group in range(file.metadata.num_row_groups):
         rows = file.metadata.row_group(group)
-        for number in range(rows.num_columns):
+        for number in read:
             column = rows.column(number)
-            path = column.path_in_schema
-            if not any(path == name or path.startswith(name + ".") for name in names):
-                continue
             is_listed = column.num_values > rows.num_rows
             if column.total_uncompressed_size > MAX_COLUMN_BYTES or (
                 is_listed and column.num_values > MAX_LISTED
             ):
+                name = paths[number].split(".")[0]
                 raise SourceUnreadable(
-                    f"column {path.split('.')[0]!r}: expected at most {MAX_COLUMN_BYTES // 2**20} MiB and "
-                    f"{MAX_LISTED} values in lists in one row group; write smaller row groups"
+                    f"column {name!r}: expected at most {MAX_COLUMN_BYTES // 2**20} MiB and {MAX_LISTED} "
+                    "values in lists in one row group; write smaller row groups"
                 )
 
 

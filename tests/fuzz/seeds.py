@@ -101,6 +101,12 @@ ANSWER = Answer(
 )
 
 
+@functools.cache
+def roster() -> bytes:
+    """The roster, signed."""
+    return sign_roster(FEDERATION, ROSTER)
+
+
 def elements() -> tuple[bytes, ...]:
     """As many blinded elements as a question has."""
     inputs = [n.to_bytes(4) for n in range(SLOTS)]
