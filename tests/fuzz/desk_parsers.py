@@ -6,10 +6,14 @@ import io
 import json
 from datetime import date
 
+import grpc
+
 from elsewhere.cli.person_file import parse_person
+from elsewhere.errors import ElsewhereError
 from elsewhere.matchkeys import question_keys, record_keys
 from elsewhere.person.identity import Person
 from elsewhere.wire.convert import desk
+from elsewhere.wire.desk_status import CODE_KEY, from_desk_status
 from elsewhere.wire.v1 import desk_pb2
 from node.caseload.csv_source import CsvSource
 from node.caseload.mapping import CsvForm, mapping_from_toml
@@ -23,6 +27,18 @@ def _to_question(person: Person) -> None:
     """What follows a person that a system or a file described: the match keys of a question."""
     assert len(question_keys(person)) <= 40
     assert Person.from_canonical(person.canonical()) == person
+
+
+def _desk_error(data: bytes) -> None:
+    """How a call to a desk ended: a message and trailers, in which another program may put anything."""
+    try:
+        found = json.loads(data)
+        message = str(found["message"])
+        trailers = [(str(name), str(value)) for name, value in dict(found["trailers"]).items()]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return
+    raised = from_desk_status(grpc.StatusCode.INVALID_ARGUMENT, message, trailers)
+    assert isinstance(raised, ElsewhereError)
 
 
 def _rows(data: bytes) -> None:
@@ -81,6 +97,16 @@ _MAIS = {
     "dateOfBirth": {"value": "2015-02-01"},
     "address": [{"postcode": "ZZ1 1AA", "use": "home"}],
 }
+_ERRORS = [
+    {"message": "family: expected a name", "trailers": {CODE_KEY: code, "elsewhere-field": "family"}}
+    for code in (
+        "person.malformed",
+        "roster.not_active",
+        "question.vocabulary",
+        "ask.invalid",
+        "of.a.later.version",
+    )
+]
 
 
 def desk_parsers() -> tuple[Parser, ...]:
@@ -141,6 +167,12 @@ def desk_parsers() -> tuple[Parser, ...]:
             lambda data: _to_question(parse_person(data)),
             tuple(plain),
             as_json(lambda value: json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")),
+        ),
+        Parser(
+            "desk_error",
+            _desk_error,
+            tuple(json.dumps(error).encode() for error in _ERRORS),
+            as_json(lambda value: json.dumps(value).encode()),
         ),
         Parser("export", _rows, (_ROWS,)),
         Parser("mapping_file", mapping_from_toml, (_MAPPING.encode(),)),

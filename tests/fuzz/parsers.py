@@ -31,7 +31,8 @@ from elsewhere.wire.convert import link
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.tls import check_hosts, check_issued, check_request, common_name
 from elsewhere.wire.v1 import catalogue_pb2, common_pb2, directory_pb2, link_pb2, lookup_pb2
-from gateway.catalogues import _grants
+from gateway.catalogues import _grants, _name
+from gateway.pieces import piece_path
 from node.catalogues.grants import _context
 from node.catalogues.holding import CatalogueName, Held, Intake, Reader, Superseded
 from node.trust import Trust
@@ -90,6 +91,14 @@ def _intake(data: bytes) -> None:
 def _publication(message: catalogue_pb2.PublishRequest) -> None:
     """What a gateway reads of a piece before anything of it counts."""
     _grants(message.piece.grants)
+
+
+def _fetch(message: catalogue_pb2.FetchRequest) -> None:
+    """A catalogue that a searcher asks for becomes part of a path."""
+    cache = Path("/cache")
+    path = piece_path(cache, _name(message.custodian, message.collection, message.epoch), 1)
+    assert path.is_relative_to(cache)
+    assert ".." not in path.parts
 
 
 def _delta(data: bytes) -> None:
@@ -261,6 +270,14 @@ def _catalogues() -> tuple[Parser, ...]:
             catalogue_pb2.PublishRequest,
             message_of(catalogue_pb2.PublishRequest, _publication),
             catalogue_pb2.PublishRequest(piece=piece).SerializeToString(),
+        ),
+        wire(
+            "catalogue_fetch",
+            catalogue_pb2.FetchRequest,
+            message_of(catalogue_pb2.FetchRequest, _fetch),
+            catalogue_pb2.FetchRequest(
+                custodian="police", collection="involvement", epoch=4
+            ).SerializeToString(),
         ),
         Parser("catalogue_delta", _delta, (to_bytes(seeds.TAGS[:64]),)),
         Parser("catalogue_snapshot", _snapshot, (to_bytes(seeds.TAGS),)),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import time
-from pathlib import Path
 
 import pytest
 
@@ -49,17 +47,3 @@ def test_the_mutations_reach_past_the_first_check() -> None:
     # Behind a signature, a proof or a seal no mutation is accepted; everywhere else some are.
     closed = {"element_batch", "seal", "certificate", "certificate_request", "receipt_file", "join_request"}
     assert {name for name, accepted in reached.items() if accepted == 0} <= closed
-
-
-def test_every_function_that_reads_the_wire_is_fuzzed() -> None:
-    fuzzed = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("*parsers.py"))
-    readers = {
-        name
-        for path in Path("elsewhere/wire/convert").glob("*.py")
-        for name in re.findall(
-            r"^def ([a-z]\w*_from_wire|check_from_\w+)\(", path.read_text("utf-8"), re.MULTILINE
-        )
-    }
-    within = {"person_from_wire"}  # called by ask_from_wire
-
-    assert {name for name in readers - within if name not in fuzzed} == set()
