@@ -46,13 +46,15 @@ def _is_strict() -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol() -> Iterator[None]:
-    """A command run in the tests' own process hardens it; the next test makes files as any program does."""
-    before = os.umask(0o077)
+    """A command run in the tests' own process hardens it; the next test begins as any program does."""
+    before, is_safe_path = os.umask(0o077), os.environ.get("PYTHONSAFEPATH")
     os.umask(before)
     try:
         return (yield)
     finally:
         os.umask(before)
+        if is_safe_path is None:
+            os.environ.pop("PYTHONSAFEPATH", None)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,7 +3,8 @@
 Holds:    in each process, the keys of the tag sets, handed over through a pipe, never by file or argument.
           One that is destroyed meanwhile is let go of before the next chunk, and its tags are not made.
 Sees:     persons in the clear, a chunk at a time; nothing is kept between chunks.
-Promises: a worker ends when its parent does, however the parent ends; its errors quote no value.
+Promises: a worker ends when its parent does, however the parent ends; its errors quote no value. What the
+          current folder holds is no code to it, once `elsewhere.hardening` has run.
 """
 
 from __future__ import annotations

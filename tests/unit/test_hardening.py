@@ -15,7 +15,9 @@ from elsewhere.cli import gateway as gateway_cli
 from elsewhere.cli import node as node_cli
 from gateway import __main__ as gateway_program
 from tests.architecture.sources import ROOT
+from tests.caseload import ANN, MAPPING, write_csv
 
+PLANTED = "import pathlib\npathlib.Path('planted').touch()\n"
 HARDENED = """\
 import os, resource, sys
 from elsewhere.hardening import harden
@@ -97,3 +99,32 @@ def test_a_gateway_started_as_a_module_hardens_first(tmp_path: Path, monkeypatch
 
     with pytest.raises(Reached):
         gateway_program.serve(tmp_path)
+
+
+def test_the_processes_of_a_load_import_nothing_from_the_current_folder(tmp_path: Path) -> None:
+    here, command = tmp_path / "here", tmp_path / "bin" / "elsewhere"
+    here.mkdir()
+    command.parent.mkdir()
+    # As pip installs it: a script, whose own folder is searched and not the current one.
+    command.write_text(
+        "from elsewhere.cli.main import main\nif __name__ == '__main__':\n    main()\n", "utf-8"
+    )
+    for name in ("random.py", "multiprocessing.py", "node.py", "signal.py", "json.py"):
+        (here / name).write_text(PLANTED, "utf-8")
+    rows = [ANN | {"id": str(number)} for number in range(1100)]  # more than one process has to read
+    (here / "m.toml").write_text(MAPPING, "utf-8")
+    (tmp_path / "node").mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    words = ["node", "load", str(write_csv(here / "a.csv", rows)), "--mapping", "m.toml"]
+    loading = subprocess.run(
+        [sys.executable, str(command), *words, "--dir", str(tmp_path / "node"), "--dry-run"],
+        cwd=here,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert loading.returncode == 0, loading.stderr
+    assert "1100 of 1100 rows" in loading.stdout
+    assert not (here / "planted").exists()
