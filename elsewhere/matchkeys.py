@@ -161,15 +161,9 @@ def record_keys(
     return tuple(_record_keys(person, with_postcode, key_set or _key_set()))
 
 
-def record_key(person: Person, ordinal: int, *, with_postcode: bool = True) -> MatchKey:
-    """Return one of a record's keys, by its place in `record_keys`, without deriving those behind it.
-
-    Raises:
-        IndexError: the record has no such key.
-    """
-    for key in itertools.islice(_record_keys(person, with_postcode, _key_set()), ordinal, None):
-        return key
-    raise IndexError("expected the ordinal of a key of this record")
+def derive_record_keys(person: Person, *, with_postcode: bool = True) -> Iterator[MatchKey]:
+    """As `record_keys`, but each key is derived when it is asked for."""
+    return _record_keys(person, with_postcode, _key_set())
 
 
 def question_keys(

@@ -2,8 +2,8 @@
 
 Sees:     up to four tags with their slots and blinds; the records that hold these tags.
 Refuses:  tags kept from another question, purpose or agency: they open no slot of this one.
-Promises: four reveals are checked whatever came, with as many reads and group operations, so that a miss
-          takes the steps of a hit.
+Promises: four reveals are checked whatever came, with as many reads, match keys and group operations, so
+          that a miss takes the steps of a hit.
 Source:   docs/protocol.md, "Round two at the custodian".
 """
 
@@ -17,15 +17,13 @@ from sqlalchemy import Connection
 
 from elsewhere.lookup import MAX_REVEALS, Answer, EvaluateRequest, RedeemRequest, Reveal
 from elsewhere.matching import VerdictKind, judge
-from elsewhere.matchkeys import MatchKey, Strength, record_key
+from elsewhere.matchkeys import Strength
 from elsewhere.oprf import voprf
-from elsewhere.person.identity import Person
 from elsewhere.random import RandomBytes
 from node.answering.answer import compose
-from node.caseload.child import Holders, child_of, holders_of_each
+from node.answering.heldkeys import keys_behind
+from node.caseload.child import child_of, holders_of_each
 from node.caseload.index import source_states
-
-_STAND_IN_ORDINAL = 8  # about as far as the keys by which children are found
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +63,7 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
     reveals = (*real, *decoys)[:MAX_REVEALS]
     tags = [reveal.tag for reveal in reveals]
     each = holders_of_each(connection, request.collection, request.epoch, tags)
-    for reveal, holders in zip(reveals, each, strict=True):
-        key = _key_of(holders)
+    for reveal, holders, key in zip(reveals, each, keys_behind(each), strict=True):
         # The tag alone proves nothing: it may be kept from another question. The slot's element, made with a
         # blind that only this question's maker knows, proves that this key was asked here and now.
         if voprf.opens(key.data, reveal.blind, request.elements[reveal.slot]):
@@ -84,17 +81,3 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
 def _decoy(slot: int, random: RandomBytes) -> Reveal:
     """A reveal that opens nothing and costs what a real one costs."""
     return Reveal(slot, random(32), voprf.scalar_from_uniform(random(64)))
-
-
-def _key_of(holders: Holders) -> MatchKey:
-    """The match key behind a tag; a stand-in child's where nobody holds it, derived at the same cost.
-
-    Records that share a tag share the key: the tag is a function of it that nobody can steer.
-    """
-    if holders.person is None:
-        return record_key(_stand_in(), _STAND_IN_ORDINAL)
-    return record_key(holders.person, holders.ordinal, with_postcode=holders.with_postcode)
-
-
-def _stand_in() -> Person:
-    return Person.of(given="Stand", family="In", dob="2015-06-15", postcode="ZZ1 1ZZ")

@@ -1,6 +1,6 @@
 """One child of the caseload, read in bounded steps however many rows an export has of it.
 
-Sees:     one person in the clear for each tag; of the rest of the child's rows only coded columns.
+Sees:     one person for each tag, unread; of the rest of the child's rows only coded columns.
 Promises: the same queries whether or not there is such a child; what grows with a child's rows grows inside
           the database engine, by microseconds a row. An agency that exports a row for each visit must not
           take longer over a child it knows: the gateway would see it.
@@ -18,7 +18,6 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, literal, select
 
 from elsewhere.lookup import MAX_REVEALS, Flag
 from elsewhere.matching import GROUP_LIMIT
-from elsewhere.person.identity import Person
 from node.caseload.index import SourceState
 from node.caseload.shields import NONE
 from node.store.caseload import DONE, load, member, record, tag, tag_set
@@ -35,7 +34,7 @@ class Holders:
 
     groups: tuple[int, ...]
     records: tuple[tuple[str, str], ...] = field(repr=False)  # source and person id there, one a child
-    person: Person | None = field(repr=False)  # None: nobody holds the tag
+    person: bytes = field(repr=False)  # canonical; empty: nobody holds the tag
     with_postcode: bool
     ordinal: int
 
@@ -73,12 +72,12 @@ def holders_of_each(
 def _holders(rows: Sequence[Row[Any]]) -> Holders:
     """Sum up the rows of one tag, one a child."""
     if not rows:
-        return Holders((), (), None, True, 0)
+        return Holders((), (), b"", True, 0)
     first = min(rows, key=lambda row: row.id)
     return Holders(
         groups=tuple(row.group_id for row in rows),
         records=tuple((row.source, row.person_ref) for row in rows),
-        person=Person.from_canonical(first.person),
+        person=first.person,
         with_postcode=first.shield == NONE,
         ordinal=first.ordinal,
     )
@@ -140,26 +139,22 @@ _SET = (
 
 
 def _groups(place: int) -> Select[Any]:
-    """Select the first children that hold one of the tags, each with its first record."""
-    held = (
-        select(_GROUP_OF.label("group_id"), tag.c.record_id, tag.c.ordinal)
-        .where(tag.c.set_id == _SET, tag.c.tag == bindparam(f"tag_{place}"))
-        .subquery()
-    )
+    """Select the first children that hold a tag, each with its first record and the key's place there.
+
+    In another record of the same child that key may stand at another place.
+    """
+    is_asked = (tag.c.set_id == _SET) & (tag.c.tag == bindparam(f"tag_{place}"))
+    held = select(_GROUP_OF.label("group_id"), tag.c.record_id).where(is_asked).subquery()
     groups = (
-        select(
-            literal(place).label("place"),
-            held.c.group_id,
-            func.min(held.c.record_id).label("first"),
-            func.min(held.c.ordinal).label("ordinal"),
-        )
+        select(held.c.group_id, func.min(held.c.record_id).label("first"))
         .where(held.c.group_id.is_not(None))
         .group_by(held.c.group_id)
         .order_by(held.c.group_id)
         .limit(MAX_GROUPS)
         .subquery()
     )
-    return select(groups)
+    ordinal = select(tag.c.ordinal).where(is_asked, tag.c.record_id == groups.c.first).scalar_subquery()
+    return select(literal(place).label("place"), groups.c.group_id, groups.c.first, ordinal.label("ordinal"))
 
 
 _EACH = union_all(*map(_groups, range(MAX_REVEALS))).subquery()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,10 +12,12 @@ import pytest
 from sqlalchemy import Connection, event
 
 import node.answering.custodian
-import node.answering.redeem
+import node.answering.heldkeys
 import node.logbook
 import node.program
+from elsewhere.matchkeys import derive_record_keys
 from elsewhere.oprf import group
+from elsewhere.receipt import sign_receipt
 from elsewhere.wire import envelope
 from node.answering.custodian import Custodian, Prepared
 
@@ -65,11 +67,10 @@ class Operations:
             patch.setattr(group, name, self._counted(getattr(group, name), name, batch))
         for name in ("seal", "open_sealed", "sign_bytes", "check_signature"):
             patch.setattr(envelope, name, self._counted(getattr(envelope, name), name, None))
-        for module, name in (
-            (node.answering.custodian, "sign_receipt"),
-            (node.answering.redeem, "record_key"),
-        ):
-            patch.setattr(module, name, self._counted(getattr(module, name), name, None))
+        sign = self._counted(sign_receipt, "sign_receipt", None)
+        patch.setattr(node.answering.custodian, "sign_receipt", sign)
+        derive = self._counted_each(derive_record_keys, "match key")
+        patch.setattr(node.answering.heldkeys, "derive_record_keys", derive)
         patch.setattr(node.logbook, "append", self._counted(node.logbook.append, "append", None))
         patch.setattr(Custodian, "evaluate", self._traced(Custodian.evaluate, 1))
         patch.setattr(Custodian, "redeem", self._traced(Custodian.redeem, 2))
@@ -98,6 +99,16 @@ class Operations:
         def counted(*args: Any, **kwargs: Any) -> Any:
             self._note(name if batch is None else f"{name} of {len(args[batch])}")
             return function(*args, **kwargs)
+
+        return counted
+
+    def _counted_each(self, generator: Callable[..., Iterator[Any]], name: str) -> Callable[..., Any]:
+        """Count what a generator gives, when it gives it."""
+
+        def counted(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            for found in generator(*args, **kwargs):
+                self._note(name)
+                yield found
 
         return counted
 

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 import node.answering.custodian
+import node.answering.heldkeys
 import node.answering.redeem
 from elsewhere.asking import State
 from elsewhere.clock import to_ms
@@ -169,7 +170,8 @@ async def test_the_work_that_is_compared_is_all_there(shared: Shared) -> None:
         assert step in first, step
     assert first.count("is_element") == 40
     assert first[-1] == "commit"
-    assert second.count("record_key") == second.count("hash_to_group of 1") == 4
+    assert second.count("match key") == 64
+    assert second.count("hash_to_group of 1") == 4
     assert second.count("append") == second.count("sign_receipt") == second.count("commit") == 1
     assert second[-1] == "commit"
     assert sum("INSERT INTO log" in step for step in second) == 1
@@ -255,6 +257,16 @@ async def test_twin_a_second_round_without_decoys_is_caught(
     seen = {"found": await view(shared, QUILLA), "not found": await view(shared, YSOLDE)}
 
     assert_one_shape(seen)
+    with pytest.raises(AssertionError, match="not found"):
+        assert_same_work(seen)
+
+
+async def test_twin_keys_derived_as_far_as_they_are_needed_are_caught(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node.answering.heldkeys, "KEYS", 0)
+    seen = {"found": await view(shared, QUILLA), "not found": await view(shared, YSOLDE)}
+
     with pytest.raises(AssertionError, match="not found"):
         assert_same_work(seen)
 
