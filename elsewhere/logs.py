@@ -2,7 +2,8 @@
 
 Sees:     events as the modules of node and gateway state them.
 Refuses:  every field that is not on its program's list, and whatever a library has to say but its name: so
-          a careless call cannot put a record, a frame or a traceback into a log.
+          a careless call cannot put a record, a frame or a traceback into a log; more than MOST lines of one
+          event in ten seconds, so that whoever is refused all the time cannot fill a disk with that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Any, Final, TextIO
 import structlog
 
 ALWAYS: Final = frozenset({"event", "level", "timestamp"})
+MOST: Final = 200  # lines of one event within ten seconds
+LEFT_OUT: Final = "left_out"  # how many lines of this event were not written before this one
+_WINDOW: Final = len("2026-09-01T12:00:0")  # of a timestamp: its ten seconds
 _QUIET: Final = ("debug", "info")
 
 
@@ -21,13 +25,35 @@ class KeepAllowed:
     """A step of structlog's chain that drops what is not on the list."""
 
     def __init__(self, fields: frozenset[str]) -> None:
-        self._fields = fields | ALWAYS
+        self._fields = fields | ALWAYS | {LEFT_OUT}
 
     def __call__(
         self, _logger: object, _method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Give the event with the fields allowed."""
         return {name: value for name, value in event.items() if name in self._fields}
+
+
+class Thin:
+    """A step of structlog's chain, after the time stamp, that leaves out what is said too often."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._said: dict[str, tuple[str, int]] = {}  # by event: the ten seconds, and how often in them
+
+    def __call__(
+        self, _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Give the event, or raise DropEvent; the first one of the next ten seconds says how many were."""
+        name, window = str(event.get("event", "")), str(event.get("timestamp", ""))[:_WINDOW]
+        before, said = self._said.get(name, (window, 0))
+        if before == window:
+            self._said[name] = (window, said + 1)
+            if said >= self._most:
+                raise structlog.DropEvent
+            return event
+        self._said[name] = (window, 1)
+        return {**event, LEFT_OUT: said - self._most} if said > self._most else event
 
 
 def for_people(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
@@ -51,6 +77,7 @@ def configure(fields: frozenset[str], stream: TextIO) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            Thin(),
             KeepAllowed(fields),
             for_people if stream.isatty() else structlog.processors.JSONRenderer(sort_keys=True),
         ],

@@ -24,18 +24,21 @@ from elsewhere.errors import (
 )
 from elsewhere.wire.channel import agency_of
 from elsewhere.wire.convert.link import MAX_QUESTIONS, agree_version, check_from_node
-from elsewhere.wire.status import to_status
+from elsewhere.wire.status import LinksTaken, to_status
 from elsewhere.wire.v1 import link_pb2, link_pb2_grpc
 from gateway.config import LinkConfig
 from gateway.directory import Directory
 from gateway.links import Link, Links
 from gateway.lookups import Lookups
 from gateway.notices import to_frame
+from gateway.pace import Pace
 from gateway.timing import Timing
 
 if TYPE_CHECKING:
     from elsewhere.wire.v1.link_pb2_grpc import _ServicerContext
 
+# Links that one agency may open: each begins with the whole directory.
+ATTACHES, ATTACH_EVERY_S = 128, 0.25
 UNSTICK_S = 2.0  # a writer that the peer blocks is given this long after the end of its link
 
 _log = structlog.get_logger("elsewhere.gateway.links")
@@ -49,6 +52,7 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
     ) -> None:
         self._links, self._lookups, self._directory = links, lookups, directory
         self._config, self._timing = config, timing
+        self._pace = Pace(ATTACHES, ATTACH_EVERY_S)
         self._on_frame: dict[str, Callable[[Link, Any], None]] = {
             "ask": lambda link, ask: self._lookups.ask(link, ask),
             "redeem": lambda link, redeem: self._lookups.redeem(link.agency, redeem),
@@ -97,6 +101,8 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
 
     def _attach(self, agency: str, process: str, welcome: link_pb2.Welcome) -> Link:
         """Make a link that begins with what every node has to know; raises LinksTaken."""
+        if not self._pace.take(agency, self._timing.steady_s()):
+            raise LinksTaken(f"expected {agency} to keep its links; it opens new ones all the time")
         owed = (self._lookups.most_of_agency + 1) * MAX_QUESTIONS  # one more: an Ask that is turned away
         link = Link(agency, capacity=self._config.queue_frames, owed=owed, process=process)
         # Queued before the link is known to anybody, so that nothing can go out ahead of it.

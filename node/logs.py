@@ -13,7 +13,7 @@ from elsewhere import logs
 ALLOWED: Final = frozenset(
     {
         *("agency", "custodian", "searcher", "gateway", "members", "missing"),
-        *("code", "codes", "error", "incident", "kind", "remedy", "seconds"),
+        *("code", "codes", "error", "incident", "kind", "remedy", "seconds", "dropped"),
         *("collection", "epoch", "version", "round", "attempts", "libsodium"),
         *("what", "end"),
     }

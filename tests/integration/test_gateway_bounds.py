@@ -226,6 +226,28 @@ async def test_one_agency_cannot_have_all_others_read_its_statements_all_the_tim
         state_keys(gateway, social)
 
 
+async def test_one_agency_cannot_open_links_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.attach.ATTACHES", 3)
+    monkeypatch.setattr("gateway.attach.ATTACH_EVERY_S", 60.0)
+    found(tmp_path)
+    police, social = join(tmp_path, "police"), join(tmp_path, "social")
+    async with (
+        running(tmp_path) as gateway,
+        channel_to(gateway, police) as channel,
+        channel_to(gateway, social) as another,
+    ):
+        for _ in range(3):
+            await attach(channel, "police")  # each in the place of the one before
+        hello = link_pb2.Hello(protocol_min=1, protocol_max=1, sent_ms=1)
+        call = link_pb2_grpc.LinkServiceStub(channel).Attach()  # type: ignore[call-arg]
+        await call.write(link_pb2.AttachRequest(hello=hello))
+        with pytest.raises(grpc.aio.AioRpcError, match=r"link\.too_many"):
+            await call.read()
+        await attach(another, "social")
+
+
 async def test_a_small_message_that_unpacks_to_a_large_one_is_refused(tmp_path: Path) -> None:
     found(tmp_path)
     police = join(tmp_path, "police")

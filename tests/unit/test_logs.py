@@ -56,6 +56,27 @@ def test_a_field_that_is_not_on_the_list_is_dropped(stream: type[io.StringIO]) -
     assert "Zoe" not in _said(stream(), "question.refused", given="Zoe", exc_info=ValueError("Zoe"))
 
 
+def test_what_is_said_too_often_is_left_out_and_counted() -> None:
+    thin = logs.Thin(most=3)
+
+    def say(event: str, second: int) -> object:
+        try:
+            return thin(None, "", {"event": event, "timestamp": f"2026-09-01T12:00:{second:02}.5Z"}).get(
+                logs.LEFT_OUT, 0
+            )
+        except structlog.DropEvent:
+            return None
+
+    assert [say("link refused", second) for second in (1, 2, 3, 4, 9)] == [0, 0, 0, None, None]
+    assert say("link ended", 9) == 0, "another event has lines of its own"
+    assert [say("link refused", second) for second in (10, 11, 25)] == [2, 0, 0]
+    stream = io.StringIO()
+    logs.configure(frozenset(), stream)
+    for _ in range(3 * logs.MOST):
+        structlog.get_logger("test").warning("link refused")
+    assert logs.MOST <= stream.getvalue().count("\n") <= 2 * logs.MOST  # ten seconds may end meanwhile
+
+
 def test_a_detail_cannot_write_over_what_was_said() -> None:
     assert "\x1b" not in _said(_Terminal(), "link.lost", code="\x1b[2K\rall is well")
 
