@@ -13,7 +13,7 @@ import errno
 import re
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -30,6 +30,7 @@ from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc
 from gateway.config import CatalogueConfig
 from gateway.custody import Custody, Members
 from gateway.directory import Directory
+from gateway.finishing import to_its_end
 from gateway.notices import is_outlived
 from gateway.pieces import PieceWriter, piece_path, read_chunks, sweep
 from gateway.store import CachedPiece, CatalogueName, Store
@@ -41,6 +42,7 @@ GRANT_BYTES = sealed_size(CATALOGUE_KEY)
 
 _log = structlog.get_logger("elsewhere.gateway.catalogues")
 _Requests: TypeAlias = AsyncIterator[catalogue_pb2.PublishRequest]
+Show: TypeAlias = Callable[[CatalogueName, int], None]
 _Responses: TypeAlias = AsyncIterator[catalogue_pb2.FetchResponse]
 
 
@@ -62,15 +64,16 @@ class Catalogues:
         """Every cached catalogue with its versions, the newest last."""
         return [(piece.name, piece.version) for piece in self._store.all_pieces()]
 
-    async def publish(self, caller: str, requests: _Requests) -> tuple[CatalogueName, int]:
+    async def publish(self, caller: str, requests: _Requests, show: Show) -> int:
         """Take one piece from its custodian.
 
         Args:
             caller: the agency at the other end.
             requests: the piece's head, then its chunks.
+            show: called with the catalogue and the version once it is cached.
 
         Returns:
-            The catalogue and the version that is now cached.
+            The version that is now cached.
 
         Raises:
             PieceRefused: another's piece, out of order, over a bound, or one is on its way already.
@@ -80,7 +83,7 @@ class Catalogues:
             raise PieceRefused("expected one publication at a time; another is on its way")
         self._publishing.add(caller)
         try:
-            return await self._take(caller, requests)
+            return await self._take(caller, requests, show)
         except OSError as err:
             # Translated here: gRPC would show the caller the text, with a path of this machine.
             reason = errno.errorcode.get(err.errno or 0, "an error")
@@ -148,8 +151,8 @@ class Catalogues:
         """The chunks of a cached piece; raises PieceMissing when it has just been superseded."""
         return read_chunks(piece_path(self._root, piece.name, piece.version), from_chunk)
 
-    async def _take(self, caller: str, requests: _Requests) -> tuple[CatalogueName, int]:
-        """Read a whole publication, then make it the newest."""
+    async def _take(self, caller: str, requests: _Requests, show: Show) -> int:
+        """Read a whole publication, then make it the newest and show it."""
         frames = aiter(requests)
         head = await anext(frames, None)
         if head is None or head.WhichOneof("part") != "piece":
@@ -164,12 +167,21 @@ class Catalogues:
             await asyncio.to_thread(writer.finish)
         finally:
             writer.abandon()
-        await asyncio.to_thread(self._put, piece, grants)
-        return piece.name, piece.version
+
+        async def enter() -> None:
+            await asyncio.to_thread(self._put, piece, grants)
+            show(piece.name, piece.version)
+
+        await to_its_end(enter())
+        return piece.version
 
     def _put(self, piece: CachedPiece, grants: dict[str, bytes]) -> None:
         """Enter a piece in the index, and remove what it supersedes."""
         with self._lock:
+            held = self._store.chain(piece.name)
+            if held is not None and held.newest >= piece.version:
+                # An earlier call of its custodian, whose link was lost in the middle of it, has entered it.
+                raise PieceRefused(f"expected a piece above version {held.newest}, got {piece.version}")
             if not self._custody.is_stated(piece.name):
                 # Its statement changed while it came.
                 piece_path(self._root, piece.name, piece.version).unlink(missing_ok=True)
@@ -233,11 +245,11 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
     ) -> catalogue_pb2.PublishResponse:
         """Cache one piece and tell all members that it is there."""
         try:
-            name, version = await self._catalogues.publish(self._caller(context), request_iterator)
+            show = self._directory.show_catalogue
+            version = await self._catalogues.publish(self._caller(context), request_iterator, show)
         except ElsewhereError as err:
             _log.warning("piece refused", code=err.code)
             await context.abort(*to_status(err))
-        self._directory.show_catalogue(name, version)
         return catalogue_pb2.PublishResponse(version=version)
 
     async def Fetch(  # noqa: N802
@@ -266,13 +278,18 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
         """Add sealed keys for members that have none, or another key now, and let them know."""
         try:
             caller = self._caller(context)
-            added, name, version = await asyncio.to_thread(self._catalogues.add_grants, caller, request)
+            added = await to_its_end(self._add_grants(caller, request))
         except ElsewhereError as err:
             _log.warning("grants refused", code=err.code)
             await context.abort(*to_status(err))
+        return catalogue_pb2.GrantResponse(added=added)
+
+    async def _add_grants(self, caller: str, request: catalogue_pb2.GrantRequest) -> int:
+        """Add grants and show the catalogue to those who can fetch it now; tells how many were new."""
+        added, name, version = await asyncio.to_thread(self._catalogues.add_grants, caller, request)
         if added:
             self._directory.show_catalogue(name, version)
-        return catalogue_pb2.GrantResponse(added=added)
+        return added
 
     @contextmanager
     def _one_of_few(self, caller: str) -> Iterator[None]:

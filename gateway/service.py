@@ -32,6 +32,7 @@ from gateway.catalogues import Catalogues, CatalogueService
 from gateway.config import GatewayConfig
 from gateway.directory import Directory, Newest
 from gateway.ends import End, is_soon, nearest
+from gateway.finishing import to_its_end
 from gateway.folder import CERTIFICATE_FILE, owner_id, running_alone, serving_credentials
 from gateway.links import Link, Links
 from gateway.lookups import Limits, Lookups
@@ -62,12 +63,15 @@ class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
             agency = agency_of(context)
             self._directory.check_active(agency)
             version = self._directory.publish_statement(agency, request.statement)
-            gone = await asyncio.to_thread(self._catalogues.drop_unstated, agency)
-            self._directory.hide_catalogues(gone)
+            await to_its_end(self._drop_unstated(agency))
         except ElsewhereError as err:
             _log.warning("statement refused", code=err.code)
             await context.abort(*to_status(err))
         return directory_pb2.PublishStatementResponse(version=version)
+
+    async def _drop_unstated(self, agency: str) -> None:
+        """Drop the catalogues of keys that an agency states no longer, and tell nobody more of them."""
+        self._directory.hide_catalogues(await asyncio.to_thread(self._catalogues.drop_unstated, agency))
 
     async def PublishDocuments(  # noqa: N802
         self,

@@ -19,6 +19,7 @@ import structlog
 
 from elsewhere.random import RandomBytes
 from elsewhere.wire.v1 import directory_pb2, directory_pb2_grpc
+from node.calls import CallBroke, breaking
 from node.trust import Trust
 
 PUBLISH_TIMEOUT_S = 10.0
@@ -176,10 +177,11 @@ class DirectoryIntake:
         stub = directory_pb2_grpc.DirectoryServiceStub(channel)
         request = directory_pb2.PublishStatementRequest(statement=self._parts.statement())
         try:
-            await stub.PublishStatement(request, timeout=PUBLISH_TIMEOUT_S)
+            with breaking():
+                await stub.PublishStatement(request, timeout=PUBLISH_TIMEOUT_S)
             self._is_unstated = False
-        except grpc.aio.AioRpcError as err:
-            _log.warning("statement.not_taken", code=err.code().name)
+        except CallBroke as err:
+            _log.warning("statement.not_taken", code=err.code)
 
 
 async def _hand_on(channel: grpc.aio.Channel, roster: bytes, agreement: bytes) -> bool:
@@ -189,9 +191,10 @@ async def _hand_on(channel: grpc.aio.Channel, roster: bytes, agreement: bytes) -
     stub = directory_pb2_grpc.DirectoryServiceStub(channel)
     request = directory_pb2.PublishDocumentsRequest(roster=roster, agreement=agreement)
     try:
-        await stub.PublishDocuments(request, timeout=PUBLISH_TIMEOUT_S)
-    except grpc.aio.AioRpcError as err:
-        _log.warning("directory.not_carried", code=err.code().name)
+        with breaking():
+            await stub.PublishDocuments(request, timeout=PUBLISH_TIMEOUT_S)
+    except CallBroke as err:
+        _log.warning("directory.not_carried", code=err.code)
         return False
     _log.info("directory.carried")
     return True

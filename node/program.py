@@ -93,6 +93,7 @@ class Node:
         # Catalogues may take seconds; they must not keep lookups from the cores' own threads.
         self._background = ThreadPoolExecutor(2, "catalogues")
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopping = self.has_failed = False
         self.publisher = Publisher(self._publisher_parts(random))
         self.custodian = Custodian(
             keys=self.keys,
@@ -201,6 +202,7 @@ class Node:
         await self.peers.close()
         for link in self.links:
             link.close()
+        self._is_stopping = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -348,10 +350,15 @@ class Node:
         return ends
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """A part that ends by itself is a mistake of ours: say so, and stop rather than limp on."""
+        """A part that fails, or that nobody here cancelled, is our mistake: stop rather than limp on."""
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("node.part_failed", error=type(task.exception()).__name__)
+        if task.cancelled():
+            error = "" if self._is_stopping else asyncio.CancelledError.__name__
+        else:
+            error = type(task.exception()).__name__ if task.exception() is not None else ""
+        if error:
+            self.has_failed = True
+            _log.error("node.part_failed", error=error)
             os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -371,7 +378,7 @@ def run(
         clock, random: the machine's, outside tests.
 
     Returns:
-        0 after an orderly end.
+        0 after an orderly end; 1 if it stopped because a part of it had failed.
 
     Raises:
         ConfigInvalid, KeyFileExposed, KeyFileMissing, NotAdmitted, NodeRunning, StoreVersionWrong,
@@ -379,7 +386,7 @@ def run(
     """
     configure()
 
-    async def main() -> None:
+    async def main() -> int:
         config = load_config(place.node)
         if listen or place.process != MAIN:
             # An address is one process's; the others would not start for it.
@@ -393,7 +400,7 @@ def run(
         _log.info("node.stopping")
         await node.stop()
         _log.info("node.stopped")
+        return int(node.has_failed)
 
     with place.alone():
-        asyncio.run(main())
-    return 0
+        return asyncio.run(main())

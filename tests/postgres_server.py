@@ -14,14 +14,20 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from sqlalchemy.engine import make_url
 
 ROLE = "elsewhere"
+# Becomes the user of the first two arguments, then the program of the others. `subprocess` could do it, by
+# a real fork however, in whose child gRPC's handlers run without gRPC's threads, and now and then crash it.
+AS_USER = (
+    "import os, sys; uid, gid, *command = sys.argv[1:]; "
+    "os.setgroups([]); os.setgid(int(gid)); os.setuid(int(uid)); os.execv(command[0], command)"
+)
 
 
 def find_programs() -> Path | None:
@@ -41,13 +47,15 @@ class Server:
         programs = find_programs()
         assert programs is not None
         self._programs = programs
-        self._user: dict[str, Any] = (
-            {"user": _harmless_user(), "extra_groups": []} if os.geteuid() == 0 else {}
-        )
         self.folder = Path(tempfile.mkdtemp(prefix="pg"))
-        if self._user:
-            account = pwd.getpwnam(self._user["user"])
+        self._as_user: list[str] = []
+        if os.geteuid() == 0:
+            account = pwd.getpwnam(_harmless_user())
             os.chown(self.folder, account.pw_uid, account.pw_gid)
+            self._as_user = [
+                *(sys.executable, "-I", "-S", "-c", AS_USER),
+                *(str(account.pw_uid), str(account.pw_gid)),
+            ]
         self.port = _free_port()
         self.password = secrets.token_hex(16)
         self._names, self._free = (f"t{number}" for number in itertools.count()), list[str]()
@@ -116,7 +124,7 @@ class Server:
 
     def _run(self, program: str, *arguments: object) -> None:
         """Run one of its programs to the end."""
-        command = [str(self._programs / program), *map(str, arguments)]
+        command = [*self._as_user, str(self._programs / program), *map(str, arguments)]
         done = subprocess.run(
             command,
             cwd=self.folder,
@@ -125,9 +133,8 @@ class Server:
             stderr=subprocess.PIPE,
             check=False,
             timeout=60,
-            **self._user,
         )
-        assert done.returncode == 0, (program, done.stderr)
+        assert done.returncode == 0, (program, done.returncode, done.stderr)
 
 
 def _harmless_user() -> str:

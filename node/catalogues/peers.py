@@ -29,8 +29,9 @@ from elsewhere.lookup import Head
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
+from node.calls import CallBroke, breaking
 from node.caseload.shields import INVOLVEMENT, PROTECTED
-from node.catalogues.calls import CallBroke, Channels, breaking, from_any
+from node.catalogues.calls import Channels, from_any
 from node.catalogues.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded, Taken
 from node.catalogues.peer_files import PeerFiles
 from node.catalogues.peer_status import is_all_askable, member_statuses

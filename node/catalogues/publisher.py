@@ -29,7 +29,7 @@ from elsewhere.lookup import Head
 from elsewhere.statement import SealingKeyEntry
 from elsewhere.wire.channel import MAX_GRANTS
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
-from node.catalogues.calls import CallBroke, breaking
+from node.calls import CallBroke, breaking
 from node.catalogues.grants import in_force, recipients, seal_grant
 from node.catalogues.own import OwnCatalogue, OwnParts, OwnPiece, OwnState, drop_others
 from node.catalogues.standing import Name, Standing
@@ -38,7 +38,8 @@ from node.trust import Trust
 
 CALL_TIMEOUT_S = 30.0
 CHUNK_TIMEOUT_S = 5.0  # more for each chunk of a snapshot
-MISSES_BEFORE_RENEWAL = 2
+REFUSED_BEFORE_RENEWAL = 2  # versions; each is offered again and again until the next one is made
+RETRY_FIRST_S = 0.5  # before a gateway is offered again what it did not take; twice as long each time
 PATIENCE_TICKS = 1  # and a call's timeout: for so long a version may wait to be taken
 STATE_EVERY_S = 1.0  # at the latest, what is stated follows what has waited too long
 MAX_AHEAD = 2**20  # versions that a gateway may claim to have beyond ours and be believed
@@ -200,37 +201,45 @@ class Publisher:
         self._own = [held[name] for name in names]
 
     async def _serve(self, gateway: Taker) -> None:
-        """Send to one gateway whenever there is something to send or to ask of it."""
+        """Send to one gateway whenever there is something to send, and again what it did not take."""
+        pause_s: float | None = None
         while True:
-            await gateway.wake.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(gateway.wake.wait(), pause_s)
             gateway.wake.clear()
-            await self._send_to(gateway)
+            if await self._send_to(gateway):
+                pause_s = None
+            else:
+                pause_s = min(RETRY_FIRST_S if pause_s is None else 2 * pause_s, CALL_TIMEOUT_S)
 
-    async def _send_to(self, gateway: Taker) -> None:
-        """Bring one gateway up to date, one publication at a time."""
+    async def _send_to(self, gateway: Taker) -> bool:
+        """Bring one gateway up to date, one publication at a time; False if it is linked and is not."""
         async with gateway.lock:
-            channel = gateway.live
+            channel, is_done = gateway.live, True
             if channel is None:
-                return
+                return True  # its next notices begin anew
             stub = catalogue_pb2_grpc.CatalogueServiceStub(channel)
             for own in self._own:
                 if own.name not in self._parts.names():
                     continue  # its key has ended: the gateway would refuse every piece
                 try:
-                    await self._bring_up(gateway, stub, own)
+                    is_done &= await self._bring_up(gateway, stub, own)
                 except CallBroke as err:
+                    is_done = False
                     _log.warning("catalogue.not_taken", collection=own.collection, code=err.code)
                 except (ElsewhereError, OSError, SQLAlchemyError) as err:
+                    is_done = False
                     _log.error("catalogue.not_sent", collection=own.collection, kind=type(err).__name__)
             await self.state()
+            return is_done
 
     async def _bring_up(
         self, gateway: Taker, stub: catalogue_pb2_grpc.CatalogueServiceAsyncStub, own: OwnCatalogue
-    ) -> None:
-        """Send the versions that a gateway lacks of one catalogue, then the grants."""
+    ) -> bool:
+        """Send the versions that a gateway lacks of one catalogue, then the grants; False if it refuses."""
         state = own.state
         if state is None:
-            return
+            return True
         known = gateway.heads.get(own.name)
         version = known.version if known is not None else gateway.hints.get(own.name, 0)
         if version > state.newest.version + MAX_AHEAD:
@@ -239,7 +248,7 @@ class Publisher:
             # This store is older than what was published from it: a version must not get a second content.
             _log.warning("catalogue.behind", collection=own.collection, epoch=own.epoch)
             own.skip(version)
-            return
+            return True  # what follows is made at the next tick
         if version == state.newest.version:
             self._note_head(gateway, own, state.pieces[-1])
         # A gateway that lacks more than it said, or has forgotten, is offered everything.
@@ -247,12 +256,14 @@ class Publisher:
             await self._send_after(gateway, stub, own, state, version)
             or (version and await self._send_after(gateway, stub, own, state, 0))
         ):
-            misses = gateway.misses[own.name] = gateway.misses.get(own.name, 0) + 1
-            if misses >= MISSES_BEFORE_RENEWAL:
+            refused = gateway.refused.setdefault(own.name, set())
+            refused.add(state.newest.version)
+            if len(refused) >= REFUSED_BEFORE_RENEWAL:
                 own.renew()
-            return
-        gateway.misses.pop(own.name, None)
+            return False
+        gateway.refused.pop(own.name, None)
         await self._grant(gateway, stub, own, state)
+        return True
 
     async def _send_after(
         self,

@@ -29,13 +29,13 @@ class Taker:
     granted: dict[Name, tuple[int, dict[str, str]]] = field(
         default_factory=dict
     )  # snapshot; agency -> key id
-    misses: dict[Name, int] = field(default_factory=dict)
+    refused: dict[Name, set[int]] = field(default_factory=dict)  # newest versions, since one was taken
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def forget(self) -> None:
         """Know no more of what it has than its notices say."""
-        self.heads, self.granted, self.misses = {}, {}, {}
+        self.heads, self.granted, self.refused = {}, {}, {}
         self.wake.set()
 
     @property

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import select, update
 
 from elsewhere.asking import Coverage, State
-from node.catalogues.calls import CallBroke
+from node.calls import CallBroke
 from node.catalogues.holding import CatalogueName
 from node.catalogues.peers import Peers
 from node.catalogues.publisher import Publisher

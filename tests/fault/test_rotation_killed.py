@@ -19,7 +19,8 @@ from node.store.engine import Store
 from tests.caseload import ANN, BOB
 from tests.changing import OVERLAP, START, World, is_in_force, make_world
 
-FORK = multiprocessing.get_context("fork")
+# Forked from a process without threads: those of this one, gRPC's among them, would be missing in a child.
+FORK = multiprocessing.get_context("forkserver")
 
 
 @pytest.fixture
@@ -67,6 +68,7 @@ def _run(folder: Path, dies_at: int) -> None:
 
 
 def survive(folder: Path, dies_at: int) -> int | None:
+    FORK.set_forkserver_preload([__name__])
     process = FORK.Process(target=_run, args=(folder, dies_at))
     process.start()
     process.join(60)

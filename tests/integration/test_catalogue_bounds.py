@@ -97,7 +97,7 @@ async def test_a_version_that_no_gateway_takes_is_stated_once_it_has_waited_too_
     peers = await peers_of(agencies["schools"], gateway)
     old = await peers.ensure(*INVOLVEMENT, publisher.head("involvement", 1), timeout_s=10)
 
-    async def refuse(self: Catalogues, caller: str, requests: object) -> object:
+    async def refuse(self: Catalogues, caller: str, requests: object, show: object) -> object:
         raise PieceRefused("no")
 
     monkeypatch.setattr(Catalogues, "publish", refuse)

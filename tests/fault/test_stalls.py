@@ -1,0 +1,90 @@
+"""A machine that stands still in the middle of something: every link falls silent; soon after all is well.
+
+What stands still is the gateway with its nodes, while one kind of call is being worked on. When they go on,
+the node's end of that call is gone, and whatever was done by then has to be found out or done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from elsewhere.asking import Coverage
+from gateway.attach import LinkService
+from gateway.catalogues import Catalogues
+from gateway.directory import Directory
+from node.trust import Trust
+from tests.federation import ZOE, ask_about, federation
+
+BEAT_S = 0.5  # of the federation in these tests
+STALL_S = 3.4 * BEAT_S  # a link is silent after three beats
+SETTLED_S = 10 * BEAT_S  # a sixth of the time after which a node gives up a call that hangs
+POINTS: list[tuple[type, str]] = [
+    (LinkService, "_attach"),
+    (Directory, "publish_statement"),
+    (Catalogues, "_opened"),
+    (Catalogues, "_put"),
+    (Catalogues, "add_grants"),
+    (Catalogues, "wanted"),
+    (Trust, "take_directory"),
+]
+
+
+def stalling(found: Callable[..., Any], loop: asyncio.AbstractEventLoop) -> Callable[..., Any]:
+    """Do it, and when it is done for the first time, have everything stand still before that can be told."""
+    first = threading.Lock()
+
+    def wrapped(*given: Any, **named: Any) -> Any:
+        try:
+            return found(*given, **named)
+        finally:
+            if first.acquire(blocking=False):
+                if threading.current_thread() is not threading.main_thread():
+                    loop.call_soon_threadsafe(time.sleep, STALL_S)
+                    time.sleep(BEAT_S)  # this thread is the last one to go on
+                time.sleep(STALL_S)
+
+    return wrapped
+
+
+@pytest.mark.parametrize(("owner", "name"), POINTS, ids=[name.strip("_") for _, name in POINTS])
+async def test_after_a_stall_all_is_settled_within_a_few_beats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+) -> None:
+    stalls = stalling(getattr(owner, name), asyncio.get_running_loop())
+    async with federation(tmp_path) as made:
+        made.join("social")
+        made.join("police", [ZOE])
+        monkeypatch.setattr(owner, name, stalls)
+        began = time.monotonic()
+        await made.start("social", "police")
+        settled_s = time.monotonic() - began
+        assert STALL_S < settled_s < STALL_S + BEAT_S + SETTLED_S
+        found = await made.ask("social", ask_about(ZOE))
+    assert found.coverage is Coverage.COMPLETE
+
+
+async def test_a_part_that_nobody_cancelled_and_that_ends_so_stops_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(number))
+    async with federation(tmp_path) as made:
+        made.join("social")
+        made.join("police")
+        await made.start("social", "police")
+        node = made.nodes["social"]
+        part = next(iter(node._tasks))
+        part.cancel()
+        await asyncio.wait([part])
+        assert (sent, node.has_failed) == ([signal.SIGTERM], True)
+        await made.stop("social")
+    assert sent == [signal.SIGTERM], "those that are cancelled to stop have not failed"
