@@ -185,11 +185,15 @@ class Federation:
     async def start(self, *agencies: str) -> None:
         """Start nodes and wait until each holds everybody's catalogues."""
         for agency in agencies:
-            clock = self.clocks.setdefault(agency, Shifted())
-            node = Node(load_config(self.folder / agency), clock=clock, random=self.random)
-            self.nodes[agency] = node
-            await node.start()
+            await self.begin(agency)
         await self.settle()
+
+    async def begin(self, agency: str) -> None:
+        """Start a node and wait for nothing more."""
+        clock = self.clocks.setdefault(agency, Shifted())
+        node = Node(load_config(self.folder / agency), clock=clock, random=self.random)
+        self.nodes[agency] = node
+        await node.start()
 
     async def settle(self) -> None:
         """Wait until every running node is ready and holds all running others' catalogues."""

@@ -93,10 +93,10 @@ async def test_a_gateway_that_takes_no_new_version_leaves_no_old_one_in_use(
     taken = made.nodes["police"].publisher.head(*NAME[1:])
     publish = Catalogues.publish
 
-    async def take_of_others(self: Catalogues, caller: str, requests: Any) -> Any:
+    async def take_of_others(self: Catalogues, caller: str, requests: Any, show: Any) -> Any:
         if caller == "police":
             raise PieceRefused("no")
-        return await publish(self, caller, requests)
+        return await publish(self, caller, requests, show)
 
     monkeypatch.setattr(Catalogues, "publish", take_of_others)
     await made.nodes["police"].publisher.make()

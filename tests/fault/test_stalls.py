@@ -21,8 +21,9 @@ from elsewhere.asking import Coverage
 from gateway.attach import LinkService
 from gateway.catalogues import Catalogues
 from gateway.directory import Directory
+from node.keys import COLLECTIONS
 from node.trust import Trust
-from tests.federation import ZOE, ask_about, federation
+from tests.federation import PATIENCE_S, ZOE, ask_about, federation
 
 BEAT_S = 0.5  # of the federation in these tests
 STALL_S = 3.4 * BEAT_S  # a link is silent after three beats
@@ -65,7 +66,12 @@ async def test_after_a_stall_all_is_settled_within_a_few_beats(
         made.join("police", [ZOE])
         monkeypatch.setattr(owner, name, stalls)
         began = time.monotonic()
-        await made.start("social", "police")
+        await made.begin("social")
+        assert made.gateway is not None
+        async with asyncio.timeout(PATIENCE_S):
+            while len(made.gateway.catalogues.newest()) < len(COLLECTIONS):
+                await asyncio.sleep(0.01)
+        await made.start("police")  # later, so that it is granted what is there already
         settled_s = time.monotonic() - began
         assert STALL_S < settled_s < STALL_S + BEAT_S + SETTLED_S
         found = await made.ask("social", ask_about(ZOE))
