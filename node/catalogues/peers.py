@@ -10,7 +10,6 @@ Promises: `held` is safe from any thread; a value it gave stays as it was.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -32,7 +31,8 @@ from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
 from node.calls import CallBroke, breaking
 from node.caseload.shields import INVOLVEMENT, PROTECTED
 from node.catalogues.calls import Channels, from_any
-from node.catalogues.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded, Taken
+from node.catalogues.copies import Copies
+from node.catalogues.holding import MAX_TAGS, CatalogueName, Held, Intake, Reader, Superseded
 from node.catalogues.peer_files import PeerFiles
 from node.catalogues.peer_status import is_all_askable, member_statuses
 from node.catalogues.room import Room
@@ -74,25 +74,18 @@ class Peers:
     def __init__(self, parts: PeersParts) -> None:
         self._parts = parts
         parts.folder.mkdir(mode=0o700, exist_ok=True)
-        self._files = PeerFiles(parts.folder, parts.local, parts.random)
         self._room = Room(parts.max_held_tags)
-        self._held: dict[CatalogueName, Held] = {}
-        self._intakes: dict[CatalogueName, Intake] = {}
-        self._floors: dict[CatalogueName, int] = {}
+        self._copies = Copies(PeerFiles(parts.folder, parts.local, parts.random), self._room)
         self._announced: dict[CatalogueName, int] = {}
         self._fetches: dict[CatalogueName, asyncio.Task[None]] = {}
         self._background: dict[CatalogueName, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._file_lock = threading.Lock()
         self._was_told = False
 
     async def open(self) -> None:
         """Take up what an earlier run kept, verified again; what fails is dropped and fetched anew."""
-        for name in await self._call(self._files.names):
-            reader = self._reader(name)
-            held = await self._call(self._read, name, reader)
-            if held is not None:
-                self._held[name] = held
+        for name in await self._call(self._copies.kept):
+            await self._call(self._copies.take_up, name, self._reader(name))
 
     async def run(self) -> None:
         """Until cancelled: drop what has run out, and try again what could not be fetched."""
@@ -114,11 +107,11 @@ class Peers:
 
     def is_held(self, name: CatalogueName) -> bool:
         """Tell whether there is a copy."""
-        return name in self._held
+        return self._copies.held(name) is not None
 
     def held(self, custodian: str, collection: str, epoch: int) -> Held | None:
         """Give the copy held now; None if there is none."""
-        return self._held.get(CatalogueName(custodian, collection, epoch))
+        return self._copies.held(CatalogueName(custodian, collection, epoch))
 
     async def ensure(
         self, custodian: str, collection: str, epoch: int, head: Head, *, timeout_s: float
@@ -154,7 +147,7 @@ class Peers:
             heads: collection, epoch and head of each, as the custodian stated them in its signed answer.
         """
         names = {CatalogueName(custodian, collection, epoch): head for collection, epoch, head in heads}
-        if any(self._version(name) < head.version for name, head in names.items()):
+        if any(self._copies.version(name) < head.version for name, head in names.items()):
             for name in sorted(names):
                 if self._reader(name) is not None:
                     self._fetching(name)
@@ -176,7 +169,7 @@ class Peers:
 
     def prune(self) -> None:
         """Drop the copies whose key has run out or is gone, and those of agencies no longer active."""
-        for name in {*self._held, *self._intakes, *self._announced}:
+        for name in {*self._copies.names(), *self._announced}:
             if self._reader(name) is None:
                 self._announced.pop(name, None)
                 asyncio.get_running_loop().run_in_executor(self._parts.executor, self._drop(name))
@@ -188,13 +181,13 @@ class Peers:
 
     def status(self, now: datetime) -> tuple[MemberStatus, ...]:
         """Say of each other active member what is held; nothing on a roster that has run out."""
-        return member_statuses(self._parts.trust, now, self._version)
+        return member_statuses(self._parts.trust, now, self._copies.version)
 
     async def _bring_up(self, name: CatalogueName, head: Head) -> Held:
         """Fetch until the copy is at least at this version, or the gateway has nothing newer."""
         has_diverged = False
         while True:
-            held = self._held.get(name)
+            held = self._copies.held(name)
             if held is not None and held.head.version >= head.version:
                 held.check_stated(head, self._parts.clock())
                 if held.head.version > head.version or not head.version or held.head.root == head.root:
@@ -204,14 +197,14 @@ class Peers:
                     raise CatalogueDiverged(f"expected the root of version {head.version} as stated")
                 has_diverged = True
                 await self._call(self._drop(name))
-            before = self._version(name)
+            before = self._copies.version(name)
             await self._fetch(name)
-            if self._version(name) <= before:
+            if self._copies.version(name) <= before:
                 raise CatalogueStale(f"expected version {head.version}; the gateway has none above {before}")
 
     def _begin_to_follow(self, name: CatalogueName) -> None:
         """Fetch a catalogue in the background, unless what is announced is held or on its way."""
-        if self._version(name) < self._announced[name] and name not in self._background:
+        if self._copies.version(name) < self._announced[name] and name not in self._background:
             self._background[name] = asyncio.create_task(self._follow(name))
 
     async def _follow(self, name: CatalogueName) -> None:
@@ -219,8 +212,8 @@ class Peers:
         before = -1
         try:
             async with self._slots:
-                while before < self._version(name) < self._announced.get(name, 0):
-                    before = self._version(name)
+                while before < self._copies.version(name) < self._announced.get(name, 0):
+                    before = self._copies.version(name)
                     await self._fetch(name)
         except CatalogueStale:
             pass  # told by `_run_fetch`; `run` begins again
@@ -240,7 +233,7 @@ class Peers:
         """Give the one fetch of this catalogue, begun now unless it is under way."""
         task = self._fetches.get(name)
         if task is None:
-            fetch, version = partial(self._run_fetch, name), partial(self._version, name)
+            fetch, version = partial(self._run_fetch, name), partial(self._copies.version, name)
             task = self._fetches[name] = asyncio.create_task(from_any(self._parts.channels, fetch, version))
 
             def forget(done: asyncio.Task[None]) -> None:
@@ -257,7 +250,7 @@ class Peers:
         for _ in range(ATTEMPTS):
             if (reader := self._reader(name)) is None:
                 raise CatalogueStale("expected a custodian whose key is in force; there is none")
-            intake = self._intake(name, reader)
+            intake = self._copies.intake(name, reader)
             before = intake.progress
             try:
                 await self._stream(name, intake, channel)
@@ -294,82 +287,17 @@ class Peers:
                     message = await asyncio.wait_for(call.read(), self._parts.silence_s)
                 if not isinstance(message, catalogue_pb2.FetchResponse):
                     return  # gRPC's mark for the end of the stream
-                taken = await self._call(self._take, name, intake, message)
-                if taken is None or self._intakes.get(name) is not intake:
-                    continue
-                # A copy that was dropped is built up again from its snapshot, which may be older than what
-                # was held before; nothing is tested against it until it has caught up.
-                if taken.held.head.version >= self._floors.get(name, 0):
-                    self._held[name] = taken.held
+                taken = await self._call(self._copies.take, name, intake, message)
+                if taken is not None:
+                    self._copies.hold(name, intake, taken)
         finally:
             call.cancel()
 
-    def _take(
-        self, name: CatalogueName, intake: Intake, message: catalogue_pb2.FetchResponse
-    ) -> Taken | None:
-        """Verify a message and keep the version it completes; memory serves where the disk is full."""
-        taken = intake.take(message)
-        if taken is None:
-            return None
-        with self._file_lock:
-            if self._intakes.get(name) is not intake:
-                return None  # dropped meanwhile
-            try:
-                if taken.held.statement.is_snapshot:
-                    self._files.keep_snapshot(name, taken.held, taken.envelope)
-                else:
-                    self._files.append_delta(name, taken.envelope, taken.ciphertext)
-            except OSError as err:
-                _log.warning("catalogue.not_kept", custodian=name.custodian, error=err.errno)
-        return taken
-
-    def _read(self, name: CatalogueName, reader: Reader | None) -> Held | None:
-        """Verify what is kept of one catalogue, as if it had just been fetched."""
-        try:
-            if reader is None:
-                self._files.drop(name)
-                return None
-            kept = self._files.read(name)
-            told = reader.read_statement(kept.envelope)
-            reader.take_room(told.snapshot_count)
-            held = Held(told, kept.key, self._files.read_snapshot(told.which))
-        except (ElsewhereError, FileNotFoundError):
-            _log.warning("catalogue.dropped", custodian=name.custodian, collection=name.collection)
-            self._files.drop(name)
-            return None
-        good = 0
-        try:
-            for envelope, ciphertext in kept.deltas:
-                held = reader.apply_delta(held, reader.read_statement(envelope), ciphertext)
-                good += 1
-        except ElsewhereError:
-            _log.warning("catalogue.shortened", custodian=name.custodian, collection=name.collection)
-        self._files.shorten(name, kept.deltas[:good])
-        return held
-
     def _drop(self, name: CatalogueName) -> Callable[[], None]:
-        """Forget a copy at once; gives the work that removes its files."""
-        self._floors[name] = max(self._floors.get(name, 0), self._version(name))
-        self._held.pop(name, None)
-        self._intakes.pop(name, None)
-        self._room.leave(name)
+        """Forget a copy at once, and end its fetch; gives the work that removes its files."""
         if (task := self._fetches.pop(name, None)) is not None:
             task.cancel()
-
-        def remove() -> None:
-            with self._file_lock:
-                if name not in self._intakes:
-                    self._files.drop(name)
-
-        return remove
-
-    def _intake(self, name: CatalogueName, reader: Reader) -> Intake:
-        """Give the intake of a catalogue, with the custodian's key as it is now."""
-        intake = self._intakes.get(name)
-        if intake is None or intake.reader.public != reader.public:
-            intake = self._intakes[name] = Intake(reader, self._held.get(name))
-        intake.reader = reader  # a grant may be sealed to a newer key than those at hand last time
-        return intake
+        return self._copies.drop(name)
 
     def _reader(self, name: CatalogueName) -> Reader | None:
         """Say how to read a catalogue; None unless its custodian is active and states a key for it in force.
@@ -390,11 +318,6 @@ class Peers:
             return None
         take_room = partial(self._room.take, name)
         return Reader(name, member.signing_key, trust.me, parts.sealing(), parts.max_tags, take_room)
-
-    def _version(self, name: CatalogueName) -> int:
-        """The version held, 0 for none."""
-        held = self._held.get(name)
-        return held.statement.version if held is not None else 0
 
     async def _call(self, work: Callable[..., T], *given: object) -> T:
         """Run work that blocks off the event loop."""

@@ -244,7 +244,7 @@ async def test_a_disk_that_is_full_does_not_keep_a_catalogue_from_being_used(
     def fail(*args: object) -> None:
         raise OSError(28, "no space")
 
-    monkeypatch.setattr(peers._files, "keep_snapshot", fail)
+    monkeypatch.setattr(peers._copies._files, "keep_snapshot", fail)
     gateway[0].scripts = [version(states[0], agencies)]
 
     held = await peers.ensure(*INVOLVEMENT, states[0].pieces[0].head, timeout_s=10)
