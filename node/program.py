@@ -12,11 +12,10 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import grpc
 import structlog
@@ -52,6 +51,7 @@ from node.lead import Lead, LeadParts
 from node.link import Link, LinkParts
 from node.livekeys import open_keys
 from node.logs import configure
+from node.parts import Parts, Work
 from node.place import MAIN, Place
 from node.pool import Pool
 from node.presence import Condition, Presence, processes
@@ -64,7 +64,6 @@ from node.vault import Vault
 from node.watch import tell_ends, tell_readiness
 
 LOOK_AT_KEYS_S = 1.0
-Work = Callable[[], Coroutine[Any, Any, None]]
 _log = structlog.get_logger(__name__)
 
 
@@ -92,8 +91,7 @@ class Node:
         )
         # Catalogues may take seconds; they must not keep lookups from the cores' own threads.
         self._background = ThreadPoolExecutor(2, "catalogues")
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._is_stopping = self.has_failed = False
+        self.parts = Parts()
         self.publisher = Publisher(self._publisher_parts(random))
         self.custodian = Custodian(
             keys=self.keys,
@@ -188,9 +186,7 @@ class Node:
         works += [intake.run for intake in self._intakes]
         works += [link.run for link in self.links]
         for work in works:
-            task = asyncio.create_task(work())
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            self.parts.begin(work)
         _log.info("node.started", agency=self.config.agency, libsodium=library().origin)
 
     async def stop(self) -> None:
@@ -202,10 +198,7 @@ class Node:
         await self.peers.close()
         for link in self.links:
             link.close()
-        self._is_stopping = True
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.parts.end()
         with contextlib.suppress(ElsewhereError):  # whoever follows waits a moment longer then
             await asyncio.to_thread(self.lead.release)
             await asyncio.to_thread(self.presence.leave)
@@ -349,18 +342,6 @@ class Node:
             ends["agreement"] = self.trust.agreement.validity.valid_until
         return ends
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """A part that fails, or that nobody here cancelled, is our mistake: stop rather than limp on."""
-        self._tasks.discard(task)
-        if task.cancelled():
-            error = "" if self._is_stopping else asyncio.CancelledError.__name__
-        else:
-            error = type(task.exception()).__name__ if task.exception() is not None else ""
-        if error:
-            self.has_failed = True
-            _log.error("node.part_failed", error=error)
-            os.kill(os.getpid(), signal.SIGTERM)
-
 
 def utc_now() -> datetime:
     """The machine's clock."""
@@ -400,7 +381,7 @@ def run(
         _log.info("node.stopping")
         await node.stop()
         _log.info("node.stopped")
-        return int(node.has_failed)
+        return int(node.parts.has_failed)
 
     with place.alone():
         return asyncio.run(main())

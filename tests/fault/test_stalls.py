@@ -7,8 +7,6 @@ the node's end of that call is gone, and whatever was done by then has to be fou
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -76,21 +74,3 @@ async def test_after_a_stall_all_is_settled_within_a_few_beats(
         assert STALL_S < settled_s < STALL_S + BEAT_S + SETTLED_S
         found = await made.ask("social", ask_about(ZOE))
     assert found.coverage is Coverage.COMPLETE
-
-
-async def test_a_part_that_nobody_cancelled_and_that_ends_so_stops_the_node(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent: list[int] = []
-    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append(number))
-    async with federation(tmp_path) as made:
-        made.join("social")
-        made.join("police")
-        await made.start("social", "police")
-        node = made.nodes["social"]
-        part = next(iter(node._tasks))
-        part.cancel()
-        await asyncio.wait([part])
-        assert (sent, node.has_failed) == ([signal.SIGTERM], True)
-        await made.stop("social")
-    assert sent == [signal.SIGTERM], "those that are cancelled to stop have not failed"
