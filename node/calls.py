@@ -36,7 +36,12 @@ def breaking() -> Iterator[None]:
     except (grpc.aio.UsageError, TimeoutError):
         raise CallBroke(INTERNAL) from None
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if is_told_to_end():
             raise
         raise CallBroke(INTERNAL) from None
+
+
+def is_told_to_end() -> bool:
+    """Whether this very task is cancelled, and not only something that it waits for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

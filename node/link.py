@@ -25,6 +25,7 @@ from elsewhere.wire.channel import CLIENT_OPTIONS
 from elsewhere.wire.convert.link import MAX_DEADLINE_MS, MAX_QUESTIONS, MISSED_BEATS, check_from_gateway
 from elsewhere.wire.status import code_of
 from elsewhere.wire.v1 import directory_pb2, link_pb2, link_pb2_grpc
+from node.calls import is_told_to_end
 from node.outbox import Outbox
 
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.2, 5.0
@@ -108,6 +109,10 @@ class Link:
                     err.code().name if isinstance(err, grpc.aio.AioRpcError) else getattr(err, "code", "os")
                 )
                 _log.warning("link.lost", gateway=self._parts.address, code=str(code))
+            except asyncio.CancelledError:
+                if is_told_to_end():
+                    raise
+                # `close` has closed the channel, which cancels whoever reads from it.
             # However it ended: pauses that grew from one lost link to the next would only ever grow.
             pause = BACKOFF_FIRST_S if self._was_welcome else min(pause * 2, BACKOFF_MOST_S)
             if self.refusal == LinkReplaced.code:

@@ -1,7 +1,7 @@
 """The parts of a process that run side by side until it stops: links, catalogues, the lead and others.
 
-Promises: no part is missed. One that fails, or is cancelled by something else than `end`, stops the process in
-          good order, and whoever watches over it sees that by its status and can start it again.
+Promises: no part is missed. One that fails, or is cancelled by something else than `end`, stops the process
+          in good order, and whoever watches over it sees that by its status and can start it again.
 """
 
 from __future__ import annotations
