@@ -1,4 +1,4 @@
-"""Forgets what has served its time: once a minute, and once a day the records that may no longer be kept.
+"""Forgets what has served its time: once a minute, and records that may no longer be kept on their day.
 
 Whichever process of a node leads does it for all.
 
@@ -8,6 +8,7 @@ Promises: what fails is tried again a minute later.
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError
 from node.answering.keeping import AT_ONCE, forget
 from node.asking.history import History
+from node.caseload.index import current_load
 from node.caseload.retention import expire
 from node.presence import drop_copies, forget_processes
 from node.store.engine import Store
@@ -39,13 +41,16 @@ async def forget_again_and_again(
         history: of what this agency asked.
         clock: tells what is old.
     """
-    expired_on = None
+    expired: tuple[date, int] | None = None  # up to this day, of this load
     while True:
         try:
-            if expired_on != (today := clock().date()):
+            # After a load too: one that began before midnight brings back what has left since.
+            loaded = await asyncio.to_thread(_newest_load, store)
+            today = clock().date()
+            if expired != (today, loaded):
                 if gone := await asyncio.to_thread(expire, store, directory, today):
                     _log.info("records.expired", count=gone)
-                expired_on = today
+                expired = today, loaded
             while await writer.run(partial(forget, now=clock())) == AT_ONCE:
                 continue
             await writer.run(partial(history.forget, now=clock()))
@@ -54,3 +59,8 @@ async def forget_again_and_again(
         except (ElsewhereError, SQLAlchemyError, OSError) as err:
             _log.warning("forget.failed", code=getattr(err, "code", "store.unavailable"))
         await asyncio.sleep(EVERY_S)
+
+
+def _newest_load(store: Store) -> int:
+    with store.read() as connection:
+        return current_load(connection)
