@@ -16,12 +16,14 @@ from sqlalchemy import Connection, insert
 
 from elsewhere.canonical import Json, canonical_json
 from elsewhere.clock import to_ms
+from elsewhere.database.ready import Ready
 from elsewhere.random import RandomBytes
 from node.store.exchange import log, subject
 
 # Crockford's base 32: no I, L, O or U, so that a reference survives being read out over a bad line.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ADD_ENTRY, _ADD_SUBJECT = insert(log), insert(subject)
+_ADD_ENTRY = Ready(insert(log), "time_ms", "kind", "call_reference", "digest", "body")
+_ADD_SUBJECT = Ready(insert(subject), "digest", "salt", "records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,9 @@ def append(connection: Connection, entry: Entry, about: Subject | None = None) -
     """Append inside the caller's transaction: the entry and whom it is about become durable together."""
     if about is not None:
         row = {"digest": entry.digest, "salt": about.salt, "records": about.records}
-        connection.execute(_ADD_SUBJECT, row)
-    connection.execute(
-        _ADD_ENTRY,
+        _ADD_SUBJECT.change(connection, row)
+    _ADD_ENTRY.change(
+        connection,
         {
             "time_ms": to_ms(entry.time),
             "kind": entry.kind,

@@ -23,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 
 from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.clock import Clock, from_ms, to_ms
+from elsewhere.database.ready import Ready
 from elsewhere.errors import MalformedElement, SealBroken
 from elsewhere.lookup import (
     MAX_OTHERS,
@@ -61,10 +62,13 @@ _STAND_IN_DOMAIN = b"elsewhere/stand-in/"
 _COUNTED = (Decision.PERMIT, Decision.REVIEW)
 _UNFIT = (Decision.ERROR.name, Decision.INCOMPATIBLE.name)
 
-# Built once: putting a statement together takes longer than the engine needs to answer it.
-_BY_DIGEST = select(question).where(question.c.digest == bindparam("digest"))
-_INSERT = insert(question)
-_USE_UP = (
+_BY_DIGEST = Ready(select(question).where(question.c.digest == bindparam("digest")))
+_ADD = Ready(
+    insert(question),
+    *("digest", "searcher", "lookup_id", "nonce", "pseudonym", "received_ms"),
+    *("core", "counted", "ruling", "request", "reply"),
+)
+_USE_UP = Ready(
     update(question)
     .where(question.c.digest == bindparam("asked"), question.c.redeem_digest.is_(None))
     .values({name: bindparam(name) for name in ("redeem_digest", "redeem_reply", "opened", "counted")})
@@ -132,7 +136,7 @@ class Custodian:
                 "expected the parties and lookup id that the seal binds; the message states others"
             )
         with self.store.read() as connection:
-            asked = connection.execute(_BY_DIGEST, {"digest": opened.digest}).one_or_none()
+            asked = _BY_DIGEST.row(connection, {"digest": opened.digest})
             # The same bytes again get the same bytes back and are not counted twice.
             if asked is not None:
                 _check_in_time(asked, now)
@@ -293,7 +297,7 @@ class Custodian:
                     "request": opened.payload,
                     "reply": sealed_reply,
                 }
-                connection.execute(_INSERT, row)
+                _ADD.change(connection, row)
             except IntegrityError:
                 raise ReplayRefused("expected a nonce and question that were not used before") from None
 
@@ -320,7 +324,7 @@ class Custodian:
             is_further = used["counted"] and not row.counted
             if is_further and self.guard.find_limit(request, self.clock(), connection) is not None:
                 raise ReplayRefused("expected the slots opened before; others count, and a limit is reached")
-            if connection.execute(_USE_UP, {"asked": row.digest, **used}).rowcount != 1:
+            if _USE_UP.change(connection, {"asked": row.digest, **used}) != 1:
                 raise ReplayRefused("expected one redeem for each question; this one was redeemed already")
             logbook.append(connection, *logged)
 
@@ -328,7 +332,7 @@ class Custodian:
 
     def _waiting(self, connection: Connection, searcher: str, digest: bytes, now: datetime) -> Row[Any]:
         """The question of this digest, if it can still be redeemed."""
-        row = connection.execute(_BY_DIGEST, {"digest": digest}).one_or_none()
+        row: Row[Any] | None = _BY_DIGEST.row(connection, {"digest": digest})
         if row is None or row.searcher != searcher:
             raise ReplayRefused("expected a question that waits to be redeemed; there is none of this lookup")
         _check_in_time(row, now)

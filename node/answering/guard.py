@@ -17,6 +17,7 @@ from elsewhere.agreement.local import LocalPolicy
 from elsewhere.agreement.outcome import Deny, Outcome, Permit, QuestionFacts, Review
 from elsewhere.agreement.terms import Agreement, Limits
 from elsewhere.clock import from_ms, to_ms
+from elsewhere.database.ready import Ready
 from elsewhere.errors import MalformedElement
 from elsewhere.lookup import PROTOCOL_VERSION, SLOTS, Decision, EvaluateRequest, Ruling
 from elsewhere.matchkeys import version as match_key_version
@@ -99,7 +100,7 @@ class Guard:
         # counted by its id in the roster, and a person by the pseudonym that is stable here.
         asked = {"searcher": request.searcher, "pseudonym": request.terms.pseudonym}
         since = {"day": to_ms(now - DAY), "minute": to_ms(now - MINUTE)}
-        day_agency, day_person, minute_person = connection.execute(_COUNTS, {**asked, **since}).one()
+        day_agency, day_person, minute_person = _COUNTS.row(connection, {**asked, **since})
         reserve = limits.red_reserve if request.terms.urgency == "RED" else 0
         if day_agency >= limits.per_agency_per_day + reserve:
             return _limited("limits.agency_day", f"{limits.per_agency_per_day} questions a day to one agency")
@@ -198,7 +199,7 @@ def _count(whose: ColumnElement[bool], since: str) -> ScalarSelect[int]:
 
 _OF_AGENCY = question.c.searcher == bindparam("searcher")
 _OF_PERSON = _OF_AGENCY & (question.c.pseudonym == bindparam("pseudonym"))
-_COUNTS = select(_count(_OF_AGENCY, "day"), _count(_OF_PERSON, "day"), _count(_OF_PERSON, "minute"))
+_COUNTS = Ready(select(_count(_OF_AGENCY, "day"), _count(_OF_PERSON, "day"), _count(_OF_PERSON, "minute")))
 
 
 def _limited(code: str, what: str) -> Ruling:

@@ -11,8 +11,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, exists, func, select
 
+from elsewhere.database.ready import Ready
 from elsewhere.lookup import Decision, EvaluateRequest, Ruling
 from elsewhere.matchkeys import version
 from node.errors import RecordsUntagged, StoreOutrun
@@ -45,7 +46,7 @@ def is_tagged(connection: Connection, request: EvaluateRequest) -> bool:
 
 def _read(connection: Connection, request: EvaluateRequest) -> Any:
     asked = {"collection": request.collection, "epoch": request.epoch}
-    return connection.execute(_state(), asked).one()
+    return _state().row(connection, asked)
 
 
 def _is_tagged(found: Any) -> bool:
@@ -54,17 +55,19 @@ def _is_tagged(found: Any) -> bool:
 
 
 @cache
-def _state() -> Select[Any]:
+def _state() -> Ready:
     """The statement, built once."""
     newest = select(func.max(load.c.id)).where(load.c.state == DONE).scalar_subquery()
     in_set = exists().where(
         load_set.c.load_id == newest, load_set.c.set_id == tag_set.c.id, *_is_asked(tag_set)
     )
-    return select(
-        newest.label("current"),
-        select(load.c.rules).where(load.c.id == newest).scalar_subquery().label("rules"),
-        in_set.label("is_in_set"),
-        select(published.c.version).where(*_is_asked(published)).scalar_subquery().label("made"),
+    return Ready(
+        select(
+            newest.label("current"),
+            select(load.c.rules).where(load.c.id == newest).scalar_subquery().label("rules"),
+            in_set.label("is_in_set"),
+            select(published.c.version).where(*_is_asked(published)).scalar_subquery().label("made"),
+        )
     )
 
 

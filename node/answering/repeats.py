@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, bindparam, case, func, select
 
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.clock import to_ms
+from elsewhere.database.ready import Ready
 from elsewhere.lookup import EvaluateRequest
 from node.errors import ReplayRefused
 from node.store.exchange import COUNTED, question
@@ -24,17 +25,21 @@ from node.store.exchange import COUNTED, question
 MOST_ANSWERED = 3
 LEAST_PAUSE = timedelta(seconds=10)
 _SAME = tuple(question.c[name] == bindparam(name) for name in ("searcher", "lookup_id", "core"))
-_EARLIER = select(
-    func.min(question.c.received_ms).label("first"),
-    func.max(question.c.received_ms).label("last"),
-    func.count(question.c.redeem_digest).label("answered"),
-    func.max(case((COUNTED, 1), else_=0)).label("counted"),
-).where(*_SAME)
-_NEWEST = select(func.max(question.c.received_ms)).where(*_SAME)
-_RELEASED = select(
-    func.count().label("all"),
-    func.count(case((question.c.opened == bindparam("opened"), 1))).label("alike"),
-).where(*_SAME, question.c.opened > 0)
+_EARLIER = Ready(
+    select(
+        func.min(question.c.received_ms).label("first"),
+        func.max(question.c.received_ms).label("last"),
+        func.count(question.c.redeem_digest).label("answered"),
+        func.max(case((COUNTED, 1), else_=0)).label("counted"),
+    ).where(*_SAME)
+)
+_NEWEST = Ready(select(func.max(question.c.received_ms).label("received_ms")).where(*_SAME))
+_RELEASED = Ready(
+    select(
+        func.count().label("all"),
+        func.count(case((question.c.opened == bindparam("opened"), 1))).label("alike"),
+    ).where(*_SAME, question.c.opened > 0)
+)
 
 
 def core_of(request: EvaluateRequest) -> bytes:
@@ -59,7 +64,7 @@ def is_asked_again(connection: Connection, request: EvaluateRequest, now: dateti
     few times only once it has been answered.
     """
     same = {"searcher": request.searcher, "lookup_id": request.lookup_id, "core": core_of(request)}
-    earlier = connection.execute(_EARLIER, same).one()
+    earlier = _EARLIER.row(connection, same)
     urgency = vocabulary().urgencies.get(request.terms.urgency)
     if urgency is None or not earlier.counted:
         return False
@@ -84,7 +89,7 @@ def check_newest(connection: Connection, asked: Row[Any]) -> None:
     Raises:
         ReplayRefused: it has been.
     """
-    if connection.execute(_NEWEST, _same(asked)).scalar_one() > asked.received_ms:
+    if _NEWEST.row(connection, _same(asked)).received_ms > asked.received_ms:
         raise ReplayRefused("expected the newest asking of a question; it has been asked again since")
 
 
@@ -99,7 +104,7 @@ def is_counted(connection: Connection, asked: Row[Any], opened: int) -> bool:
         asked: the question's row.
         opened: the slots that are opened, slot n as 2**n; 0 releases nothing.
     """
-    released = connection.execute(_RELEASED, {**_same(asked), "opened": opened}).one()
+    released = _RELEASED.row(connection, {**_same(asked), "opened": opened})
     return bool(asked.counted or (opened and released.all and not released.alike))
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, insert, select
 from elsewhere.asking import Ask, CustodianAnswer
 from elsewhere.canonical import Json, canonical_json
 from elsewhere.clock import to_ms
+from elsewhere.database.ready import Ready
 from elsewhere.person.identity import Person
 from elsewhere.question import QuestionSecrets
 from elsewhere.random import RandomBytes
@@ -29,6 +30,8 @@ from node.store.exchange import asked, log, opening, subject
 from node.vault import Vault
 
 OPENABLE_FOR = timedelta(days=30)
+_ADD_OPENING = Ready(insert(opening), "lookup_id", "time_ms", "sealed")
+_ADD_ANSWER = Ready(insert(asked), "lookup_id", "time_ms", "custodian", "call_reference", "answer")
 _TERMS = ("purpose", "urgency", "case_reference", "basis", "role", "asker")
 
 
@@ -54,7 +57,7 @@ class History:
         logbook.append(connection, logbook.make_entry("asked", {"lookup_id": lookup_id, **facts}, now))
         sealed = self.vault.seal(_opening_to_json(what), lookup_id, self.random)
         row = {"lookup_id": lookup_id, "time_ms": to_ms(now), "sealed": sealed}
-        connection.execute(insert(opening).values(row))
+        _ADD_OPENING.change(connection, row)
 
     def opening(self, connection: Connection, lookup_id: str) -> Opening | None:
         """Give a question again; None once it can be opened no more. Raises SealBroken if it was altered."""
@@ -81,8 +84,9 @@ class History:
             }
             for answer in answers
         ]
+        for row in rows:
+            _ADD_ANSWER.change(connection, row)
         if rows:
-            connection.execute(insert(asked), rows)
             # Denials and limits belong into the asker's log as well as into the custodian's.
             states: dict[str, Json] = {a.custodian: a.code or a.state.value for a in answers}
             facts: dict[str, Json] = {"lookup_id": lookup_id, "states": states}

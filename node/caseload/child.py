@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, literal, select, union_all
+from sqlalchemy import Connection, Select, bindparam, func, literal, select, union_all
 
+from elsewhere.database.ready import Ready
 from elsewhere.lookup import MAX_REVEALS, Flag
 from elsewhere.matching import GROUP_LIMIT
 from node.caseload.index import SourceState
@@ -63,13 +64,13 @@ def holders_of_each(
         tags: MAX_REVEALS of them, 32 bytes each.
     """
     wanted = {f"tag_{place}": tag_bytes for place, tag_bytes in enumerate(tags)}
-    found: list[list[Row[Any]]] = [[] for _ in tags]
-    for row in conn.execute(_HOLDERS, {"collection": collection, "epoch": epoch, **wanted}):
+    found: list[list[Any]] = [[] for _ in tags]
+    for row in _HOLDERS.rows(conn, {"collection": collection, "epoch": epoch, **wanted}):
         found[row.place].append(row)
     return tuple(map(_holders, found))
 
 
-def _holders(rows: Sequence[Row[Any]]) -> Holders:
+def _holders(rows: Sequence[Any]) -> Holders:
     """Sum up the rows of one tag, one a child."""
     if not rows:
         return Holders((), (), b"", True, 0)
@@ -91,10 +92,10 @@ def child_of(conn: Connection, group_id: int | None, states: Mapping[str, Source
         states: every source's, as `source_states` gave them on this connection.
     """
     wanted = {"group_id": _NOBODY if group_id is None else group_id}
-    row = conn.execute(_SPEAKER, wanted).one_or_none()
-    totals = conn.execute(_TOTALS, wanted).one()
-    flags = conn.execute(_FLAGS, wanted).scalars().all()
-    names = conn.execute(_SOURCES, wanted).scalars().all()
+    row = _SPEAKER.row(conn, wanted)
+    totals = _TOTALS.row(conn, wanted)
+    flags = [found.flags for found in _FLAGS.rows(conn, wanted)]
+    names = [found.source for found in _SOURCES.rows(conn, wanted)]
     if row is None:
         return None
     return Child(
@@ -118,7 +119,6 @@ def _of_child(*columns: Any) -> Select[Any]:
     )
 
 
-# Built once: putting a statement together takes longer than the engine needs to answer it.
 _NEWEST = select(func.max(load.c.id)).where(load.c.state == DONE).scalar_subquery()
 
 
@@ -158,19 +158,21 @@ def _groups(place: int) -> Select[Any]:
 
 
 _EACH = union_all(*map(_groups, range(MAX_REVEALS))).subquery()
-_HOLDERS = (
+_HOLDERS = Ready(
     select(_EACH, record.c.id, record.c.source, record.c.person_ref, record.c.person, member.c.shield)
     .select_from(_EACH)
     .join(record, record.c.id == _EACH.c.first)
     .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == _NEWEST))
     .order_by(_EACH.c.place, _EACH.c.group_id)
 )
-_SPEAKER = (
+_SPEAKER = Ready(
     _of_child(*(record.c[name] for name in ("status", "service", "in_hours", "out_of_hours")))
     # "CURRENT" sorts before "PAST".
     .order_by(record.c.status, record.c.last_contact.desc(), record.c.id.desc())
     .limit(1)
 )
-_TOTALS = _of_child(func.max(record.c.last_contact).label("seen"), func.max(member.c.shield).label("shield"))
-_FLAGS = _of_child(record.c.flags).distinct().limit(MAX_FLAG_SETS)
-_SOURCES = _of_child(record.c.source).distinct()
+_TOTALS = Ready(
+    _of_child(func.max(record.c.last_contact).label("seen"), func.max(member.c.shield).label("shield"))
+)
+_FLAGS = Ready(_of_child(record.c.flags).distinct().limit(MAX_FLAG_SETS))
+_SOURCES = Ready(_of_child(record.c.source).distinct())

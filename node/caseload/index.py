@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, select
 
+from elsewhere.database.ready import Ready
 from elsewhere.lookup import Flag
 from elsewhere.matchkeys import version
 from elsewhere.person.identity import Person
@@ -88,7 +89,7 @@ def records_of_group(conn: Connection, group_id: int) -> list[CaseRecord]:
 
 def source_states(conn: Connection) -> dict[str, SourceState]:
     """Give every loaded source by name."""
-    return {row.name: SourceState(*row) for row in conn.execute(_SOURCES)}
+    return {row.name: SourceState(*row) for row in _SOURCES.rows(conn)}
 
 
 def record_count(conn: Connection) -> int:
@@ -169,9 +170,11 @@ def _group_query() -> Select[*tuple[Any, ...]]:
     return _records().where(member.c.group_id == bindparam("group_id")).order_by(record.c.id)
 
 
-_SOURCES = select(
-    *(source.c[name] for name in ("name", "read_utc", "loaded_utc", "max_age_days", "rows", "refused"))
-).order_by(source.c.name)
+_SOURCES = Ready(
+    select(
+        *(source.c[name] for name in ("name", "read_utc", "loaded_utc", "max_age_days", "rows", "refused"))
+    ).order_by(source.c.name)
+)
 
 
 def _records() -> Select[*tuple[Any, ...]]:

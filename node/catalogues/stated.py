@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
+from elsewhere.database.ready import Ready
 from elsewhere.lookup import Head
 from node.catalogues.standing import Name
 from node.store.exchange import published
 
-_STATED = select(
-    *(published.c[name] for name in ("collection", "epoch", "stated_version", "stated_root"))
-).where(published.c.stated_version.is_not(None))
+_STATED = Ready(
+    select(*(published.c[name] for name in ("collection", "epoch", "stated_version", "stated_root"))).where(
+        published.c.stated_version.is_not(None)
+    )
+)
 
 
 def stated_heads(connection: Connection) -> dict[Name, Head]:
     """Give what is stated now of each own catalogue; of one that is missing, nothing can be fetched yet."""
-    rows = connection.execute(_STATED)
+    rows = _STATED.rows(connection)
     return {(row.collection, row.epoch): Head(row.stated_version, row.stated_root) for row in rows}

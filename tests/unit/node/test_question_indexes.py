@@ -42,7 +42,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 def counts(connection: Connection, since: datetime) -> tuple[int, ...]:
     """What the guard counts since a moment: of the agency, of the person, of the person once more."""
     asked = {"searcher": "social", "pseudonym": b"p" * 32, "day": to_ms(since), "minute": to_ms(since)}
-    return tuple(connection.execute(guard._COUNTS, asked).one())
+    return tuple(guard._COUNTS.row(connection, asked))
 
 
 def plan(connection: Connection, statement: Any) -> str:
