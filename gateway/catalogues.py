@@ -118,7 +118,7 @@ class Catalogues:
             What is gone.
         """
         with self._lock:
-            pieces = [piece for piece in self._store.all_pieces() if piece.name.custodian == custodian]
+            pieces = self._store.pieces_of(custodian)
             gone = {piece.name for piece in pieces if not self._custody.is_stated(piece.name)}
             for name in gone:
                 self._store.drop_catalogue(name)

@@ -22,7 +22,7 @@ class Pace:
         """Count one, unless there is no room; tells which.
 
         Args:
-            agency: a member: callers check that, or made-up ids would fill the memory.
+            agency: has a certificate: callers check that, or made-up ids would fill the memory.
             now_s: seconds of any steady clock.
         """
         left, then_s = self._left.get(agency, (self._burst, now_s))

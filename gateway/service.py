@@ -20,10 +20,10 @@ import structlog
 from elsewhere.clock import Clock
 from elsewhere.errors import ConfigInvalid, ElsewhereError, GatewayDraining, NotActive, StoreUnavailable
 from elsewhere.fields import format_instant
-from elsewhere.wire.channel import SERVER_OPTIONS, agency_of
+from elsewhere.wire.channel import SERVER_OPTIONS, HasAuthContext, agency_of
 from elsewhere.wire.health import Health
 from elsewhere.wire.socket_path import SocketAddress
-from elsewhere.wire.status import to_status
+from elsewhere.wire.status import StatementsTaken, to_status
 from elsewhere.wire.tls import certificate_end
 from elsewhere.wire.v1 import catalogue_pb2_grpc, directory_pb2, directory_pb2_grpc, link_pb2, link_pb2_grpc
 from gateway.attach import LinkService
@@ -36,12 +36,16 @@ from gateway.finishing import to_its_end
 from gateway.folder import CERTIFICATE_FILE, owner_id, running_alone, serving_credentials
 from gateway.links import Link, Links
 from gateway.lookups import Limits, Lookups
+from gateway.pace import Pace
 from gateway.store import Store
 from gateway.timing import Alarm, LoopTiming
 
 TELL_END_S = 86_400.0
 HEALTH_SOCKET = "health.sock"
 SEEN_S = 60.0  # how often the attached agencies are written down, for a gateway that is killed
+
+# Calls with documents of one agency: each is verified, whoever signed it.
+CALLS, CALL_EVERY_S = 256, 0.25
 
 _log = structlog.get_logger("elsewhere.gateway")
 
@@ -51,6 +55,7 @@ class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
 
     def __init__(self, directory: Directory, catalogues: Catalogues, folder: Path) -> None:
         self._directory, self._catalogues, self._folder = directory, catalogues, folder
+        self._pace = Pace(CALLS, CALL_EVERY_S)
         self._taking = asyncio.Lock()  # a hundred members may hand on the same document in one moment
 
     async def PublishStatement(  # noqa: N802 - the name in directory.proto
@@ -60,7 +65,7 @@ class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
     ) -> directory_pb2.PublishStatementResponse:
         """Keep the caller's own key statement and show it to all; drop the catalogues of keys that ended."""
         try:
-            agency = agency_of(context)
+            agency = self._paced(context)
             self._directory.check_active(agency)
             version = self._directory.publish_statement(agency, request.statement)
             await to_its_end(self._drop_unstated(agency))
@@ -83,7 +88,7 @@ class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
         Whoever the CA has certified may: if this gateway is far behind, it knows none of today's members.
         """
         try:
-            agency_of(context)
+            self._paced(context)
             async with self._taking:
                 roster, agreement = await asyncio.to_thread(self._take, request.roster, request.agreement)
             self._directory.refresh()
@@ -91,6 +96,13 @@ class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
             _log.warning("documents refused", code=err.code)
             await context.abort(*to_status(err))
         return directory_pb2.PublishDocumentsResponse(roster_version=roster, agreement_version=agreement)
+
+    def _paced(self, context: HasAuthContext) -> str:
+        """Who is calling, unless it does so all the time."""
+        agency = agency_of(context)
+        if not self._pace.take(agency, asyncio.get_running_loop().time()):
+            raise StatementsTaken(f"expected at most {CALLS} calls of {agency} at once")
+        return agency
 
     def _take(self, roster: bytes, agreement: bytes) -> tuple[int, int]:
         """Put them in the folder; a disk that fails is told without its own words."""

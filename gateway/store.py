@@ -199,9 +199,10 @@ class Store:
         """The cached pieces of one catalogue above a version, oldest first."""
         return self._pieces(*_is(_pieces, name), _pieces.c.version > above)
 
-    def pieces_of(self, custodian: str, collection: str) -> list[CachedPiece]:
-        """The cached pieces of one collection, of all epochs."""
-        return self._pieces(_pieces.c.custodian == custodian, _pieces.c.collection == collection)
+    def pieces_of(self, custodian: str, collection: str = "") -> list[CachedPiece]:
+        """The cached pieces of one collection, of all epochs; of all collections where none is named."""
+        of_one = [_pieces.c.collection == collection] if collection else []
+        return self._pieces(_pieces.c.custodian == custodian, *of_one)
 
     def all_pieces(self) -> list[CachedPiece]:
         """Every cached piece."""

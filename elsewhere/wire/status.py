@@ -45,7 +45,7 @@ class FetchesTaken(ElsewhereError):
 
 
 class StatementsTaken(ElsewhereError):
-    """The agency changes its key statement so often that all others would do nothing but read it. Wait."""
+    """The agency sends documents so often that all others would do nothing but read them. Wait."""
 
     code = "statement.busy"
 

@@ -226,6 +226,30 @@ async def test_one_agency_cannot_have_all_others_read_its_statements_all_the_tim
         state_keys(gateway, social)
 
 
+async def test_one_agency_cannot_have_its_documents_verified_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.service.CALLS", 4)
+    monkeypatch.setattr("gateway.service.CALL_EVERY_S", 60.0)
+    found(tmp_path)
+    police, social = join(tmp_path, "police"), join(tmp_path, "social")
+    async with running(tmp_path) as gateway, channel_to(gateway, police) as channel:
+        stub = directory_pb2_grpc.DirectoryServiceStub(channel)
+        codes = []
+        for _ in range(3):
+            for call in (
+                stub.PublishStatement(directory_pb2.PublishStatementRequest(), timeout=PATIENCE_S),
+                stub.PublishDocuments(
+                    directory_pb2.PublishDocumentsRequest(roster=b"{}"), timeout=PATIENCE_S
+                ),
+            ):
+                with pytest.raises(grpc.aio.AioRpcError) as refusal:
+                    await call
+                codes.append(refusal.value.details())
+        assert codes == ["signature.invalid"] * 4 + ["statement.busy"] * 2
+        assert await refused(gateway, social, b"{}") == "signature.invalid"
+
+
 async def test_one_agency_cannot_open_links_all_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
