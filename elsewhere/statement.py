@@ -1,7 +1,8 @@
 """Key statements: a member's own word on its weekly keys, signed with the key that the roster gives.
 
 Sees:     public keys only.
-Refuses:  a statement not signed by the member it speaks of, a version below the one already seen.
+Refuses:  a statement not signed by the member it speaks of, a version below the one already seen, one key for
+          two epochs, be they stated together or one after the other.
 """
 
 from __future__ import annotations
@@ -238,9 +239,15 @@ def check_newer_statement(old: KeyStatement, new: KeyStatement) -> None:
     """Return only if a statement may replace (or is) the one already seen.
 
     Raises:
-        StatementRollback: an older version, or another statement of the same one. Keep the one held.
+        StatementRollback: an older version, another statement of the same one, or one that takes a key up
+            again under another name: whoever kept tags of the one epoch would know them in the other. Keep
+            the one held.
     """
     if new.agency != old.agency:
         raise ValueError("expected two statements of one agency")
     if new.version < old.version or (new.version == old.version and new.digest != old.digest):
         raise StatementRollback(f"expected a statement of {old.agency} above version {old.version}")
+    names = {entry.public: (entry.collection, entry.epoch) for entry in old.oprf_keys}
+    for entry in new.oprf_keys:
+        if names.get(entry.public, name := (entry.collection, entry.epoch)) != name:
+            raise StatementRollback(f"expected a key of its own for {entry.collection}, epoch {entry.epoch}")

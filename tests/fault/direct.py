@@ -117,7 +117,7 @@ class Pair:
         self.police._writer.close()
         self.police._store.close()
         self.police = _node(self.made, "police", self.clock)
-        _introduce(self.made, self.social, self.police)
+        introduce(self.made, self.social, self.police)
 
 
 def _node(made: Federation, agency: str, clock: Shifted) -> Node:
@@ -125,7 +125,7 @@ def _node(made: Federation, agency: str, clock: Shifted) -> Node:
     return made.nodes[agency]
 
 
-def _introduce(made: Federation, *nodes: Node) -> None:
+def introduce(made: Federation, *nodes: Node) -> None:
     roster = (made.folder / "gw" / "roster.json").read_bytes()
     agreement = (made.folder / "gw" / "agreement.json").read_bytes()
     statements = [node.keys.view.own.envelope for node in nodes]
@@ -150,7 +150,7 @@ async def pair(folder: Path, *edits: tuple[str, str], **settings: Any) -> AsyncI
     enrolment.resign(folder / "gw", now=datetime.now(UTC))
     clock = Shifted()
     found = Pair(made, _node(made, "social", clock), _node(made, "police", clock), clock)
-    _introduce(made, found.social, found.police)
+    introduce(made, found.social, found.police)
     try:
         yield found
     finally:

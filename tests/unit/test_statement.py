@@ -109,6 +109,19 @@ def test_a_statement_rises_by_version() -> None:
         check_newer_statement(STATEMENT, replace(STATEMENT, agency="school"))
 
 
+@pytest.mark.parametrize(
+    ("collection", "epoch"), [("involvement", 6), ("protected", 4)], ids=["the next epoch", "a collection"]
+)
+def test_a_key_that_stood_for_another_epoch_is_not_taken_up_again(collection: str, epoch: int) -> None:
+    first = STATEMENT.oprf_keys[0]
+    again = replace(first, collection=collection, epoch=epoch)
+    for others in ((), STATEMENT.oprf_keys[1:]):
+        with pytest.raises(StatementRollback, match=f"{collection}, epoch {epoch}"):
+            check_newer_statement(STATEMENT, replace(STATEMENT, version=4, oprf_keys=(*others, again)))
+    fresh = replace(again, public=b"\x06" * 32)
+    check_newer_statement(STATEMENT, replace(STATEMENT, version=4, oprf_keys=(first, fresh)))
+
+
 def test_the_sealing_key_that_lasts_longest_is_used_until_it_runs_out() -> None:
     chosen = STATEMENT.sealing_key(NOW)
 
