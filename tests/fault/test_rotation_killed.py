@@ -24,7 +24,7 @@ FORK = multiprocessing.get_context("forkserver")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path, each_engine: None) -> World:
     made = make_world(tmp_path)
     store = made.opened()
     order_epochs(tmp_path, store, Wish(OVERLAP), START)
@@ -60,16 +60,16 @@ def _die_at(count: int) -> None:
     Store.write = counted_write  # type: ignore[method-assign, assignment]
 
 
-def _run(folder: Path, dies_at: int) -> None:
+def _run(world: World, dies_at: int) -> None:
     """A node's life, in a process of its own."""
     if dies_at >= 0:
         _die_at(dies_at)
-    World(folder).live(is_in_force(2))
+    World(world.folder, world.url).live(is_in_force(2))
 
 
-def survive(folder: Path, dies_at: int) -> int | None:
+def survive(world: World, dies_at: int) -> int | None:
     FORK.set_forkserver_preload([__name__])
-    process = FORK.Process(target=_run, args=(folder, dies_at))
+    process = FORK.Process(target=_run, args=(world, dies_at))
     process.start()
     process.join(60)
     return process.exitcode
@@ -95,11 +95,11 @@ def check_over(world: World) -> None:
 def test_killed_at_any_durable_step_a_change_of_keys_is_finished_by_the_next_run(world: World) -> None:
     dies_at, killed = 0, 0
     for dies_at in (*range(0, 40, 3), *range(40, 1200, 61)):
-        code = survive(world.folder, dies_at)
+        code = survive(world, dies_at)
         if code == 0:
             break
         assert code == -signal.SIGKILL
         killed += 1
-    assert survive(world.folder, -1) == 0
+    assert survive(world, -1) == 0
     assert killed >= 5
     check_over(world)

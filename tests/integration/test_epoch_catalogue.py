@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -22,8 +20,8 @@ COLLECTIONS = ("involvement", "protected")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+def store(store_url: str) -> Store:
+    return open_store(store_url)
 
 
 def note(name: tuple[str, int]) -> Entry:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,11 @@ from tests.caseload import (
     EVA,
     NOW,
     TODAY,
+    folder_of,
     found,
     job,
     load_rows,
     mapping,
-    path_of,
     person,
     write_csv,
 )
@@ -41,14 +40,14 @@ SEEN = ANN | {"status": "closed", "seen": "02/03/2025"}  # a year before NOW
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+def store(store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url)
     yield opened
     opened.close()
 
 
 def _load(store: Store, rows: list[dict[str, str]], keep: Keep, **changes: Any) -> LoadReport:
-    path = write_csv(path_of(store).parent / "cases.csv", rows)
+    path = write_csv(folder_of(store) / "cases.csv", rows)
     return load_file(path, mapping().model_copy(update={"keep": keep}), job(store, **changes))
 
 
@@ -95,10 +94,10 @@ def test_a_record_is_there_until_its_last_day_and_gone_on_the_next_without_a_loa
     with store.read() as conn:
         before = index.short_tags(conn, "involvement", 1)
 
-    assert expire(store, path_of(store).parent, TODAY) == 0
+    assert expire(store, folder_of(store), TODAY) == 0
     with store.read() as conn:
         assert len(found(conn, person(ANN))) == 1
-    assert expire(store, path_of(store).parent, TODAY + datetime.timedelta(days=1)) == 1
+    assert expire(store, folder_of(store), TODAY + datetime.timedelta(days=1)) == 1
 
     with store.read() as conn:
         assert found(conn, person(ANN)) == found(conn, person(ANN), "protected") == {}
@@ -127,12 +126,12 @@ def test_a_changed_period_counts_from_the_next_load_and_tags_nothing_again(store
     report = _load(store, [SEEN, BOB], Keep(days_after_contact=400))
     assert (report.unchanged, report.tags) == (2, 0)
 
-    assert expire(store, path_of(store).parent, TODAY + datetime.timedelta(days=40)) == 1
+    assert expire(store, folder_of(store), TODAY + datetime.timedelta(days=40)) == 1
 
 
 def test_records_leave_while_a_load_runs(store: Store) -> None:
     _load(store, [SEEN, BOB], Keep(days_after_contact=366))
-    folder = path_of(store).parent
+    folder = folder_of(store)
 
     with hold_right_to_load(folder, store):
         assert expire(store, folder, TODAY + datetime.timedelta(days=1)) == 1
@@ -144,7 +143,7 @@ def test_records_leave_while_a_load_runs(store: Store) -> None:
 def test_the_shield_of_a_record_that_left_still_covers_the_child_elsewhere(store: Store) -> None:
     _load(store, [SEEN | {"shield": "place"}, BOB], Keep(days_after_contact=366))
     load_rows(store, [ANN | {"id": "X9"}, EVA], source="visits")
-    expire(store, path_of(store).parent, TODAY + datetime.timedelta(days=1))
+    expire(store, folder_of(store), TODAY + datetime.timedelta(days=1))
 
     load_rows(store, [ANN | {"id": "X9"}, EVA], source="visits")
 
