@@ -104,7 +104,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, str]]) -> Path:
 
 def job(store: Store, **changes: Any) -> LoadJob:
     """A load into a store with the keys above, working in the store's folder."""
-    given = {"store": store, "now": NOW, "work": folder_of(store), "workers": 1}
+    given = {"store": store, "now": NOW, "work": changes.pop("work", None) or folder_of(store), "workers": 1}
     keys = changes.pop("keys", KEYS)
     keys = keys if isinstance(keys, FixedKeys) else FixedKeys(keys)
     return LoadJob(**{**given, "keys": keys, **changes})

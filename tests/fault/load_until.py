@@ -1,6 +1,6 @@
 """Run by the tests of killed loads in a process of its own: loads a file and kills itself at one step.
 
-Usage: load_until.py STORE FILE PHASE STEP WORKERS
+Usage: load_until.py URL FILE PHASE STEP WORKERS
        load_until.py FOLDER:STEP...     each its own process, one after another, as by PHASE event
 
 PHASE is one that a load reports, or "switch", or "event": then STEP counts every step of writing, whatever it
@@ -42,18 +42,18 @@ class Countdown:
 
 def main() -> None:
     """Load, and die on the way."""
-    if ":" not in sys.argv[1]:
+    if "://" in sys.argv[1]:
         load_until(*sys.argv[1:])
         return
     for point in sys.argv[1:]:
         folder, step = point.split(":")
         if not os.fork():
-            load_until(f"{folder}/store.sqlite", f"{folder}/new.csv", "event", step, "1")
+            load_until(f"sqlite:///{folder}/store.sqlite", f"{folder}/new.csv", "event", step, "1")
             os._exit(0)
         os.wait()
 
 
-def load_until(at: str, file: str, phase: str, step: str, workers: str) -> None:
+def load_until(url: str, file: str, phase: str, step: str, workers: str) -> None:
     """Load once."""
     down = Countdown(int(step))
 
@@ -68,8 +68,9 @@ def load_until(at: str, file: str, phase: str, step: str, workers: str) -> None:
         _before(Journal, "add", down.step)
         _count_flushes(down)
         _count_writes(down)
-    store = open_store(f"sqlite:///{at}")
-    loading.load_file(Path(file), mapping(), job(store, workers=int(workers)), told)
+    store = open_store(url)
+    given = job(store, workers=int(workers), work=Path(file).parent)
+    loading.load_file(Path(file), mapping(), given, told)
     print(f"LOADED {down.seen}", flush=True)  # noqa: T201 - the test reads it
 
 

@@ -40,8 +40,17 @@ ROWS = [EVA, BOB | {"shield": "place"}, *_rows(450)]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(PLACES.url(tmp_path))
+def store(store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url)
+    load_rows(opened, [ANN, BOB])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def in_file(tmp_path: Path) -> Iterator[Store]:
+    """A store in a file: its size can be bounded, and what has nothing to do with engines is tried once."""
+    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
     load_rows(opened, [ANN, BOB])
     yield opened
     opened.close()
@@ -63,7 +72,8 @@ def _state(store: Store) -> dict[str, Any]:
 def _run(store: Store, *steps: str) -> subprocess.Popen[str]:
     """Start a load of ROWS in a process of its own."""
     path = write_csv(folder_of(store) / "new.csv", ROWS)
-    command = [sys.executable, "-m", "tests.fault.load_until", str(path_of(store)), str(path), *steps]
+    url = PLACES.url(folder_of(store))
+    command = [sys.executable, "-m", "tests.fault.load_until", url, str(path), *steps]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -139,20 +149,20 @@ def test_tags_of_a_new_epoch_that_a_killed_load_left_are_made_again(
     assert _rows_of_dead_loads(store) == 0
 
 
-def test_worker_processes_end_when_the_load_is_killed(store: Store) -> None:
-    process = _run(store, "tag", "1", "2")
+def test_worker_processes_end_when_the_load_is_killed(in_file: Store) -> None:
+    process = _run(in_file, "tag", "1", "2")
     # Workers inherit the error stream; it is closed, and this returns, when the last of them is gone.
     process.communicate(timeout=60)
 
     assert process.returncode == -signal.SIGKILL
 
 
-def test_the_load_that_is_not_killed_takes_everything_over(store: Store) -> None:
-    process = _run(store, "never", "1", "2")
+def test_the_load_that_is_not_killed_takes_everything_over(in_file: Store) -> None:
+    process = _run(in_file, "never", "1", "2")
     out, err = process.communicate(timeout=100)
 
     assert (process.returncode, out.split()) == (0, ["LOADED", "0"]), err
-    with store.read() as conn:
+    with in_file.read() as conn:
         assert index.record_count(conn) == len(ROWS)
         assert found(conn, person(ANN)) == {}
         assert len(found(conn, person(EVA))) == 1
@@ -179,8 +189,9 @@ def test_a_running_node_reads_and_writes_while_another_process_loads(store: Stor
 
 @pytest.mark.parametrize(("room", "resumed"), [(30, 0), (110, len(ROWS))])
 def test_a_full_disk_refuses_the_load_and_changes_nothing_and_the_next_one_goes_on(
-    store: Store, monkeypatch: pytest.MonkeyPatch, room: int, resumed: int
+    in_file: Store, monkeypatch: pytest.MonkeyPatch, room: int, resumed: int
 ) -> None:
+    store = in_file
     before = _state(store)
     with store.read() as conn:
         pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()

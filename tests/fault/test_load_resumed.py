@@ -20,7 +20,6 @@ from node.caseload.workplace import JOURNAL
 from node.errors import LoadRefused
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, EVA, KEYS, folder_of, found, job, load_rows, mapping, person, write_csv
-from tests.stores import PLACES
 
 ROOT = Path(__file__).resolve().parents[2]
 _RANDOM = Random(12)
@@ -108,8 +107,8 @@ def test_a_load_killed_at_twenty_points_goes_on_where_it_was(base: Path, tmp_pat
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(PLACES.url(tmp_path))
+def store(store_url: str) -> Iterator[Store]:
+    opened = open_store(store_url)
     yield opened
     opened.close()
 
