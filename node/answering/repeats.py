@@ -19,26 +19,27 @@ from elsewhere.clock import to_ms
 from elsewhere.database.ready import Ready
 from elsewhere.lookup import EvaluateRequest
 from node.errors import ReplayRefused
-from node.store.exchange import COUNTED, question
+from node.store.exchange import COUNTED, REDEEMED, question
 
 # Of a question that was answered: its reply may have been lost on the way, but not again and again.
 MOST_ANSWERED = 3
 LEAST_PAUSE = timedelta(seconds=10)
 _SAME = tuple(question.c[name] == bindparam(name) for name in ("searcher", "lookup_id", "core"))
+_ANSWERED = select(question.c.searcher).where(*_SAME, REDEEMED).limit(MOST_ANSWERED + 1).subquery()
+# Each is a step or a few in an index of its own: who asks in vain all the time makes none of them longer.
 _EARLIER = Ready(
     select(
-        func.min(question.c.received_ms).label("first"),
-        func.max(question.c.received_ms).label("last"),
-        func.count(question.c.redeem_digest).label("answered"),
-        func.max(case((COUNTED, 1), else_=0)).label("counted"),
-    ).where(*_SAME)
+        select(func.min(question.c.received_ms)).where(*_SAME, COUNTED).scalar_subquery().label("counted"),
+        select(func.max(question.c.received_ms)).where(*_SAME).scalar_subquery().label("last"),
+        select(func.count()).select_from(_ANSWERED).scalar_subquery().label("answered"),
+    )
 )
 _NEWEST = Ready(select(func.max(question.c.received_ms).label("received_ms")).where(*_SAME))
 _RELEASED = Ready(
     select(
         func.count().label("all"),
         func.count(case((question.c.opened == bindparam("opened"), 1))).label("alike"),
-    ).where(*_SAME, question.c.opened > 0)
+    ).where(*_SAME, REDEEMED, question.c.opened > 0)
 )
 
 
@@ -66,11 +67,11 @@ def is_asked_again(connection: Connection, request: EvaluateRequest, now: dateti
     same = {"searcher": request.searcher, "lookup_id": request.lookup_id, "core": core_of(request)}
     earlier = _EARLIER.row(connection, same)
     urgency = vocabulary().urgencies.get(request.terms.urgency)
-    if urgency is None or not earlier.counted:
+    if urgency is None or earlier.counted is None:
         return False
     now_ms = to_ms(now)
     return bool(
-        now_ms - earlier.first <= timedelta(hours=urgency.hours) / timedelta(milliseconds=1)
+        now_ms - earlier.counted <= timedelta(hours=urgency.hours) / timedelta(milliseconds=1)
         and now_ms - earlier.last >= LEAST_PAUSE / timedelta(milliseconds=1)
         and earlier.answered <= MOST_ANSWERED
     )

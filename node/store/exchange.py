@@ -41,7 +41,7 @@ question = Table(
     Column("redeem_reply", LargeBinary),
     Column("opened", BigInteger),  # the slots that its Redeem opened, slot n as 2**n; absent until redeemed
     UniqueConstraint("searcher", "nonce"),
-    Index("question_lookup", "searcher", "lookup_id", "core"),
+    Index("question_lookup", "searcher", "lookup_id", "core", "received_ms"),
     Index("question_received", "received_ms"),
 )
 
@@ -51,6 +51,12 @@ COUNTED = question.c.counted.is_(True)
 _WHO, _WHEN = (question.c.searcher, question.c.pseudonym), question.c.received_ms
 _AGENCY_RATE = Index("question_agency_rate", _WHO[0], _WHEN, sqlite_where=COUNTED, postgresql_where=COUNTED)
 _PERSON_RATE = Index("question_person_rate", *_WHO, _WHEN, sqlite_where=COUNTED, postgresql_where=COUNTED)
+_AGAIN = [question.c[name] for name in ("searcher", "lookup_id", "core")]
+_COUNTED = Index("question_counted", *_AGAIN, _WHEN, sqlite_where=COUNTED, postgresql_where=COUNTED)
+REDEEMED = question.c.redeem_digest.is_not(None)
+_REDEEMED = Index(
+    "question_redeemed", *_AGAIN, question.c.opened, sqlite_where=REDEEMED, postgresql_where=REDEEMED
+)
 _STANDS = question.c.request.is_not(None)
 _KEPT = Index("question_kept", _WHEN, sqlite_where=_STANDS, postgresql_where=_STANDS)
 
