@@ -56,14 +56,22 @@ def retrier(agency: Agency) -> Retrier:
 
 async def test_two_processes_ask_each_that_is_due_once(both: tuple[Agency, Agency]) -> None:
     asked = 0
+    met = asyncio.Barrier(len(both))
 
-    async def again(what: Any, member: Any, lookup_id: bytes) -> Any:
-        nonlocal asked
-        asked += 1
-        await asyncio.sleep(0)
-        return SimpleNamespace(receipt=b"")
+    def asking() -> Any:
+        has_begun = False
 
-    done = await asyncio.gather(*(retrier(agency).work_off(again) for agency in both))
+        async def again(what: Any, member: Any, lookup_id: bytes) -> Any:
+            nonlocal asked, has_begun
+            asked += 1
+            if not has_begun:  # neither goes on before the other has begun, too
+                has_begun = True
+                await met.wait()
+            return SimpleNamespace(receipt=b"")
+
+        return again
+
+    done = await asyncio.gather(*(retrier(agency).work_off(asking()) for agency in both))
 
     assert sum(done) == asked == ROWS
     assert all(done), "both took part"
