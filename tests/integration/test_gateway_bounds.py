@@ -154,7 +154,7 @@ async def test_what_is_not_read_is_not_taken(tmp_path: Path, monkeypatch: pytest
     chunk = catalogue_pb2.PublishRequest(chunk=catalogue_pb2.Chunk(index=0, ciphertext=bytes(size)))
     async with running(tmp_path) as gateway, channel_to(gateway, police) as channel:
 
-        async def never_reads(caller: str, requests: AsyncIterator[object]) -> object:
+        async def never_reads(caller: str, requests: AsyncIterator[object], show: object) -> object:
             return await asyncio.Event().wait()
 
         monkeypatch.setattr(gateway.catalogues, "publish", never_reads)
