@@ -9,6 +9,7 @@ import asyncio
 import base64
 import itertools
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -49,12 +50,15 @@ WRITTEN = [
 
 async def searcher(*arguments: object, given: object = None) -> list[Any]:
     """Run the second searcher as a process of its own; give each line it printed."""
+    # A command of ours that ran in this process has forbidden its children to import from where they stand.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "searcher",
         *(str(a) for a in arguments),
         cwd=HERE,
+        env=environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
