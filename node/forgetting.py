@@ -8,6 +8,8 @@ Promises: what fails is tried again a minute later.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -22,7 +24,9 @@ from node.answering.keeping import AT_ONCE, forget
 from node.asking.history import History
 from node.caseload.index import current_load
 from node.caseload.retention import expire
-from node.presence import drop_copies, forget_processes
+from node.catalogues.holding import CatalogueName
+from node.catalogues.leftovers import drop_leftovers
+from node.presence import forget_processes
 from node.store.engine import Store
 from node.store.writer import Writer
 
@@ -30,35 +34,41 @@ EVERY_S: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 
-async def forget_again_and_again(
-    directory: Path, store: Store, writer: Writer, history: History, clock: Clock
-) -> None:
-    """Until cancelled.
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """What is forgotten, and where."""
 
-    Args:
-        directory: the node's folder.
-        store, writer: its store.
-        history: of what this agency asked.
-        clock: tells what is old.
-    """
-    expired: tuple[date, int] | None = None  # up to this day, of this load
-    while True:
-        try:
-            # After a load too: one that began before midnight brings back what has left since.
-            loaded = await asyncio.to_thread(_newest_load, store)
-            today = clock().date()
-            if expired != (today, loaded):
-                if gone := await asyncio.to_thread(expire, store, directory, today):
-                    _log.info("records.expired", count=gone)
-                expired = today, loaded
-            while await writer.run(partial(forget, now=clock())) == AT_ONCE:
-                continue
-            await writer.run(partial(history.forget, now=clock()))
-            known = await writer.run(partial(forget_processes, clock=clock))
-            await asyncio.to_thread(drop_copies, directory, known)
-        except (ElsewhereError, SQLAlchemyError, OSError) as err:
-            _log.warning("forget.failed", code=getattr(err, "code", "store.unavailable"))
-        await asyncio.sleep(EVERY_S)
+    directory: Path  # the node's folder
+    store: Store
+    writer: Writer
+    history: History  # of what this agency asked
+    may_hold: Callable[[CatalogueName], bool]  # whether a copy of it may be held now
+    clock: Clock  # tells what is old
+
+    async def run(self) -> None:
+        """Forget again and again until cancelled."""
+        expired: tuple[date, int] | None = None  # up to this day, of this load
+        while True:
+            try:
+                expired = await self._expire(expired)
+                while await self.writer.run(partial(forget, now=self.clock())) == AT_ONCE:
+                    continue
+                await self.writer.run(partial(self.history.forget, now=self.clock()))
+                known = await self.writer.run(partial(forget_processes, clock=self.clock))
+                await asyncio.to_thread(drop_leftovers, self.directory, known, self.may_hold)
+            except (ElsewhereError, SQLAlchemyError, OSError) as err:
+                _log.warning("forget.failed", code=getattr(err, "code", "store.unavailable"))
+            await asyncio.sleep(EVERY_S)
+
+    async def _expire(self, before: tuple[date, int] | None) -> tuple[date, int]:
+        """Let records leave that may no longer be kept, once a day and once for each load."""
+        # After a load too: one that began before midnight brings back what has left since.
+        loaded = await asyncio.to_thread(_newest_load, self.store)
+        today = self.clock().date()
+        is_due = before != (today, loaded)
+        if is_due and (gone := await asyncio.to_thread(expire, self.store, self.directory, today)):
+            _log.info("records.expired", count=gone)
+        return today, loaded
 
 
 def _newest_load(store: Store) -> int:

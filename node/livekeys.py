@@ -11,7 +11,6 @@ destroyed after it names them no more.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -28,6 +27,7 @@ from elsewhere.signing import SigningKey
 from node.identity import FILE_NAME, OwnStatement, read_own, write_own
 from node.keys import KeyRing, Name
 from node.rights import hold_right_to_keys
+from node.stamps import NO_FILE, stamp
 from node.stating import NOTHING, Plan, Schedule, Stating
 from node.store.engine import Store
 
@@ -70,7 +70,7 @@ class LiveKeys:
         """Read nothing yet; `open_keys` makes one that is ready."""
         self.directory, self.agency, self.schedule = directory, agency, schedule
         self._view: KeyView | None = None
-        self._stamp: tuple[int, ...] = ()
+        self._stamp = NO_FILE
         self._lock = threading.Lock()
 
     @property
@@ -89,10 +89,10 @@ class LiveKeys:
         """
         path = self.directory / "trust" / FILE_NAME
         with self._lock:
-            stamp = _stamp(path)
-            if stamp == self._stamp and self._view is not None:
+            found = stamp(path)
+            if found == self._stamp and self._view is not None:
                 return False
-            self._view, self._stamp = self._read(), stamp
+            self._view, self._stamp = self._read(), found
         return True
 
     def look(self) -> bool:
@@ -155,9 +155,3 @@ def _stated_only(ring: KeyRing, own: OwnStatement) -> KeyRing:
         sealing=tuple(key for key in ring.sealing if key.key_id in ids),
         oprf={name: key for name, key in ring.oprf.items() if name in names},
     )
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """What tells one state of the statement's file from another."""
-    found = os.stat(path)
-    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,20 +1,17 @@
 """Which processes of a node there are: each says in a row, again and again, how it does, and that it ends.
 
 Sees:     names of processes, and whether each is linked and ready.
-Promises: a process that was killed shows as not running after `PRESENT_S`; its row is forgotten after a day,
-          and with it the copies of catalogues in its folder, which nobody would keep up to date.
+Promises: a process that was killed shows as not running after `PRESENT_S`; its row is forgotten after a day.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -24,9 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from elsewhere.asking import ProcessStatus
 from elsewhere.clock import Clock, from_ms, to_ms
 from elsewhere.errors import ElsewhereError
-from node.errors import NodeRunning
 from node.lead import leader
-from node.place import other_places
 from node.store.processes import process
 from node.store.writer import Writer
 
@@ -114,24 +109,6 @@ def forget_processes(connection: Connection, clock: Clock) -> frozenset[str]:
     """Delete the rows of processes that were not seen for a day; name the others."""
     connection.execute(delete(process).where(process.c.seen_ms < to_ms(clock() - FORGOTTEN_AFTER)))
     return frozenset(connection.execute(select(process.c.name)).scalars())
-
-
-def drop_copies(node: Path, known: frozenset[str]) -> None:
-    """Remove the copies of catalogues that a process left behind. Blocks.
-
-    Args:
-        node: the node's folder.
-        known: names that are not to be touched: processes that run, or did a day ago.
-    """
-    for place in other_places(node):
-        if place.process in known or not place.catalogues.exists():
-            continue
-        try:
-            with place.alone():  # nobody begins to use them meanwhile
-                shutil.rmtree(place.catalogues)
-        except NodeRunning:
-            continue  # it is about to write its row
-        _log.info("process.copies_dropped", process=place.process)
 
 
 def _say(connection: Connection, name: str, values: dict[str, object]) -> None:

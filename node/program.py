@@ -45,7 +45,7 @@ from node.config import NodeConfig, load_config
 from node.desk_service import DeskServer, DeskService
 from node.desk_tls import load_tls
 from node.directory import DirectoryIntake, IntakeParts
-from node.forgetting import forget_again_and_again
+from node.forgetting import Forgetting
 from node.key_status import check_on_time
 from node.lead import Lead, LeadParts
 from node.link import Link, LinkParts
@@ -315,10 +315,14 @@ class Node:
         await self.retrier.run(self.searcher.again)
 
     async def _follow_keys(self) -> None:
-        """Take up changed keys, and have every gateway told what is stated now."""
-        stated = self.keys.view
+        """Take up changed keys and documents, and have every gateway told what is stated now."""
+        stated, documents = self.keys.view, (self.trust.roster, self.trust.agreement)
         while True:
             await asyncio.sleep(LOOK_AT_KEYS_S)
+            await asyncio.to_thread(self.trust.look)
+            if (self.trust.roster, self.trust.agreement) != documents:
+                documents = self.trust.roster, self.trust.agreement
+                self._compare()
             await asyncio.to_thread(self.keys.look)
             if self.keys.view is not stated:
                 stated = self.keys.view
@@ -326,7 +330,8 @@ class Node:
                     intake.restate()
 
     async def _forget(self) -> None:
-        await forget_again_and_again(self.config.dir, self._store, self._writer, self._history, self._clock)
+        shared = (self.config.dir, self._store, self._writer, self._history)
+        await Forgetting(*shared, self.peers.may_hold, self._clock).run()
 
     async def _tell_readiness(self) -> None:
         await tell_readiness(self.status)

@@ -4,7 +4,8 @@ Holds:    the trust anchor that was handed over in person; the newest roster, ag
 Sees:     public documents, from a gateway that may withhold them but cannot make them.
 Refuses:  rollbacks, forks and anything unsigned; a refused document changes nothing.
 Promises: what was taken is in force at once, also when the disk is full; `keep` writes it down, and tries
-          again what could not be written before. Each document read is whole: any thread may read.
+          again what could not be written before. Each document read is whole: any thread may read. What one
+          process of a node has kept, the others have after their next `look`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from elsewhere.locks import hold_lock
 from elsewhere.roster import Federation, Member, Roster, check_successor, open_roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
 from node.errors import AgreementRollback
+from node.stamps import NO_FILE, Stamp, stamp
 
 _ANCHOR, _ROSTER, _AGREEMENT = "federation.json", "roster.json", "agreement.json"
 _STATEMENTS = "statements"
@@ -47,6 +49,7 @@ class Trust:
     statements: dict[str, KeyStatement] = field(default_factory=dict)
     _envelopes: dict[str, bytes] = field(default_factory=dict, repr=False)  # as held, by file
     _unkept: set[str] = field(default_factory=set, repr=False)  # files still to be written
+    _seen: dict[str, Stamp] = field(default_factory=dict, repr=False)  # of files, when they were last read
     # Two gateways may show something at once.
     _taking: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _keeping: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -158,6 +161,26 @@ class Trust:
             held = self._envelopes[_ROSTER], self._envelopes.get(_AGREEMENT, b"")
         return held[0] if held[0] != roster else b"", held[1] if held[1] != agreement else b""
 
+    def look(self) -> None:
+        """Take the roster and agreement that another process of this node has kept, where they are newer.
+
+        Cheap if there is nothing new, so that it can come before every question. Blocks; any thread.
+        """
+        for name in (_ROSTER, _AGREEMENT):
+            try:
+                found = stamp(self.folder / name)
+                if found == self._seen.get(name, NO_FILE):
+                    continue
+                with self._taking:
+                    self._take_kept(name)
+            except OSError as err:
+                _log.error("trust.unreadable", code=errno.errorcode.get(err.errno or 0, "os"))
+                continue
+            except ElsewhereError as err:
+                # An older one that was put there takes nothing from what is held.
+                _log.error("trust.refused", code=err.code, remedy="put back what was in the folder trust/")
+            self._seen[name] = found
+
     def keep(self) -> None:
         """Write down what was taken. Where the disk takes nothing it stays in memory, for the next call."""
         with self._keeping:
@@ -171,7 +194,10 @@ class Trust:
         """Write down each, unless the disk takes nothing more or something newer is there."""
         for name in names:
             with self._taking:
-                self._take_kept(name)
+                with contextlib.suppress(ElsewhereError):
+                    self._take_kept(name)
+                if name not in self._unkept:
+                    continue
             envelope, path = self._envelopes[name], self.folder / name
             try:
                 path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -187,8 +213,11 @@ class Trust:
     def _take_kept(self, name: str) -> None:
         """Take what another process of this node has kept meanwhile, if it is newer: it is not undone."""
         takes = {_ROSTER: self.take_roster, _AGREEMENT: self.take_agreement}
-        with contextlib.suppress(ElsewhereError, FileNotFoundError):
-            takes.get(name, self.take_statement)((self.folder / name).read_bytes())
+        with contextlib.suppress(FileNotFoundError):
+            envelope = (self.folder / name).read_bytes()
+            takes.get(name, self.take_statement)(envelope)
+            if self._is_held(name, envelope):
+                self._unkept.discard(name)
 
     def _is_held(self, name: str, envelope: bytes) -> bool:
         """Whether these very bytes were verified before."""

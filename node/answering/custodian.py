@@ -231,6 +231,7 @@ class Custodian:
 
         Returns: the message, and the keys to go on with.
         """
+        self.guard.trust.look()  # another process may have heard that the searcher is a member no longer
         member = self.guard.trust.member(searcher, self.clock())
         context = kinds.request_context(searcher, self.guard.trust.me, lookup_id, round_)
         kind = kinds.EVALUATE_REQUEST if round_ == 1 else kinds.REDEEM_REQUEST

@@ -29,7 +29,7 @@ from node.catalogues.holding import CatalogueName, Held
 from node.vault import Vault
 
 _LENGTHS = struct.Struct(">II")
-_LOG_NAME = re.compile(rf"peer\.({AGENCY_ID})\.({COLLECTION})\.(\d{{1,10}})\.log")
+_FILE_NAME = re.compile(rf"peer\.({AGENCY_ID})\.({COLLECTION})\.(\d{{1,10}})\..+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,7 @@ class PeerFiles:
 
     def names(self) -> list[CatalogueName]:
         """The catalogues that there are files of."""
-        found = (_LOG_NAME.fullmatch(path.name) for path in sorted(self._folder.glob("peer.*.log")))
-        return [CatalogueName(match[1], match[2], int(match[3])) for match in found if match is not None]
+        return kept_names(self._folder)
 
     def keep_snapshot(self, name: CatalogueName, held: Held, envelope: bytes) -> None:
         """Keep a snapshot in the place of what was kept before."""
@@ -100,9 +99,7 @@ class PeerFiles:
 
     def drop(self, name: CatalogueName) -> None:
         """Remove everything kept of one catalogue."""
-        self._log_path(name).unlink(missing_ok=True)
-        for path in self._folder.glob(f"peer.{name.custodian}.{name.collection}.{name.epoch}.*"):
-            path.unlink(missing_ok=True)
+        drop_kept(self._folder, name)
 
     def _log_path(self, name: CatalogueName) -> Path:
         """The log of one catalogue. Ids hold no dot, so no two catalogues share a name."""
@@ -111,6 +108,20 @@ class PeerFiles:
     def _snapshot_path(self, which: CatalogueId) -> Path:
         """The snapshot of one version."""
         return self._folder / f"peer.{which.custodian}.{which.collection}.{which.epoch}.{which.version}.cat"
+
+
+def kept_names(folder: Path) -> list[CatalogueName]:
+    """Name the catalogues that there are files of in a folder, in order; also of what was never whole."""
+    found = (_FILE_NAME.fullmatch(path.name) for path in folder.glob("peer.*"))
+    return sorted({CatalogueName(match[1], match[2], int(match[3])) for match in found if match is not None})
+
+
+def drop_kept(folder: Path, name: CatalogueName) -> None:
+    """Remove everything kept of one catalogue, first the log, without which the rest is nothing."""
+    stem = f"peer.{name.custodian}.{name.collection}.{name.epoch}."
+    (folder / f"{stem}log").unlink(missing_ok=True)
+    for path in folder.glob(f"{stem}*"):
+        path.unlink(missing_ok=True)
 
 
 def _label(name: CatalogueName) -> str:

@@ -167,6 +167,10 @@ class Peers:
             self._announced[name] = notice.version
             self._begin_to_follow(name)
 
+    def may_hold(self, name: CatalogueName) -> bool:
+        """Tell whether its key is in force and its custodian an active member. Any thread may call it."""
+        return self._reader(name) is not None
+
     def prune(self) -> None:
         """Drop the copies whose key has run out or is gone, and those of agencies no longer active."""
         for name in {*self._copies.names(), *self._announced}:

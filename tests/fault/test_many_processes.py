@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_bytes
 from typing import Any
@@ -20,6 +21,7 @@ from elsewhere.lookup import EvaluateReply, RedeemRequest
 from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.v1 import link_pb2
+from gateway import enrolment
 from node.asking.part import Part
 from tests.fault import answer_process
 from tests.fault.direct import Pair, pair
@@ -167,3 +169,25 @@ async def test_the_second_round_may_go_to_the_other_process_and_is_good_once_in_
         )
         assert sum(answer is not None for answer in said) == 1, "one of several redeems"
         assert leaves(two.police) == before + 2
+
+
+@pytest.mark.parametrize("round_", [1, 2])
+async def test_a_member_of_whose_revocation_one_process_hears_is_refused_by_the_others(
+    tmp_path: Path, round_: int
+) -> None:
+    async with pair(tmp_path) as two, processes(two, "a") as (other,):
+        one, following = _parts(two, 2)
+        reply = await _ask(other, one)
+        before = counted(two.police), leaves(two.police)
+
+        # A gateway that the other process is not linked to shows the process here the new roster.
+        enrolment.set_state(tmp_path / "gw", "social", "revoked", now=datetime.now(UTC))
+        trust = two.police.trust
+        assert trust.take_directory((tmp_path / "gw" / "roster.json").read_bytes(), b"", []) == []
+        trust.keep()
+
+        if round_ == 1:
+            assert await other.say(following, following.seal_question(), 1) is None
+        else:
+            assert await other.say(one, _redeem(two, one, reply), 2) is None
+        assert (counted(two.police), leaves(two.police)) == before

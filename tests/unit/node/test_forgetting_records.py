@@ -14,7 +14,7 @@ from node.asking.history import History
 from node.caseload import index
 from node.caseload.load import load_file
 from node.caseload.mapping import Keep
-from node.forgetting import forget_again_and_again
+from node.forgetting import Forgetting
 from node.store.engine import Store, open_store
 from node.store.writer import Writer
 from node.vault import Vault
@@ -46,7 +46,7 @@ async def in_force(
     patch.setattr("node.forgetting.asyncio.sleep", sleep)
     history = History(Vault(bytes(32)), Random(1).randbytes)
     with pytest.raises(asyncio.CancelledError):
-        await forget_again_and_again(folder, store, writer, history, lambda: now[0])
+        await Forgetting(folder, store, writer, history, lambda name: True, lambda: now[0]).run()
     patch.undo()
     writer.close()
     store.close()

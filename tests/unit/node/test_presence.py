@@ -13,8 +13,7 @@ from sqlalchemy import select
 
 from elsewhere.asking import ProcessStatus
 from node import presence as module
-from node.place import Place
-from node.presence import PRESENT_S, Condition, Presence, drop_copies, forget_processes, processes
+from node.presence import PRESENT_S, Condition, Presence, forget_processes, processes
 from node.store.processes import process
 from tests.unit.node.exchange_world import Agency, make_agencies
 
@@ -107,23 +106,11 @@ async def test_who_has_lost_every_gateway_yields_to_a_process_that_has_one(polic
     other.stop()
 
 
-async def test_copies_of_a_process_that_is_gone_for_a_day_are_dropped_and_those_of_others_stay(
-    police: Agency,
-) -> None:
-    places = [Place(police.folder, name) for name in ("main", "gone", "running", "resting")]
-    for place in places:
-        place.make()
-        place.catalogues.mkdir(exist_ok=True)
-        (place.catalogues / "peer.x").write_bytes(b"")
+async def test_a_process_that_is_gone_for_a_day_is_forgotten(police: Agency) -> None:
     await say(police, "gone", Condition(is_linked=True, is_ready=True))
     police.clock.now += module.FORGOTTEN_AFTER + timedelta(seconds=1)
     (await say(police, "resting", Condition(is_linked=True, is_ready=True))).leave()
     with police.store.write() as connection:
-        known = forget_processes(connection, police.clock)
-
-    with places[2].alone():  # it runs, and has not said so yet
-        drop_copies(police.folder, known)
-
-    assert [place.catalogues.exists() for place in places] == [True, False, True, True]
+        assert forget_processes(connection, police.clock) == {"resting"}
     with police.store.read() as connection:
         assert list(connection.execute(select(process.c.name)).scalars()) == ["resting"]

@@ -157,3 +157,66 @@ def test_processes_that_keep_at_once_leave_whole_documents(folder: Path) -> None
 
     assert Trust.load(folder, "social").statements["police"].version == 39
     assert not list((folder / "trust").rglob("*.part"))
+
+
+def test_what_another_process_has_kept_is_in_force_after_a_look(folder: Path) -> None:
+    one, other = (Trust.load(folder, "social") for _ in range(2))
+    other.look()
+    assert one.take_directory(NEXT, b"", []) == []
+    other.look()
+    assert other.roster.version == 1, "it is not kept yet"
+    one.keep()
+
+    other.look()
+
+    assert other.roster.version == 2
+    with capture_logs() as logs:
+        other.keep()
+        other.look()
+    assert (logs, other._unkept) == ([], set())
+
+
+def test_an_older_roster_put_in_the_folder_changes_nothing_and_is_told_once(folder: Path) -> None:
+    trust = Trust.load(folder, "social")
+    first = (folder / "trust" / "roster.json").read_bytes()
+    trust.take_directory(NEXT, b"", [])
+    trust.keep()
+    trust.look()
+    (folder / "trust" / "roster.json").write_bytes(first)
+
+    with capture_logs() as logs:
+        for _ in range(3):
+            trust.look()
+
+    assert trust.roster.version == 2
+    assert [(entry["event"], entry["code"]) for entry in logs] == [("trust.refused", "roster.rollback")]
+
+
+def test_a_look_where_there_is_nothing_new_reads_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust = Trust.load(folder, "social")
+    trust.look()
+
+    def read(path: Path) -> bytes:
+        raise AssertionError(f"read {path.name}")
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    trust.look()
+
+
+def test_a_disk_that_fails_at_a_look_takes_nothing_from_what_is_held(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust = Trust.load(folder, "social")
+
+    def fail(path: Path) -> bytes:
+        raise OSError(errno.EIO, "no")
+
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(Path, "read_bytes", fail)
+        trust.look()
+    assert [(entry["event"], entry["code"]) for entry in logs] == [("trust.unreadable", "EIO")]
+    (folder / "trust" / "roster.json").write_bytes(NEXT)
+    trust.look()
+    assert trust.roster.version == 2
