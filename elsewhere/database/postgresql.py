@@ -9,9 +9,7 @@ Source:   PostgreSQL 15, 13.2 Transaction Isolation, 13.3.5 Advisory Locks, 19.5
 
 from __future__ import annotations
 
-import ipaddress
 import select
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import InvalidatePoolError
 
 from elsewhere.database import kinds
+from elsewhere.database.transport import ALWAYS, check_transport
 from elsewhere.errors import ConfigInvalid, StoreBusy, StoreUnavailable
 from elsewhere.keyfiles import StoreExposed, read_secret
 
@@ -37,7 +36,6 @@ _CONNECT: Final = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
 }
-_ALWAYS: Final = {"gssencmode": "disable"}  # it would take the place of the TLS that is checked below
 _SESSION: Final = """
 SELECT set_config('lock_timeout', %s, false),
        set_config('idle_in_transaction_session_timeout', %s, false),
@@ -83,7 +81,7 @@ def make_engine(url: URL, password_file: Path | None) -> Engine:
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             hide_parameters=True,  # the parameters are people's names
-            connect_args={name: value for name, value in _CONNECT.items() if name not in url.query} | _ALWAYS,
+            connect_args={name: value for name, value in _CONNECT.items() if name not in url.query} | ALWAYS,
             pool_size=8,
             max_overflow=16,
         )
@@ -92,7 +90,7 @@ def make_engine(url: URL, password_file: Path | None) -> Engine:
             "expected psycopg for the PostgreSQL that store.url names; in the checkout: "
             "pip install '.[node,postgres]', or '.[gateway,postgres]' for a gateway"
         ) from None
-    _check_transport(engine.dialect.create_connect_args(engine.url)[1])
+    check_transport(engine.dialect.create_connect_args(engine.url)[1], "store.url")
 
     def connect(_dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> None:
         if password_file is not None:
@@ -105,36 +103,6 @@ def make_engine(url: URL, password_file: Path | None) -> Engine:
     event.listen(engine, "commit", _check_sound)
     event.listen(engine, "handle_error", _quote_nothing)
     return engine
-
-
-def _check_transport(given: Mapping[str, Any]) -> None:
-    """Return only if the server is on this machine, or proves by TLS that it is the one named.
-
-    What libpq would add from the environment counts as well: it can name another host.
-    """
-    from psycopg import pq
-
-    found = {one.keyword.decode(): one.val.decode() for one in pq.Conninfo.get_defaults() if one.val}
-    found |= {name: str(value) for name, value in given.items()}
-    if "service" in found:
-        raise ConfigInvalid("expected the server itself in store.url, not the name of a service")
-    hosts = [*found.get("host", "").split(","), *found.get("hostaddr", "").split(",")]
-    if all(_is_here(host) for host in hosts) or found.get("sslmode") == "verify-full":
-        return
-    raise ConfigInvalid(
-        "expected sslmode=verify-full in store.url, as its server is not on this machine; "
-        "name the CA that signed the server's certificate with sslrootcert=FILE"
-    )
-
-
-def _is_here(host: str) -> bool:
-    """Whether a host is this machine: a Unix socket's folder, or an address of the loopback."""
-    if host == "" or host[0] in "/@" or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _prepare_connection(raw: Any, _record: Any) -> None:

@@ -9,12 +9,13 @@ Source:   ibis 12; psycopg 3, transaction characteristics.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from elsewhere.database.transport import ALWAYS, check_transport, is_here
+from elsewhere.errors import ConfigInvalid
 from elsewhere.keyfiles import read_secret
 from node.caseload.cells import BATCH_ROWS, NO_TABLE, TableSource, check_types, made_at, pick_columns
 from node.caseload.mapping import SourceMapping, SqlForm
@@ -68,10 +69,11 @@ def open_sql(form: SqlForm, mapping: SourceMapping, folder: Path) -> Iterator[Ta
 def _parameters(parts: SplitResult) -> dict[str, Any]:
     """What a URL says, as ibis takes it."""
     given: dict[str, Any] = dict(parse_qsl(parts.query))
-    _check_transport(parts, given)
     found = {"host": parts.hostname or given.pop("host", None), "user": parts.username}
     found |= {"port": parts.port, "database": parts.path.removeprefix("/")}
-    return given | {name: unquote(v) if isinstance(v, str) else v for name, v in found.items() if v}
+    given |= {name: unquote(v) if isinstance(v, str) else v for name, v in found.items() if v}
+    _check_transport(parts.scheme, given)
+    return given
 
 
 def _connect(backend: str, given: dict[str, Any]) -> Any:
@@ -90,32 +92,23 @@ def _connect(backend: str, given: dict[str, Any]) -> Any:
         raise SourceUnreadable(f"expected a connection to the database: {''.join(said)[:200]}") from None
 
 
-def _check_transport(parts: SplitResult, given: dict[str, Any]) -> None:
+def _check_transport(backend: str, given: dict[str, Any]) -> None:
     """Return only if the server is on this machine, or proves by TLS that it is the one named."""
-    hosts = f"{parts.hostname or ''},{given.get('host', '')},{given.get('hostaddr', '')}".split(",")
-    if all(_is_here(host) for host in hosts):
-        return
-    if parts.scheme == "postgresql" and given.get("sslmode") != "verify-full":
-        raise SourceUnreadable(
-            "expected sslmode=verify-full in the url of [source.sql], as its server is not on this machine; "
-            "name the CA that signed its certificate with sslrootcert=FILE"
-        )
+    if backend == "postgresql":
+        try:
+            check_transport(given, "the url of [source.sql]")
+        except ConfigInvalid as err:
+            raise SourceUnreadable(str(err)) from None
+        except ImportError:
+            raise LibraryMissing("ibis-framework[postgres]", "database tables") from None
+        given |= ALWAYS
     named = {name.lower(): value.lower() for name, value in given.items() if isinstance(value, str)}
-    if parts.scheme == "mssql" and (
-        named.get("encrypt") not in ("yes", "mandatory", "strict")
-        or named.get("trustservercertificate", "no") != "no"
-    ):
+    is_proven = (
+        named.get("encrypt") in ("yes", "mandatory", "strict")
+        and named.get("trustservercertificate", "no") == "no"
+    )
+    if backend == "mssql" and not is_here(given.get("host", "")) and not is_proven:
         raise SourceUnreadable(
             "expected Encrypt=yes, and no TrustServerCertificate, in the url of [source.sql], "
             "as its server is not on this machine"
         )
-
-
-def _is_here(host: str) -> bool:
-    """Whether a host is this machine: a Unix socket's folder, or an address of the loopback."""
-    if host == "" or host[0] in "/@" or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pytest
@@ -17,6 +18,7 @@ from pyarrow import parquet
 from node.caseload import index
 from node.caseload.load import dry_run, load_file
 from node.caseload.mapping import SourceMapping, parse_mapping
+from node.caseload.sql_source import _parameters
 from node.errors import ColumnMissing, MappingInvalid, SourceEmpty, SourceUnreadable
 from node.store.engine import Store, open_store
 from tests.caseload import MAPPING, TODAY, found, job, person
@@ -275,6 +277,32 @@ def test_a_url_with_a_password_or_of_another_kind_is_no_mapping(url: str, why: s
 def test_a_server_on_another_machine_must_prove_who_it_is(store: Store, url: str) -> None:
     with pytest.raises(SourceUnreadable, match="not on this machine"):
         load_file(None, _mapping({"sql": {"url": url, "table": "cases"}}), job(store))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("PGHOST", "db.example", "not on this machine"),
+        ("PGHOSTADDR", "192.0.2.1", "not on this machine"),
+        ("PGSERVICE", "cases", "not the name of a service"),
+    ],
+)
+def test_nor_can_the_environment_name_one_that_does_not(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    (tmp_path / "services").write_text("[cases]\nhost=db.example\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    monkeypatch.setenv(name, value)
+    given = {"url": "postgresql://role@/cases", "table": "cases"}
+
+    with pytest.raises(SourceUnreadable, match=why):
+        load_file(None, _mapping({"sql": given}), job(store))
+
+
+def test_encryption_that_proves_nobody_takes_not_the_place_of_tls() -> None:
+    given = _parameters(urlsplit("postgresql://role@db.example/cases?sslmode=verify-full&gssencmode=prefer"))
+
+    assert (given["sslmode"], given["gssencmode"]) == ("verify-full", "disable")
 
 
 def test_a_missing_database_file_or_table_is_refused(store: Store, tmp_path: Path) -> None:
