@@ -25,7 +25,7 @@ from elsewhere.errors import ElsewhereError
 from node.errors import LeadLost
 from node.keys import Name
 
-LOOK_EVERY_S: Final = 2.0
+LOOK_EVERY_S: Final = 5.0
 FIRST_PAUSE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 600.0
 SAY_AGAIN_S: Final = 3600.0
