@@ -193,7 +193,8 @@ def listen(folder: Path) -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
-    settings = {"federation": "bench", "listen": address}
+    # A plain lookup has one round, so the gateway keeps it until its deadline: more than one agency may have.
+    settings = {"federation": "bench", "listen": address, "lookup": {"of_agency": 2048}}
     (folder / "gw" / "gateway.toml").write_text(tomli_w.dumps(settings), "utf-8")
     return address
 

@@ -20,7 +20,7 @@ from bench.usage import Meter, family_mb, rss_mb
 FILLED = "filler rows are random tags; the custodians only answer and hold no catalogues of others"
 REAL = "every tag is of a record really loaded"
 SETTLE_S = 0.3  # for what a lookup writes down after its answer
-_REST_S, _AT_REST = 300, 0.15  # seconds at most; processor seconds a second of all processes together
+_REST_S, _AT_REST = 900, 0.03  # seconds at most; processor seconds a second of each process
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _rest(fed: Running) -> None:
     for _ in range(_REST_S):
         meter = Meter.start(fed.roles)
         time.sleep(1)
-        if sum(meter.read().values()) < _AT_REST:
+        if sum(meter.read().values()) < _AT_REST * sum(map(len, fed.roles.values())):
             return
     raise SystemExit(f"the federation was still busy after {_REST_S} s")
 

@@ -38,5 +38,8 @@ async def from_any(
             trouble = None
         except CatalogueStale as err:
             trouble = err
-    if trouble is not None and version() == before:
-        raise trouble
+    try:
+        if trouble is not None and version() == before:
+            raise trouble
+    finally:
+        del trouble  # it holds this frame, and so whatever the fetch had in hand

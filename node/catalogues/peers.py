@@ -36,7 +36,7 @@ from node.catalogues.holding import MAX_TAGS, CatalogueName, Held, Intake, Reade
 from node.catalogues.peer_files import PeerFiles
 from node.catalogues.peer_status import is_all_askable, member_statuses
 from node.catalogues.room import Room
-from node.errors import CatalogueDiverged, CatalogueStale
+from node.errors import CatalogueDiverged, CatalogueNoRoom, CatalogueStale
 from node.trust import Trust
 
 SILENCE_S = 10.0  # of a gateway in the middle of a fetch
@@ -77,6 +77,7 @@ class Peers:
         self._room = Room(parts.max_held_tags)
         self._copies = Copies(PeerFiles(parts.folder, parts.local, parts.random), self._room)
         self._announced: dict[CatalogueName, int] = {}
+        self._too_big: dict[CatalogueName, int] = {}  # the announced version that there was no room for
         self._fetches: dict[CatalogueName, asyncio.Task[None]] = {}
         self._background: dict[CatalogueName, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -207,8 +208,11 @@ class Peers:
                 raise CatalogueStale(f"expected version {head.version}; the gateway has none above {before}")
 
     def _begin_to_follow(self, name: CatalogueName) -> None:
-        """Fetch a catalogue in the background, unless what is announced is held or on its way."""
-        if self._copies.version(name) < self._announced[name] and name not in self._background:
+        """Fetch a catalogue in the background, unless what is announced is held, on its way or too big."""
+        announced = self._announced[name]
+        if self._too_big.get(name) == announced:
+            return  # until another version is announced or another copy dropped
+        if self._copies.version(name) < announced and name not in self._background:
             self._background[name] = asyncio.create_task(self._follow(name))
 
     async def _follow(self, name: CatalogueName) -> None:
@@ -226,12 +230,15 @@ class Peers:
 
     async def _fetch(self, name: CatalogueName) -> None:
         """Wait for the one fetch of this catalogue; whoever stops waiting does not stop it."""
+        task = self._fetching(name)
         try:
-            await asyncio.shield(task := self._fetching(name))
+            await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
                 raise CatalogueStale("expected the fetch to go on; the copy was dropped") from None
             raise
+        finally:
+            del task  # its error holds this frame, and so what had come: together until a collector comes by
 
     def _fetching(self, name: CatalogueName) -> asyncio.Task[None]:
         """Give the one fetch of this catalogue, begun now unless it is under way."""
@@ -267,6 +274,8 @@ class Peers:
                 if intake.progress <= before:
                     raise CatalogueStale("expected the gateway to send what is newer; it did not") from None
             except ElsewhereError as err:
+                if isinstance(err, CatalogueNoRoom):
+                    self._too_big[name] = self._announced.get(name, 0)
                 # A gateway or custodian that sends what does not hold up is a matter for people.
                 _log.error("catalogue.refused", custodian=name.custodian, code=err.code)
                 raise CatalogueStale("expected what the custodian published; the gateway sent else") from err
@@ -299,6 +308,7 @@ class Peers:
 
     def _drop(self, name: CatalogueName) -> Callable[[], None]:
         """Forget a copy at once, and end its fetch; gives the work that removes its files."""
+        self._too_big.clear()
         if (task := self._fetches.pop(name, None)) is not None:
             task.cancel()
         return self._copies.drop(name)

@@ -186,6 +186,34 @@ async def test_all_catalogues_together_stay_within_the_memory_allowed(
     assert held.head == heads["police"]
 
 
+async def test_a_catalogue_too_big_is_not_fetched_over_and_over(
+    agencies: dict[str, Agency], gateway: Gateway
+) -> None:
+    for name in ("police", "health"):
+        publisher = await publisher_of(agencies[name], gateway)
+        await publisher.send()
+    size = _state(publisher).newest.snapshot_count
+    peers = await peers_of(agencies["schools"], gateway, max_held_tags=2 * size - 1)
+    notices = [
+        notice
+        for notice in gateway.notices.listed()
+        if (notice.collection, notice.epoch) == ("involvement", 1)
+    ]
+
+    async def refused() -> int:
+        with capture_logs() as logs:
+            peers.take_notices(notices)
+            while peers._background:
+                await asyncio.gather(*peers._background.values())
+        return [log["event"] for log in logs].count("catalogue.refused")
+
+    assert [await refused() for _ in range(3)] == [1, 0, 0]
+    (missing,) = (name for name in ("police", "health") if peers.held(name, "involvement", 1) is None)
+    set_state(agencies["schools"].trust, "health" if missing == "police" else "police", "revoked")
+    assert await refused() == 0
+    assert peers.held(missing, "involvement", 1) is not None, "room was left, and no newer version announced"
+
+
 async def test_a_custodian_that_goes_back_behind_what_it_published_is_not_trusted(
     agencies: dict[str, Agency], gateway: Gateway
 ) -> None:
