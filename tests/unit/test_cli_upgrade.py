@@ -14,6 +14,7 @@ from elsewhere.database.engine import open_database
 from elsewhere.database.revisions import StoreVersionWrong
 from elsewhere.errors import StoreBusy
 from gateway.store import Store as GatewayStore
+from node.store.engine import Store as NodeStore
 from node.store.engine import open_store
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors/store"
@@ -21,7 +22,7 @@ SETTINGS = {
     "node": 'agency = "police"\nname = "Police"\n',
     "gateway": 'federation = "northshire"\nlisten = "127.0.0.1:0"\n',
 }
-OPEN: dict[str, Callable[[str], GatewayStore | object]] = {"node": open_store, "gateway": GatewayStore}
+OPEN: dict[str, Callable[[str], GatewayStore | NodeStore]] = {"node": open_store, "gateway": GatewayStore}
 BOTH = pytest.mark.parametrize("whose", ["node", "gateway"])
 
 
@@ -53,7 +54,7 @@ def test_a_store_of_0_1_0_is_brought_on_and_back(whose: str, folder: Path) -> No
     onwards = type_(whose, folder, answer="y\n")
     assert onwards.exit_code == 0
     assert "0002  Hands the store's version over" in onwards.output
-    OPEN[whose](url(folder))
+    OPEN[whose](url(folder)).close()
     assert "nothing was changed" in type_(whose, folder).output
     back = type_(whose, folder, "--to", "0001", "--yes")
     assert "0002  is undone" in back.output
