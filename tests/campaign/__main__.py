@@ -1,6 +1,6 @@
 """`make faults`: a long campaign against real processes, and what it found.
 
-Ends with 0 if every invariant held after every fault.
+Prints one JSON object, then a table of all kinds of faults. Ends with 0 if every invariant held after each.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import json
 import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.campaign.run import run
+from tests.campaign.faults import KINDS
+from tests.campaign.run import Report, run
 
 
 def main() -> int:
-    """Run it and print one JSON object."""
+    """Run it and say what came of it."""
     wanted = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
     wanted.add_argument("--faults", type=int, default=200)
     wanted.add_argument("--seed", type=int, default=1)
@@ -24,19 +26,30 @@ def main() -> int:
     given = wanted.parse_args()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         report = run(given.keep or Path(folder), seed=given.seed, faults=given.faults)
-    healed = sorted(report.healed_s)
     told = {
         "seed": report.seed,
         "faults": len(report.faults),
-        "kinds": dict(report.kinds),
         "lookups": report.lookups,
         "whole": report.whole,
         "states": dict(report.states),
-        "healed_s": {"median": statistics.median(healed), "most": healed[-1]} if healed else None,
+        "codes": dict(report.codes),
         "broken": report.broken,
     }
     print(json.dumps(told, indent=2))  # noqa: T201
+    print("\n".join(table(report)))  # noqa: T201
     return 1 if report.broken else 0
+
+
+def table(report: Report) -> Sequence[str]:
+    """Give a row for each kind of fault, in Markdown."""
+    rows = ["| fault | times | whole again after, median | at most |", "|---|---|---|---|"]
+    healed = list(zip(report.faults, report.healed_s, strict=False))  # the last may not have healed
+    for name in (*(kind.name for kind in KINDS), ""):
+        seconds = [after_s for fault, after_s in healed if name in ("", fault.kind)]
+        if seconds:
+            median = f"{statistics.median(seconds):.1f} s"
+            rows.append(f"| {name or 'all'} | {len(seconds)} | {median} | {max(seconds):.1f} s |")
+    return rows
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The faults: each strikes at a random moment of a busy federation, lasts a while, and is mended.
+"""The faults: each strikes a busy federation at a random moment, lasts a while, and is mended.
 
 A fault only tampers with processes, signals, bytes on the way, a clock or a disk; it knows nothing of what
 the system does about it. Nobody is told to wait for anything: whoever was asking goes on asking.
@@ -14,8 +14,22 @@ from dataclasses import dataclass
 
 from tests.campaign.stage import AGENCIES, CUSTODIANS, DEADLINE_MS, GATEWAYS, NODES, Stage
 
+PROCESSES = (*GATEWAYS, *NODES)
 ON_SQLITE = ("social", "police")
 LONGER_THAN_A_DEADLINE_S = DEADLINE_MS / 1000 + 0.5
+STEPS_S = (30, 200, 400, 1500)  # some within what others tolerate, some beyond
+
+Strike = Callable[[Stage, random.Random, str], float]  # on a target; gives for how long it lasted, in seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fault, and whom it can strike."""
+
+    name: str
+    weight: int  # how often it is drawn, beside the others
+    targets: tuple[str, ...]
+    strike: Strike
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +41,26 @@ class Fault:
     lasted_s: float = 0.0
 
 
-Strike = Callable[[Stage, random.Random], Fault]
-
-
 def _moment(draw: random.Random) -> float:
     """Somewhere within a few lookups."""
     return draw.uniform(0.0, 0.6)
 
 
-def _killed(stage: Stage, draw: random.Random) -> Fault:
-    """kill -9 of any role, started again after a moment."""
-    target = draw.choice((*GATEWAYS, *NODES))
+def _wait(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def _killed(stage: Stage, draw: random.Random, target: str) -> float:
+    """kill -9, started again after a moment."""
     time.sleep(_moment(draw))
     stage.kill(target)
-    away = _moment(draw)
-    time.sleep(away)
+    away = _wait(_moment(draw))
     stage.start(target)
-    return Fault("killed", target, away)
+    return away
 
 
-def _all_killed(stage: Stage, draw: random.Random) -> Fault:
+def _all_killed(stage: Stage, draw: random.Random, _: str) -> float:
     """A power cut: everything at once."""
     time.sleep(_moment(draw))
     for name in stage.running:
@@ -54,106 +68,109 @@ def _all_killed(stage: Stage, draw: random.Random) -> Fault:
     for name, running in list(stage.running.items()):
         running.process.wait(10)
         stage.start(name)
-    return Fault("all_killed", "all")
+    return 0.0
 
 
-def _halted(stage: Stage, draw: random.Random) -> Fault:
-    """SIGSTOP of any role: briefly, or for longer than a lookup may take."""
-    target = draw.choice((*GATEWAYS, *NODES))
+def _gateways_killed(stage: Stage, draw: random.Random, first: str) -> float:
+    """One gateway, and the other one before the first is back."""
+    time.sleep(_moment(draw))
+    away = 0.0
+    for name in (first, *(other for other in GATEWAYS if other != first)):
+        stage.kill(name)
+        away += _wait(_moment(draw))
+    for name in GATEWAYS:
+        stage.start(name)
+    return away
+
+
+def _halted(stage: Stage, draw: random.Random, target: str) -> float:
+    """SIGSTOP: briefly, or for longer than a lookup may take."""
     lasts = LONGER_THAN_A_DEADLINE_S if draw.random() < 0.25 else draw.uniform(0.1, 1.5)
     time.sleep(_moment(draw))
     stage.signal(target, signal.SIGSTOP)
     time.sleep(lasts)
     stage.signal(target, signal.SIGCONT)
-    return Fault("halted", target, lasts)
+    return lasts
 
 
-def _bad_weather(kind: str, make: Callable[[random.Random], dict[str, float | bool]]) -> Strike:
+def _weather(make: Callable[[random.Random], dict[str, float | bool]]) -> Strike:
     """Something between one node and its gateways."""
 
-    def strike(stage: Stage, draw: random.Random) -> Fault:
-        target = draw.choice(AGENCIES)
-        lasts = draw.uniform(0.3, 2.5)
+    def strike(stage: Stage, draw: random.Random, target: str) -> float:
         stage.network.set(target, **make(draw))
-        time.sleep(lasts)
+        lasts = _wait(draw.uniform(0.3, 2.0))
         stage.network.set(target)
-        return Fault(kind, target, lasts)
+        return lasts
 
     return strike
 
 
-def _partition(stage: Stage, draw: random.Random) -> Fault:
+def _partition(stage: Stage, draw: random.Random, spared: str) -> float:
     """Nobody reaches a gateway, but one."""
-    spared = draw.choice(AGENCIES)
     for name in AGENCIES:
         stage.network.set(name, is_open=name == spared)
-    lasts = draw.uniform(0.3, 2.0)
-    time.sleep(lasts)
+    lasts = _wait(draw.uniform(0.3, 2.0))
     for name in AGENCIES:
         stage.network.set(name)
-    return Fault("partition", f"all but {spared}", lasts)
+    return lasts
 
 
-def _disk_full(stage: Stage, draw: random.Random) -> Fault:
+def _disk_full(stage: Stage, draw: random.Random, target: str) -> float:
     """The store of a node takes no further page."""
-    target = draw.choice(ON_SQLITE)
     stage.tamper(target, max_pages=stage.pages(target))
-    lasts = draw.uniform(0.5, 2.0)
-    time.sleep(lasts)
+    lasts = _wait(draw.uniform(0.5, 2.0))
     stage.tamper(target)
-    return Fault("disk_full", target, lasts)
+    return lasts
 
 
-def _clock_stepped(stage: Stage, draw: random.Random) -> Fault:
+def _clock_stepped(sign: int) -> Strike:
     """A node's clock jumps, by less or by more than what others tolerate, and back."""
-    target = draw.choice(CUSTODIANS)
-    seconds = draw.choice((-1, 1)) * draw.choice((30, 200, 400, 1500))
-    stage.tamper(target, clock_s=seconds)
-    lasts = draw.uniform(0.3, 1.5)
-    time.sleep(lasts)
-    stage.tamper(target)
-    return Fault(f"clock_stepped {seconds:+d} s", target, lasts)
+
+    def strike(stage: Stage, draw: random.Random, target: str) -> float:
+        stage.tamper(target, clock_s=sign * draw.choice(STEPS_S))
+        lasts = _wait(draw.uniform(0.3, 1.5))
+        stage.tamper(target)
+        return lasts
+
+    return strike
 
 
-def _gateways_killed(stage: Stage, draw: random.Random) -> Fault:
-    """First one gateway, and the other one before the first is back."""
-    time.sleep(_moment(draw))
-    for name in draw.sample(GATEWAYS, len(GATEWAYS)):
-        stage.kill(name)
+def _server_ends(mode: str) -> Strike:
+    """The database server goes down and comes back."""
+
+    def strike(stage: Stage, draw: random.Random, target: str) -> float:
         time.sleep(_moment(draw))
-    for name in GATEWAYS:
-        stage.start(name)
-    return Fault("gateways_killed", "gw, gw2")
+        stage.server.stop(mode)
+        lasts = _wait(draw.uniform(0.0, 1.5))
+        stage.server.start()
+        return lasts
+
+    return strike
 
 
-def _server_restarted(stage: Stage, draw: random.Random) -> Fault:
-    """The database server of the hospital goes down, in good order or as in a crash, and comes back."""
-    mode = draw.choice(("fast", "immediate"))
-    time.sleep(_moment(draw))
-    stage.server.stop(mode)
-    lasts = draw.uniform(0.0, 1.5)
-    time.sleep(lasts)
-    stage.server.start()
-    return Fault(f"server_restarted {mode}", "hospital", lasts)
-
-
-STRIKES: tuple[tuple[int, Strike], ...] = (
-    (8, _killed),
-    (1, _all_killed),
-    (1, _gateways_killed),
-    (2, _server_restarted),
-    (4, _halted),
-    (2, _bad_weather("latency", lambda draw: {"delay_s": draw.uniform(0.02, 0.4)})),
-    (2, _bad_weather("loss", lambda draw: {"loss": draw.uniform(0.05, 0.4)})),
-    (2, _bad_weather("half_open", lambda draw: {"is_silent": True})),
-    (2, _bad_weather("cut", lambda draw: {"is_open": False})),
-    (1, _partition),
-    (2, _disk_full),
-    (2, _clock_stepped),
+KINDS: tuple[Kind, ...] = (
+    Kind("killed", 16, PROCESSES, _killed),
+    Kind("all_killed", 2, ("all",), _all_killed),
+    Kind("gateways_killed", 2, GATEWAYS, _gateways_killed),
+    Kind("server_stopped", 2, ("hospital",), _server_ends("fast")),
+    Kind("server_crashed", 2, ("hospital",), _server_ends("immediate")),
+    Kind("halted", 8, PROCESSES, _halted),
+    Kind("latency", 4, AGENCIES, _weather(lambda draw: {"delay_s": draw.uniform(0.02, 0.4)})),
+    Kind("loss", 4, AGENCIES, _weather(lambda draw: {"loss": draw.uniform(0.05, 0.4)})),
+    Kind("half_open", 4, AGENCIES, _weather(lambda draw: {"is_silent": True})),
+    Kind("cut", 4, AGENCIES, _weather(lambda draw: {"is_open": False})),
+    Kind("partition", 2, AGENCIES, _partition),
+    Kind("disk_full", 4, ON_SQLITE, _disk_full),
+    Kind("clock_ahead", 2, CUSTODIANS, _clock_stepped(1)),
+    Kind("clock_behind", 2, CUSTODIANS, _clock_stepped(-1)),
 )
+EACH_ONCE = sum(len(kind.targets) for kind in KINDS)
 
 
-def strike(stage: Stage, draw: random.Random) -> Fault:
-    """Draw a fault and let it happen; when this returns it is over, and its traces are still about."""
-    weights = [weight for weight, _ in STRIKES]
-    return draw.choices([found for _, found in STRIKES], weights)[0](stage, draw)
+def plan(draw: random.Random, count: int) -> list[tuple[Kind, str]]:
+    """Say what is to strike whom: every kind everybody that it can, in random order, then as drawn."""
+    pairs = [(kind, target) for kind in KINDS for target in kind.targets]
+    draw.shuffle(pairs)
+    weights = [kind.weight for kind in KINDS]
+    more = draw.choices(KINDS, weights, k=max(0, count - len(pairs)))
+    return [*pairs[:count], *((kind, draw.choice(kind.targets)) for kind in more)]

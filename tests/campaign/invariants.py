@@ -9,6 +9,7 @@ import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import select
@@ -16,7 +17,6 @@ from sqlalchemy import select
 from elsewhere.agreement.terms import Limits
 from elsewhere.catalogue.statement import CatalogueStatement
 from elsewhere.receipt import open_receipt
-from elsewhere.roster import Roster
 from elsewhere.signing import open_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node.catalogues.peer_files import PeerFiles
@@ -27,7 +27,7 @@ from node.store.engine import open_store
 from node.store.exchange import log, published_piece, question
 from node.trust import Trust
 from tests.campaign.asking import KNOWN, ROWS, Outcome
-from tests.campaign.stage import AGENCIES, CUSTODIANS, DEADLINE_MS, GATEWAYS, NODES, Stage
+from tests.campaign.stage import AGENCIES, CUSTODIANS, DEADLINE_MS, GATEWAYS, NODES, SEARCHER, Stage
 from tests.privacy.canaries import files_of, needles
 
 LATE_S = 2.0  # beyond the deadline, and beyond what the machine itself was late meanwhile
@@ -44,6 +44,7 @@ class Watch:
     roots: dict[tuple[str, str, int, int], bytes] = field(default_factory=dict)
     logged: dict[str, int] = field(default_factory=dict)  # rows of each log, which only grow
     lookups: int = 0
+    _told: dict[bytes, CatalogueStatement] = field(default_factory=dict)  # by their envelopes, verified
 
     def after(
         self, outcomes: Iterable[Outcome], *, searcher_was_halted: bool, machine_late_s: float
@@ -72,13 +73,12 @@ class Watch:
     def _unlogged(self, outcomes: list[Outcome]) -> list[str]:
         """Every answer that reached the asker is in its custodian's log."""
         found = []
-        roster = self._trust("social").roster
         for agency in CUSTODIANS:
             leaves = self._leaves(agency)
             for outcome in outcomes:
                 for answer in outcome.answers:
                     if answer.custodian == agency and answer.state.is_answer:
-                        receipt = open_receipt(answer.receipt, _key(roster, agency))
+                        receipt = open_receipt(answer.receipt, self._keys[agency])
                         if receipt.leaf not in leaves:
                             found.append(f"{agency} released an answer that is not in its log")
         return found
@@ -161,9 +161,13 @@ class Watch:
                 yield from self._read(name.custodian, envelopes)
 
     def _read(self, custodian: str, envelopes: Iterable[bytes]) -> Iterator[CatalogueStatement]:
-        key = _key(self._trust("social").roster, custodian)
+        key = self._keys[custodian]
         for envelope in envelopes:
-            yield CatalogueStatement.from_json(open_document(envelope, CATALOGUE_STATEMENT_TYPE, [key]))
+            told = self._told.get(envelope)
+            if told is None:
+                told = CatalogueStatement.from_json(open_document(envelope, CATALOGUE_STATEMENT_TYPE, [key]))
+                self._told[envelope] = told
+            yield told
 
     def leaked(self) -> list[str]:
         """No name outside the agencies that hold it: not in files, logs or the memory of processes."""
@@ -179,7 +183,7 @@ class Watch:
             for place, data in self._remembered(name):
                 for child, written in words.items():
                     # As it is typed, and as a match key holds it; other forms would take minutes to look for.
-                    if any(form.encode() in data for word in written for form in (word, word.lower())):
+                    if any(form.encode() in data for word in written for form in {word, word.lower()}):
                         found.append(f"something of {child} is in {place}")
         return found
 
@@ -195,12 +199,11 @@ class Watch:
         for process in (one for one in (*GATEWAYS, *NODES) if one.partition("/")[0] == name):
             yield f"the memory of {process}", _memory(self.stage.running[process].process.pid)
 
-    def _trust(self, agency: str) -> Trust:
-        return Trust.load(self.stage.folder / agency, agency)
-
-
-def _key(roster: Roster, agency: str) -> bytes:
-    return next(member.signing_key for member in roster.members if member.agency_id == agency)
+    @cached_property
+    def _keys(self) -> dict[str, bytes]:
+        """What each agency signs with."""
+        roster = Trust.load(self.stage.folder / SEARCHER, SEARCHER).roster
+        return {member.agency_id: member.signing_key for member in roster.members}
 
 
 def _most_within(moments: list[int], width_ms: int) -> int:

@@ -56,6 +56,7 @@ class Relay:
         self._open.add(writer)
         try:
             if not self.weather.is_open:
+                self._close(writer)
                 return
             onward = await asyncio.open_connection("127.0.0.1", self.to_port)
         except OSError:  # the gateway is down

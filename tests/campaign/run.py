@@ -14,13 +14,13 @@ from pathlib import Path
 
 from elsewhere.agreement.terms import Limits
 from tests.campaign.asking import Crowd
-from tests.campaign.faults import Fault, strike
+from tests.campaign.faults import Fault, plan
 from tests.campaign.invariants import Watch
 from tests.campaign.stage import PATIENCE_S, stage
 
 HEALED_S = 60.0
 # What has leaked into a file, a log or a memory stays there, and reading all of them takes seconds.
-LEAKS_EVERY = 5
+LEAKS_EVERY = 5  # faults
 
 
 @dataclass
@@ -33,26 +33,22 @@ class Report:
     lookups: int = 0
     whole: int = 0
     states: Counter[str] = field(default_factory=Counter)  # of answers and errors of lookups
+    codes: Counter[str] = field(default_factory=Counter)  # why a custodian gave no answer
     healed_s: list[float] = field(default_factory=list)  # from the end of a fault to the next whole lookup
 
-    @property
-    def kinds(self) -> Counter[str]:
-        """How often each kind of fault struck."""
-        return Counter(fault.kind.split(" ")[0] for fault in self.faults)
 
-
-def run(folder: Path, *, seed: int, faults: int) -> Report:
+def run(folder: Path, *, seed: int, faults: int, leaks_every: int = LEAKS_EVERY) -> Report:
     """Run a campaign in a folder of its own; everything it started is ended."""
     report, draw = Report(seed), random.Random(seed)
     with stage(folder, seed) as made:
         watch = Watch(made, Limits())
         crowd = Crowd(folder, seed=seed)
         try:
-            for number in range(faults):
-                fault = strike(made, draw)
+            for number, (kind, target) in enumerate(plan(draw, faults)):
+                fault = Fault(kind.name, target, kind.strike(made, draw, target))
                 report.faults.append(fault)
                 broken = _look(watch, crowd, report, fault)
-                if number % LEAKS_EVERY == LEAKS_EVERY - 1 or number == faults - 1:
+                if number % leaks_every == leaks_every - 1 or number == faults - 1:
                     broken += watch.leaked()
                 report.broken += [f"{number} {fault.kind} of {fault.target}: {words}" for words in broken]
                 if broken:
@@ -80,5 +76,6 @@ def _look(watch: Watch, crowd: Crowd, report: Report, fault: Fault) -> list[str]
     report.whole += sum(outcome.is_whole for outcome in seen)
     for outcome in seen:
         report.states.update([outcome.error] if outcome.error else [a.state.value for a in outcome.answers])
+        report.codes.update(answer.code for answer in outcome.answers if answer.code)
     halted = fault.kind == "halted" and fault.target == "social"
     return watch.after(seen, searcher_was_halted=halted, machine_late_s=crowd.late_s())

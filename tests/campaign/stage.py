@@ -145,12 +145,16 @@ class Stage:
             self._wait(lambda name=name: self._is_ready(name), f"{name} to be ready")  # type: ignore[misc]
 
     def check_alive(self) -> None:
-        """Fail if a process ended by itself."""
-        for name, running in self.running.items():
+        """Fail if a process ended by itself; one that could not start without its store starts again."""
+        for name, running in list(self.running.items()):
             status = running.process.poll()
-            if status is not None:
-                words = running.log.read_text("utf-8", "replace")[-2000:]
-                raise AssertionError(f"{name} ended by itself with {status}:\n{words}")
+            if status is None:
+                continue
+            words = running.log.read_text("utf-8", "replace")
+            if "StoreUnavailable" in words and "node.started" not in words:
+                self.start(name)  # as a service manager would
+                continue
+            raise AssertionError(f"{name} ended by itself with {status}:\n{words[-2000:]}")
 
     def _is_ready(self, name: str) -> bool:
         self.check_alive()
