@@ -105,7 +105,7 @@ def _tiny() -> dict[str, Group]:
         "catalogue": lambda: probes.measure_probes(100_000),
         "disk": lambda: probes.measure_fsync(CACHE),
         "loading": lambda: loading.measure(Shape(1, 50, is_real=True), _say, afresh=True),
-        "lookups-2": lambda: lookups.measure(small, Effort(3, 4, 0, rounds=2), _say),
+        "lookups-2": lambda: lookups.measure(small, Effort(3, 4, 0, rounds=2, rest_s=0.5), _say),
         "gateway": lambda: couriers.measure(small, 3, _say),
         "cultures": lambda: quality.cultures(300, 200, 72),
     }

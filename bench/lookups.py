@@ -22,8 +22,6 @@ REAL = "every tag is of a record really loaded"
 SETTLE_S = 0.3  # for what a lookup writes down after its answer
 _REST_S, _AT_REST = 900, 0.03  # seconds at most; processor seconds a second of each process
 
-_IDLE_S = 5.0  # for how long it is watched at rest
-
 
 @dataclass(frozen=True, slots=True)
 class Effort:
@@ -33,6 +31,7 @@ class Effort:
     at_once: int
     ticked: int
     rounds: int = floor.ROUNDS  # of each measurement of the floor
+    rest_s: float = 5.0  # for how long all processes are watched at rest
 
 
 def measure(shape: Shape, effort: Effort, say: Callable[[str], None]) -> list[Figure]:
@@ -56,7 +55,7 @@ def _idle(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> lis
     """One lookup at a time: time as its asker sees it, processor time of every role, the first answer."""
     number, cores = shape.custodians, len(os.sched_getaffinity(0))
     asking.ask_in_turn(fed.searcher, 3)
-    at_rest = _rest(fed)
+    at_rest = _rest(fed, effort.rest_s)
     before = floor.measure(effort.rounds)
     time.sleep(SETTLE_S)
     meter, mine, began = Meter.start(fed.roles), time.process_time(), time.monotonic()
@@ -64,7 +63,10 @@ def _idle(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> lis
     mine = (time.process_time() - mine) / len(timed)
     time.sleep(SETTLE_S)
     passed = time.monotonic() - began
-    spent = {role: 1e3 * (used - passed * at_rest[role]) / len(timed) for role, used in meter.read().items()}
+    spent = {
+        role: max(0.0, 1e3 * (used - passed * at_rest[role]) / len(timed))
+        for role, used in meter.read().items()
+    }
     costs = floor.mean(before, floor.measure(effort.rounds))
     least = {
         "searcher": 1e3 * (costs.searcher + number * costs.searcher_each),
@@ -97,7 +99,9 @@ def _idle(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> lis
 def _beside(mine: float, at_rest: dict[str, float]) -> str:
     """What is not counted in a lookup's processor time."""
     idle = ", ".join(f"{role} {1e3 * used:.1f}" for role, used in at_rest.items())
-    return f"the asker's own process takes {1e3 * mine:.1f} ms beside it; taken off, as at rest: {idle} ms a second"
+    return (
+        f"the asker's own process: {1e3 * mine:.1f} ms beside it; taken off, as at rest: {idle} ms a second"
+    )
 
 
 def _note(shape: Shape, fed: Running) -> str:
@@ -108,7 +112,7 @@ def _note(shape: Shape, fed: Running) -> str:
     )
 
 
-def _rest(fed: Running) -> dict[str, float]:
+def _rest(fed: Running, watched_s: float) -> dict[str, float]:
     """Wait until nobody is busy any more with what a start brings, such as publishing catalogues.
 
     Gives the processor seconds a second that each role takes at rest, with nobody asking.
@@ -118,8 +122,8 @@ def _rest(fed: Running) -> dict[str, float]:
         time.sleep(1)
         if sum(meter.read().values()) < _AT_REST * sum(map(len, fed.roles.values())):
             meter = Meter.start(fed.roles)
-            time.sleep(_IDLE_S)
-            return {role: used / _IDLE_S for role, used in meter.read().items()}
+            time.sleep(watched_s)
+            return {role: used / watched_s for role, used in meter.read().items()}
     raise SystemExit(f"the federation was still busy after {_REST_S} s")
 
 
