@@ -93,12 +93,12 @@ def _halted(stage: Stage, draw: random.Random, target: str) -> float:
     return lasts
 
 
-def _weather(make: Callable[[random.Random], dict[str, float | bool]]) -> Strike:
-    """Something between one node and its gateways."""
+def _weather(most_s: float, make: Callable[[random.Random], dict[str, float | bool]]) -> Strike:
+    """Something between one node and its gateways, for so many seconds at most."""
 
     def strike(stage: Stage, draw: random.Random, target: str) -> float:
         stage.network.set(target, **make(draw))
-        lasts = _wait(draw.uniform(0.3, 2.0))
+        lasts = _wait(draw.uniform(0.3, most_s))
         stage.network.set(target)
         return lasts
 
@@ -155,10 +155,10 @@ KINDS: tuple[Kind, ...] = (
     Kind("server_stopped", 2, ("hospital",), _server_ends("fast")),
     Kind("server_crashed", 2, ("hospital",), _server_ends("immediate")),
     Kind("halted", 8, PROCESSES, _halted),
-    Kind("latency", 4, AGENCIES, _weather(lambda draw: {"delay_s": draw.uniform(0.02, 0.4)})),
-    Kind("loss", 4, AGENCIES, _weather(lambda draw: {"loss": draw.uniform(0.05, 0.4)})),
-    Kind("half_open", 4, AGENCIES, _weather(lambda draw: {"is_silent": True})),
-    Kind("cut", 4, AGENCIES, _weather(lambda draw: {"is_open": False})),
+    Kind("latency", 4, AGENCIES, _weather(1.2, lambda draw: {"delay_s": draw.uniform(0.02, 0.4)})),
+    Kind("loss", 4, AGENCIES, _weather(1.2, lambda draw: {"loss": draw.uniform(0.05, 0.4)})),
+    Kind("half_open", 4, AGENCIES, _weather(2.0, lambda draw: {"is_silent": True})),
+    Kind("cut", 4, AGENCIES, _weather(2.0, lambda draw: {"is_open": False})),
     Kind("partition", 2, AGENCIES, _partition),
     Kind("disk_full", 4, ON_SQLITE, _disk_full),
     Kind("clock_ahead", 2, CUSTODIANS, _clock_stepped(1)),
