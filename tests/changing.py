@@ -29,7 +29,7 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SCHEDULE = Schedule(announce=timedelta(minutes=5))
 OVERLAP = timedelta(hours=1)
 STEP = timedelta(minutes=10)
-STEPS = 20
+STEPS = 40  # at most: others may be ahead in time, and state late what begins later still
 
 
 @dataclass

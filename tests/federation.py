@@ -90,6 +90,7 @@ class Federation:
     nodes: dict[str, Node] = field(default_factory=dict)
     clocks: dict[str, Shifted] = field(default_factory=dict)
     random: Callable[[int], bytes] = secrets.token_bytes
+    beat_ms: int = 3000  # so that no busy machine makes a link fall silent
     _serving: asyncio.Task[None] | None = None
     _port: int = 0
 
@@ -105,7 +106,7 @@ class Federation:
             "listen": f"127.0.0.1:{self._port}",
             "poll_s": 0.05,
             "push_ms": 5,
-            "link": {"beat_ms": 500},
+            "link": {"beat_ms": self.beat_ms},
         }
         if PLACES.server is not None:
             settings["store"] = {"url": PLACES.url(self.folder / "gw")}
@@ -228,9 +229,9 @@ class Federation:
 
 
 @asynccontextmanager
-async def federation(folder: Path) -> AsyncIterator[Federation]:
+async def federation(folder: Path, **given: Any) -> AsyncIterator[Federation]:
     """A founded federation with its gateway running; everything is stopped at the end."""
-    made = Federation(folder)
+    made = Federation(folder, **given)
     made.found()
     await made.start_gateway()
     try:

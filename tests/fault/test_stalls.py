@@ -59,7 +59,7 @@ async def test_after_a_stall_all_is_settled_within_a_few_beats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
 ) -> None:
     stalls = stalling(getattr(owner, name), asyncio.get_running_loop())
-    async with federation(tmp_path) as made:
+    async with federation(tmp_path, beat_ms=round(BEAT_S * 1000)) as made:
         made.join("social")
         made.join("police", [ZOE])
         monkeypatch.setattr(owner, name, stalls)
