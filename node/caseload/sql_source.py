@@ -1,9 +1,10 @@
 """Reads a table or view of a database through ibis, batch by batch: mapped columns only, in a stable order.
 
-Refuses:  a server on another machine without TLS that proves who it is; SQL text.
-Promises: one statement in a read-only transaction, so one state of the table; what it asks for is what the
-          mapping names. Memory does not grow with the table. No message quotes a cell or the password.
-Source:   ibis 12; psycopg 3, transaction characteristics.
+Refuses:  SQL text; what `sql_url` refuses of a URL.
+Promises: one statement, so one state of the table; what it asks for is what the mapping names. On PostgreSQL
+          and SQLite the session can change nothing; SQL Server has no such session, there it is the login
+          that may not. Memory does not grow with the table. No message quotes a cell or the password.
+Source:   ibis 12; psycopg 3, transaction characteristics; SQLite, PRAGMA query_only.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
-from elsewhere.database.transport import ALWAYS, check_transport, is_here
-from elsewhere.errors import ConfigInvalid
 from elsewhere.keyfiles import read_secret
 from node.caseload.cells import BATCH_ROWS, NO_TABLE, TableSource, check_types, made_at, pick_columns
 from node.caseload.mapping import SourceMapping, SqlForm
+from node.caseload.sql_url import parameters
 from node.errors import LibraryMissing, SourceUnreadable
 
 if TYPE_CHECKING:
@@ -33,12 +33,13 @@ def open_sql(form: SqlForm, mapping: SourceMapping, folder: Path) -> Iterator[Ta
         folder: where a relative `password_file` starts: the node's folder.
 
     Raises:
-        SourceUnreadable: no connection, no such table, or a mapped column has no text.
+        SourceUnreadable: the URL says what is not allowed, there is no connection or no such table, or a
+            mapped column has no text.
         LibraryMissing: ibis, or the driver of this kind of database, is not installed.
         KeyFileMissing, KeyFileExposed: the password's file is not there, or can be read by others.
     """
     parts = urlsplit(form.url)
-    given = _parameters(parts)
+    given = parameters(parts)
     if form.password_file:
         given["password"] = read_secret(folder / form.password_file).decode().rstrip("\r\n")
     con = _connect({"postgresql": "postgres"}.get(parts.scheme, parts.scheme), given)
@@ -47,6 +48,9 @@ def open_sql(form: SqlForm, mapping: SourceMapping, folder: Path) -> Iterator[Ta
             from psycopg import IsolationLevel
 
             con.con.isolation_level, con.con.read_only = IsolationLevel.REPEATABLE_READ, True
+            con.con.execute("SET default_transaction_read_only = on")  # outside of ibis's transactions too
+        elif parts.scheme == "sqlite":
+            con.con.execute("PRAGMA query_only = ON")
         try:
             table: Table = con.table(form.table, database=form.schema_name or None)
             names = pick_columns(mapping, table.columns)
@@ -66,16 +70,6 @@ def open_sql(form: SqlForm, mapping: SourceMapping, folder: Path) -> Iterator[Ta
         con.disconnect()
 
 
-def _parameters(parts: SplitResult) -> dict[str, Any]:
-    """What a URL says, as ibis takes it."""
-    given: dict[str, Any] = dict(parse_qsl(parts.query))
-    found = {"host": parts.hostname or given.pop("host", None), "user": parts.username}
-    found |= {"port": parts.port, "database": parts.path.removeprefix("/")}
-    given |= {name: unquote(v) if isinstance(v, str) else v for name, v in found.items() if v}
-    _check_transport(parts.scheme, given)
-    return given
-
-
 def _connect(backend: str, given: dict[str, Any]) -> Any:
     try:
         import ibis
@@ -90,25 +84,3 @@ def _connect(backend: str, given: dict[str, Any]) -> Any:
     except Exception as err:
         said = str(err).strip().splitlines()[0:1]
         raise SourceUnreadable(f"expected a connection to the database: {''.join(said)[:200]}") from None
-
-
-def _check_transport(backend: str, given: dict[str, Any]) -> None:
-    """Return only if the server is on this machine, or proves by TLS that it is the one named."""
-    if backend == "postgresql":
-        try:
-            check_transport(given, "the url of [source.sql]")
-        except ConfigInvalid as err:
-            raise SourceUnreadable(str(err)) from None
-        except ImportError:
-            raise LibraryMissing("ibis-framework[postgres]", "database tables") from None
-        given |= ALWAYS
-    named = {name.lower(): value.lower() for name, value in given.items() if isinstance(value, str)}
-    is_proven = (
-        named.get("encrypt") in ("yes", "mandatory", "strict")
-        and named.get("trustservercertificate", "no") == "no"
-    )
-    if backend == "mssql" and not is_here(given.get("host", "")) and not is_proven:
-        raise SourceUnreadable(
-            "expected Encrypt=yes, and no TrustServerCertificate, in the url of [source.sql], "
-            "as its server is not on this machine"
-        )

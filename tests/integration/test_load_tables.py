@@ -9,16 +9,14 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from node.caseload import index
+from node.caseload import index, sql_source
 from node.caseload.load import dry_run, load_file
 from node.caseload.mapping import SourceMapping, parse_mapping
-from node.caseload.sql_source import _parameters
 from node.errors import ColumnMissing, MappingInvalid, SourceEmpty, SourceUnreadable
 from node.store.engine import Store, open_store
 from tests.caseload import MAPPING, TODAY, found, job, person
@@ -272,6 +270,8 @@ def test_a_url_with_a_password_or_of_another_kind_is_no_mapping(url: str, why: s
         "postgresql://role@db.example/cases?sslmode=require",
         "mssql://role@db.example/cases",
         "mssql://role@db.example/cases?Encrypt=yes&TrustServerCertificate=yes",
+        "mssql://role@db.example/cases?driver=FreeTDS&Encrypt=yes",
+        "mssql://role@db.example/cases?Encrypt=yes",
     ],
 )
 def test_a_server_on_another_machine_must_prove_who_it_is(store: Store, url: str) -> None:
@@ -299,10 +299,35 @@ def test_nor_can_the_environment_name_one_that_does_not(
         load_file(None, _mapping({"sql": given}), job(store))
 
 
-def test_encryption_that_proves_nobody_takes_not_the_place_of_tls() -> None:
-    given = _parameters(urlsplit("postgresql://role@db.example/cases?sslmode=verify-full&gssencmode=prefer"))
+@pytest.mark.parametrize("form", FORMS[1:])
+def test_the_session_that_reads_a_table_can_change_nothing(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    sessions: list[Any] = []
+    connect = sql_source._connect
 
-    assert (given["sslmode"], given["gssencmode"]) == ("verify-full", "disable")
+    def note(*given: Any) -> Any:
+        sessions.append(connect(*given))
+        return sessions[-1]
+
+    monkeypatch.setattr(sql_source, "_connect", note)
+    if form == "sqlite":
+        _, made = _sqlite(tmp_path)
+        change = "DELETE FROM everything"
+    else:
+        server = request.getfixturevalue("postgres")
+        _, made = _postgres(server, tmp_path)
+        with server.admin(made["sql"]["url"].rsplit("/", 1)[1]) as con:
+            con.execute("GRANT ALL ON ALL TABLES IN SCHEMA exports TO elsewhere")
+        change = "DELETE FROM exports.cases"
+    mapping = _mapping(made)
+    assert mapping.source.sql is not None
+
+    with (
+        sql_source.open_sql(mapping.source.sql, mapping, tmp_path),
+        pytest.raises(Exception, match=r"read-?only"),
+    ):
+        sessions[0].con.execute(change)
 
 
 def test_a_missing_database_file_or_table_is_refused(store: Store, tmp_path: Path) -> None:
