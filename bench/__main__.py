@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import couriers, loading, lookups, probes, psi, quality, tagging
+from bench import couriers, killed, loading, lookups, probes, psi, quality, tagging
 from bench.federation import CACHE, REAL, Shape
 from bench.figures import Figure, Run, keep, publish, table
 from bench.lookups import Effort
@@ -93,6 +93,7 @@ def _full(records: int) -> dict[str, Group]:
         "lookups-1": lambda: lookups.measure(hundred, Effort(60, 60, 0), _say),
         "psi": lambda: psi.measure(MILLION, _say),
         "loading-large": lambda: loading.measure(large, _say, afresh=False),
+        "killed": lambda: killed.measure(min(records, killed.ROWS), killed.KILLS, _say),
         "lookups-1-large": lambda: lookups.measure(large, Effort(60, 60, 0), _say),
     }
 
@@ -105,6 +106,7 @@ def _tiny() -> dict[str, Group]:
         "catalogue": lambda: probes.measure_probes(100_000),
         "disk": lambda: probes.measure_fsync(CACHE),
         "loading": lambda: loading.measure(Shape(1, 50, is_real=True), _say, afresh=True),
+        "killed": lambda: killed.measure(400, 2, _say),
         "lookups-2": lambda: lookups.measure(small, Effort(3, 4, 0, rounds=2, rest_s=0.5), _say),
         "gateway": lambda: couriers.measure(small, 3, _say),
         "cultures": lambda: quality.cultures(300, 200, 72),

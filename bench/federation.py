@@ -1,7 +1,8 @@
 """A federation of real processes over loopback mTLS, its stores kept between runs.
 
 Holds:    a folder under `build/bench` with made-up agencies' keys and stores; nothing of a real agency.
-Promises: gateway and nodes are started as an operator starts them, and none is left running.
+Promises: gateway and nodes are started as an operator starts them, and none is left running,
+          not even by a benchmark that was killed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import tomli_w
 
+from bench.bound import bound
 from bench.stores import TAGS_A_RECORD, fill, forget_questions, load, make_filler
 from bench.timedload import load_timed
 from elsewhere.demo.processes import Command, Workbench, program
@@ -176,7 +178,7 @@ def processes(folder: Path, other: Sequence[str] = TIMED) -> Iterator[tuple[Work
     logs = [Path(tempfile.mkdtemp(prefix="bench-")) for _ in range(2)]
     benches = []
     for place, start in zip(logs, (program(), other), strict=True):
-        bench = Workbench(place, say=lambda typed: None, check_end=lambda: None, program=start)
+        bench = Workbench(place, say=lambda typed: None, check_end=lambda: None, program=bound(start))
         bench.folder = folder
         benches.append(bench)
     try:

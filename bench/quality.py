@@ -60,7 +60,7 @@ def cultures(held: int, questions: int, seed: int) -> list[Figure]:
 
 
 def _figures(group: str, name: str, total: Tally, cultures: Collection[Tally]) -> list[Figure]:
-    """Recall, F1, false hits, and how far the worst culture is behind the mean of all."""
+    """Recall, F1, false hits, and how far the worst culture is behind the best."""
     counts = f"{total.found:,} of {total.present:,} found; {total.absent_hit} of {total.absent:,} absent hit"
     figures = [
         Figure(group, f"F1, {name}", total.f1, "", None, None if "febrl" in name else 0.99, "at least",
@@ -70,11 +70,12 @@ def _figures(group: str, name: str, total: Tally, cultures: Collection[Tally]) -
     ]  # fmt: skip
     recalls = [tally.recall for tally in cultures if tally.present >= FEWEST]
     if len(recalls) > 1:
-        behind = 100 * (sum(recalls) / len(recalls) - min(recalls))
+        behind = 100 * (max(recalls) - min(recalls))
         least = min(tally.present for tally in cultures if tally.present >= FEWEST)
         figures.append(
-            Figure(group, f"worst culture behind the mean, {name}", behind, "points", None, 3,
-                   note=f"{len(recalls)} cultures, at least {least} present children each")
+            Figure(group, f"worst culture behind the best, {name}", behind, "points", None, 3,
+                   note=f"{min(recalls):.3f} to {max(recalls):.3f}; {len(recalls)} cultures, "
+                   f"at least {least} present children each")
         )  # fmt: skip
     return figures
 

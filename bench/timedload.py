@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench import floor
+from bench.bound import bound
 from bench.people import MAPPING, children, write_export
 from bench.usage import family_mb
 
@@ -81,7 +82,7 @@ def run_load(node: Path, export: str, mapping: str) -> tuple[float, float, float
     words = ("node", "load", export, "--mapping", mapping, "--dir", str(node))
     began, spent = time.monotonic(), _children_s()
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "elsewhere", *words], cwd=node, stdout=subprocess.DEVNULL,
+        bound((sys.executable, "-P", "-m", "elsewhere", *words)), cwd=node, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
     )  # fmt: skip
     peak = 0.0

@@ -19,18 +19,33 @@ def rss_mb(pid: int) -> float:
     return _kilobytes(Path(f"/proc/{pid}/status"), "VmRSS") * 1024 / 1e6
 
 
-def family_mb(pid: int) -> float:
-    """Memory a process and all its children hold now, in MB, a shared page once; 0 if it has ended."""
+def family(pid: int) -> list[int]:
+    """A process and all its children and theirs; those that have ended are left out."""
     try:
         children = [
             int(child)
             for task in Path(f"/proc/{pid}/task").iterdir()
             for child in (task / "children").read_text("ascii").split()
         ]
-        own = _kilobytes(Path(f"/proc/{pid}/smaps_rollup"), "Pss") * 1024 / 1e6
+    except OSError:
+        return []
+    return [pid, *(one for child in children for one in family(child))]
+
+
+def family_mb(pid: int, kind: str = "Pss") -> float:
+    """Memory a process and all its children hold now, in MB; 0 if it has ended.
+
+    Args:
+        kind: "Pss" counts a page that several share once, "Rss" in each of them.
+    """
+    return sum(_held_mb(one, kind) for one in family(pid))
+
+
+def _held_mb(pid: int, kind: str) -> float:
+    try:
+        return _kilobytes(Path(f"/proc/{pid}/smaps_rollup"), kind) * 1024 / 1e6
     except (OSError, LookupError):
         return 0.0
-    return own + sum(map(family_mb, children))
 
 
 def _kilobytes(path: Path, name: str) -> int:

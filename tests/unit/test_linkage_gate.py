@@ -16,14 +16,16 @@ from bench.linkage.score import Result, Shelf, ask, shelve
 from elsewhere.lookup import SLOTS
 from elsewhere.matchkeys import current_key_set, rules
 
-# Enough for a verdict on a culture: with 60 children and a true recall of .97, one run in 400 is below .90.
-_ENOUGH = 60
+# Enough for a verdict on a culture: with 90 children and a true recall of .95, one draw in 90 is below .90.
+_ENOUGH = 90
+_CULTURES = 14
 _WORST_CULTURE = 0.90
+_WORST_BEHIND_BEST = 0.10  # of so few children; docs/linkage.md has the distance among many
 
 
 @pytest.fixture(scope="module")
 def data() -> DataSet:
-    return population.make("nhs-trust", held=2_500, questions=3_000, seed=404).without_numbers()
+    return population.make("nhs-trust", held=2_500, questions=3_000, seed=404, is_even=True).without_numbers()
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +50,10 @@ def test_known_children_are_found_without_a_number(result: Result) -> None:
 
 
 def test_no_culture_falls_behind(result: Result) -> None:
-    assert sum(tally.present >= _ENOUGH for tally in result.by_culture.values()) >= 6
+    assert sum(tally.present >= _ENOUGH for tally in result.by_culture.values()) == _CULTURES
     assert not list(_poor(result))
+    recalls = [tally.recall for tally in result.by_culture.values()]
+    assert max(recalls) - min(recalls) <= _WORST_BEHIND_BEST
 
 
 def test_absent_children_are_left_alone(result: Result) -> None:
