@@ -1,7 +1,8 @@
 """Tags all records under new keys: `python -m node.retag FOLDER`, a process that a running node starts.
 
 Holds:    every VOPRF key of the node; all records of the agency in the clear, while it runs.
-Promises: it gives way to lookups; killed at any moment it leaves nothing that anybody sees, and the next one
+Promises: it gives way to lookups, and ends with the node, which holds its standard input open and writes
+          nothing there; killed at any moment it leaves nothing that anybody sees, and the next one
           goes on with the tags that it had made.
 """
 
@@ -17,6 +18,7 @@ import structlog
 
 from elsewhere.errors import ElsewhereError
 from elsewhere.hardening import harden
+from elsewhere.parent import end_with
 from node.caseload.load import retag
 from node.caseload.opening import open_job
 from node.logs import configure
@@ -29,6 +31,7 @@ def main(directory: Path) -> int:
     """Tag everything under every key there is; 0 if that is so now."""
     harden()
     configure()
+    end_with(sys.stdin.fileno())
     os.nice(NICE)
     try:
         with open_job(directory, datetime.now(UTC)) as job:

@@ -1,9 +1,9 @@
 """Has all records tagged under new keys by a process of its own, while this one goes on answering.
 
-Promises: one such process at a time, of lower priority than lookups; it ends with this node, and when other
-          keys are ordered. One that fails or is killed is started again after a while, and what it leaves
-          half done is seen by nobody. It runs the code that this process runs, whatever lies in the current
-          folder. A change of keys that does not end is told once an hour.
+Promises: one such process at a time, of lower priority than lookups; it ends with this node, also with one
+          that is killed, and when other keys are ordered. One that fails or is killed is started again after
+          a while, and what it leaves half done is seen by nobody. It runs the code that this process runs,
+          whatever lies in the current folder. A change of keys that does not end is told once an hour.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ class Rotator:
         """Start tagging."""
         command = (sys.executable, "-P", "-m", "node.retag", str(self.directory))
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, env=_environment()
+            *command,
+            stdin=asyncio.subprocess.PIPE,  # by its end it sees that this process was killed
+            env=_environment(),
         )
         _log.info("retag.started")
         self._watching = asyncio.create_task(self._watch(self._process))

@@ -14,10 +14,8 @@ import hashlib
 import hmac
 import itertools
 import multiprocessing
-import multiprocessing.connection
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -26,6 +24,7 @@ from typing import TypeVar
 
 from elsewhere.matchkeys import Strength, record_keys
 from elsewhere.oprf.voprf import OprfKey, tag_under
+from elsewhere.parent import end_with
 from elsewhere.person.identity import Person
 from node.caseload.shields import NONE, is_tagged
 from node.caseload.tagkeys import TagKeys
@@ -199,13 +198,7 @@ def _start(sets: tuple[TagSet, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    """Wait for the parent's end: a killed one says nothing, and its workers would keep the keys for ever."""
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)
+        end_with(parent.sentinel)  # or workers of one that is killed would keep the keys for ever
 
 
 def _run(work: Work[In, Out], chunk: In) -> Out:

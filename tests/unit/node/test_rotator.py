@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from random import Random
 
@@ -52,6 +55,37 @@ def test_code_in_the_current_folder_is_not_run(
 
     assert asyncio.run(_retag_once(node))
     assert not (here / "planted").exists()
+
+
+_NODE = """
+import asyncio, pathlib, sys
+from node.rotator import Rotator
+
+async def main():
+    made = Rotator(pathlib.Path(sys.argv[1]), lambda: frozenset({("involvement", 1)}), lambda: None)
+    await made.look()
+    print("pid", made._process.pid, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+def test_the_process_that_tags_ends_with_a_node_that_is_killed(node: Path) -> None:
+    # Whoever reads these settings waits for ever, with the keys before it: as one that has much to tag.
+    (node / "node.toml").unlink()
+    os.mkfifo(node / "node.toml")
+    with subprocess.Popen([sys.executable, "-c", _NODE, node], stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        said = next(line for line in running.stdout if line.startswith(b"pid "))
+        running.kill()
+        try:
+            # Both have it open, so it ends with the last of them.
+            rest, _ = running.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.kill(int(said.split()[1]), signal.SIGKILL)
+            raise
+    assert rest == b""
 
 
 @pytest.fixture
