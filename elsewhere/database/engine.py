@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -27,6 +27,7 @@ from elsewhere.database import postgresql, sqlite
 from elsewhere.database.kinds import REBUILDS, WRITES
 from elsewhere.errors import ConfigInvalid, StoreBusy, StoreUnavailable
 
+_SESSIONS = text("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = ANY(:held)")
 _LOCK_NOT_AVAILABLE = "55P03"  # SQLSTATE of PostgreSQL's lock_timeout
 
 
@@ -35,6 +36,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._held: set[int] = set()  # sessions at the server that hold a right, by their process there
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -55,10 +57,12 @@ class Database:
 
         Raises:
             StoreBusy: another writer held the store for the whole of BUSY_TIMEOUT_MS. Try again.
-            StoreUnavailable: the disk is full, or the store is gone or damaged.
+            StoreUnavailable: the disk is full, or the store is gone or damaged; or a right that is held here
+                is lost, so that somebody else may have it.
         """
         options = {WRITES: True}
         with self._ours(), self._engine.connect() as conn, conn.execution_options(**options).begin():
+            self._check_held(conn)
             yield conn
 
     @contextlib.contextmanager
@@ -84,8 +88,9 @@ class Database:
     def hold(self, right: int, *, waits: bool = False) -> Iterator[bool]:
         """Hold a right that only one session at a server may have; give whether it was to be had.
 
-        It ends with the block, with the process, or with its connection. A file gives out no rights: its
-        processes are on one machine, where they lock a file beside it.
+        It ends with the block, with the process, or with its connection. Once that is lost somebody else may
+        have it: nothing more is written through this object before the block ends, which then raises. A file
+        gives out no rights: its processes are on one machine, where they lock a file beside it.
 
         Args:
             right: any number that stands for it.
@@ -93,7 +98,7 @@ class Database:
 
         Raises:
             StoreBusy: it was waited for, for the whole of BUSY_TIMEOUT_MS. Try again.
-            StoreUnavailable: the server is gone.
+            StoreUnavailable: the server is gone, or has ended the session meanwhile.
         """
         if self._engine.dialect.name != "postgresql":
             yield True
@@ -102,11 +107,33 @@ class Database:
             try:
                 if waits:
                     conn.execute(select(func.pg_advisory_lock(right)))
-                    yield True
+                    is_had = True
                 else:
-                    yield bool(conn.execute(select(func.pg_try_advisory_lock(right))).scalar_one())
+                    is_had = bool(conn.execute(select(func.pg_try_advisory_lock(right))).scalar_one())
+                with self._noted(conn) if is_had else contextlib.nullcontext():
+                    yield is_had
             finally:
                 conn.invalidate()  # the session ends, and the right with it
+
+    @contextlib.contextmanager
+    def _noted(self, conn: Connection) -> Iterator[None]:
+        """Have writers look, while the block lasts, whether the session that holds a right lasts."""
+        session = conn.execute(select(func.pg_backend_pid())).scalar_one()
+        self._held.add(session)
+        try:
+            yield
+            conn.execute(select(1))
+        finally:
+            self._held.discard(session)
+
+    def _check_held(self, conn: Connection) -> None:
+        """Return only if every right is held still, as seen while nobody else writes."""
+        held = list(self._held)
+        if held:
+            # Whoever gets a right that was lost waits with its writing until this transaction has ended.
+            alive = set(conn.execute(_SESSIONS, {"held": held}).scalars())
+            if not alive.issuperset(self._held.intersection(held)):
+                raise StoreUnavailable("expected to hold a right still; the server has ended its session")
 
     def close(self) -> None:
         """Give up all connections."""

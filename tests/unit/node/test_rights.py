@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from elsewhere.database import kinds
-from elsewhere.errors import StoreBusy
+from elsewhere.errors import StoreBusy, StoreUnavailable
 from node import rights
 from node.errors import LoadRunning
 from node.rights import hold_right_to_keys, hold_right_to_load
 from node.store.engine import Store, open_store
+from node.store.schema import meta
+from tests.postgres_server import Server
 
 
 @pytest.fixture
@@ -74,5 +79,44 @@ def test_machines_whose_folders_do_not_lock_each_other_out_are_kept_apart_by_the
         pass
     with hold_right_to_keys(there, other), hold_right_to_load(there, other):
         pass
+    for store in (one, other):
+        store.close()
+
+
+@pytest.mark.needs("postgres")
+@pytest.mark.parametrize("hold", [hold_right_to_load, hold_right_to_keys])
+def test_who_loses_a_right_with_its_session_writes_nothing_more_and_is_told(
+    tmp_path: Path, hold: Callable[[Path, Store], AbstractContextManager[None]], postgres: Server
+) -> None:
+    url = postgres.new_database()
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+    one, other = open_store(url), open_store(url)
+
+    def end_sessions_of_rights() -> None:
+        with postgres.admin() as admin:
+            admin.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory'")
+
+    def write(store: Store, name: str) -> None:
+        with store.write() as connection:
+            connection.execute(meta.insert().values(name=name, value=""))
+
+    def work() -> None:
+        with hold(here, one):
+            write(one, "before")
+            end_sessions_of_rights()
+            with hold(there, other):
+                with pytest.raises(StoreUnavailable, match="right"):
+                    write(one, "after")
+                write(other, "others")
+
+    with pytest.raises(StoreUnavailable):
+        work()
+    write(one, "outside")
+    with one.read() as connection:
+        names = set(connection.execute(select(meta.c.name)).scalars())
+    assert {"before", "others", "outside"} <= names
+    assert "after" not in names
     for store in (one, other):
         store.close()
