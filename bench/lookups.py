@@ -44,6 +44,7 @@ def measure(shape: Shape, effort: Effort, say: Callable[[str], None]) -> list[Fi
     if effort.ticked:
         with running(shape, Settings(redeem_tick_ms=25), say) as fed:
             asking.ask_in_turn(fed.searcher, 3)
+            _rest(fed, effort.rest_s)
             ticked = [timed.whole for timed in asking.ask_in_turn(fed.searcher, effort.ticked, first=100)]
         added = 1e3 * asking.median(ticked) - figures[0].value
         what = f"what ticks of 25 ms add at {shape.custodians} custodians"
