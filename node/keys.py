@@ -7,6 +7,7 @@ Refuses:  to start when any of them can be read by others, or is missing or malf
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from elsewhere.errors import KeyFileExposed, KeyFileMissing, MalformedKey
 from elsewhere.keyfiles import destroy_secret, read_secret, write_secret
-from elsewhere.oprf.voprf import OprfKey, generate_key
+from elsewhere.oprf.voprf import OprfKey, generate_key, public_key
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
@@ -23,6 +24,7 @@ from node.caseload.shields import INVOLVEMENT, PROTECTED
 COLLECTIONS = (INVOLVEMENT, PROTECTED)
 FIRST_EPOCH = 1
 Name = tuple[str, int]  # collection, epoch
+KeyId = tuple[str, int, bytes]  # collection, epoch, digest of the public key: which key, whatever its name
 _SEALING_FILE = re.compile(r"sealing-(\d+)\.key")
 _OPRF_FILE = re.compile(r"oprf-([a-z]+)-(\d+)\.key")
 
@@ -87,6 +89,16 @@ class KeyRing:
             )
         except MalformedKey as err:
             raise KeyFileMissing(f"a file in keys/ is damaged: {err}") from None
+
+
+def key_digest(public: bytes) -> bytes:
+    """Give the 32 bytes by which a store remembers an OPRF key; they tell nothing of it."""
+    return hashlib.sha256(public).digest()
+
+
+def key_ids(keys: Mapping[Name, OprfKey]) -> frozenset[KeyId]:
+    """Say which keys these are."""
+    return frozenset((*name, key_digest(public_key(key))) for name, key in keys.items())
 
 
 def read_signing(directory: Path) -> SigningKey:

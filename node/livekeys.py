@@ -25,7 +25,7 @@ from elsewhere.oprf.voprf import OprfKey
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
 from node.identity import FILE_NAME, OwnStatement, read_own, write_own
-from node.keys import KeyRing, Name
+from node.keys import KeyId, KeyRing, Name, key_ids
 from node.rights import hold_right_to_keys
 from node.stamps import NO_FILE, stamp
 from node.stating import NOTHING, Plan, Schedule, Stating
@@ -41,6 +41,11 @@ class KeyView:
 
     ring: KeyRing = field(repr=False)  # without keys that are not stated yet, or not any more
     own: OwnStatement
+    ids: frozenset[KeyId]  # which keys those of the epochs stated are
+
+    def digest(self, collection: str, epoch: int) -> bytes:
+        """What tells an epoch's key from any other; empty where none is stated."""
+        return next((digest for *name, digest in self.ids if name == [collection, epoch]), b"")
 
     @property
     def names(self) -> tuple[Name, ...]:
@@ -127,7 +132,8 @@ class LiveKeys:
             stated = {(entry.collection, entry.epoch) for entry in own.statement.oprf_keys}
             # A key may be written or destroyed between the two; then the statement has changed too.
             if stated <= ring.oprf.keys():
-                return KeyView(_stated_only(ring, own), own)
+                ring = _stated_only(ring, own)
+                return KeyView(ring, own, key_ids(ring.oprf))
         raise KeyFileMissing("expected every key in keys/ that this node states; one is not there")
 
 

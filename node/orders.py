@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from sqlalchemy import select
 
 from elsewhere.clock import from_ms, to_ms
 from elsewhere.keyfiles import replace_file
@@ -21,7 +22,9 @@ from node.errors import RotationRunning
 from node.identity import read_own
 from node.keys import COLLECTIONS, KeyRing, Name, add_sealing
 from node.rights import hold_right_to_keys
+from node.store.caseload import tag_set
 from node.store.engine import Store
+from node.store.exchange import published
 
 ORDER_FILE: Final = "rotation.json"
 _log = structlog.get_logger(__name__)
@@ -73,7 +76,7 @@ def order_epochs(directory: Path, store: Store, wish: Wish, now: datetime) -> Or
                     "If keys may have been seen, --compromised begins again with others"
                 )
             _log.warning("epoch.replaced", epochs=_words(under_way))
-        return write_order(directory, wish.overlap, now, under_way)
+        return write_order(directory, store, wish.overlap, now, under_way)
 
 
 def order_sealing(directory: Path, store: Store, random: RandomBytes) -> None:
@@ -82,13 +85,19 @@ def order_sealing(directory: Path, store: Store, random: RandomBytes) -> None:
         add_sealing(directory, random)
 
 
-def write_order(directory: Path, overlap: timedelta, now: datetime, before: Order | None = None) -> Order:
-    """Write an order down, in the place of one before it; the caller holds the right to the keys."""
+def write_order(
+    directory: Path, store: Store, overlap: timedelta, now: datetime, before: Order | None = None
+) -> Order:
+    """Write an order down, in the place of one before it; the caller holds the right to the keys.
+
+    No epoch comes again that the store knows of: it had another key, under which others may hold a catalogue.
+    """
     ring = KeyRing.load(directory)
     own = read_own(directory, ring.signing)
     stated = own.statement.oprf_keys if own is not None else ()
     used = {*ring.oprf, *((entry.collection, entry.epoch) for entry in stated)}
     used |= before.epochs if before is not None else set()
+    used |= _remembered(store)
     newest = {name: max(epoch for other, epoch in used if other == name) for name in COLLECTIONS}
     order = Order(frozenset((name, epoch + 1) for name, epoch in newest.items()), overlap, now)
     content = {
@@ -104,6 +113,17 @@ def write_order(directory: Path, overlap: timedelta, now: datetime, before: Orde
 def finish_order(directory: Path) -> None:
     """Put an order away that has been carried out; the caller holds the right to the keys."""
     (directory / ORDER_FILE).unlink(missing_ok=True)
+
+
+def _remembered(store: Store) -> set[Name]:
+    """The epochs that a store has tags or catalogues of."""
+    with store.read() as conn:
+        rows = [
+            row
+            for table in (tag_set, published)
+            for row in conn.execute(select(table.c.collection, table.c.epoch))
+        ]
+    return {(row.collection, row.epoch) for row in rows}
 
 
 def _words(order: Order) -> list[str]:

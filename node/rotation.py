@@ -2,8 +2,8 @@
 
 Holds:    every key of the node while it takes a step.
 Sees:     which records are tagged under what; no person.
-Refuses:  to state an epoch under which not every record is tagged, be it that the store was restored from
-          before; to take a step in a process that does not lead.
+Refuses:  to state an epoch under whose key not every record is tagged, be it that the store was restored from
+          before, or holds tags of another key; to take a step in a process that does not lead.
 Promises: every step may be repeated, so a node that is killed between any two goes on where it was. What a
           step follows from is durable and nowhere else: key files, the statement, the order, the store. It
           is taken under the right to the keys, so one that was begun in a term that has ended since is over
@@ -29,15 +29,23 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from elsewhere.canonical import Json
 from elsewhere.clock import Clock
 from elsewhere.keyfiles import finish_destroying
 from elsewhere.random import RandomBytes
-from node import logbook
 from node.caseload.ending import drop_sets, has_other_sets, is_tagged_in
 from node.caseload.workplace import drop_tags
 from node.errors import LoadRunning, StoreSetBack
-from node.keys import COLLECTIONS, KeyRing, Name, add_oprf, add_sealing, destroy_oprf, destroy_sealing
+from node.keys import (
+    COLLECTIONS,
+    KeyRing,
+    Name,
+    add_oprf,
+    add_sealing,
+    destroy_oprf,
+    destroy_sealing,
+    key_ids,
+    read_oprf,
+)
 from node.livekeys import LiveKeys
 from node.orders import Order, finish_order, read_order, write_order
 from node.rights import hold_right_to_keys, hold_right_to_load
@@ -137,7 +145,11 @@ class Rotation:
             mark, behind = mark_of(conn), is_behind(conn, held)
             # Tags are missing, or were made by other match keys; or others hold catalogues and the store
             # knows nothing of them. "Nothing found" would be false: no answer is better.
-            void = stated if behind else frozenset(n for n in stated if not is_tagged_in(conn, [n]))
+            void = (
+                stated
+                if behind
+                else frozenset(key[:2] for key in self.keys.view.ids if not is_tagged_in(conn, [key]))
+            )
         return _Found(void, behind, behind and held.has_records and not mark.has_records, mark)
 
     def _withdraw(self, found: _Found, now: datetime) -> Order | None:
@@ -178,7 +190,7 @@ class Rotation:
         is_old = any(begun + self.schedule.epoch <= now for begun in newest.values())
         if not (is_due or is_old or newest.keys() != set(COLLECTIONS)):
             return None
-        return write_order(self.directory, self.schedule.overlap, now)
+        return write_order(self.directory, self.store, self.schedule.overlap, now)
 
     def _state(self, order: Order | None, now: datetime) -> frozenset[Name]:
         """State what there is to state, new epochs once all records are tagged; give what that waits for."""
@@ -201,9 +213,10 @@ class Rotation:
         return _NOBODY if is_tagged else names
 
     def _is_tagged(self, names: Collection[Name]) -> bool:
-        """Whether all records are tagged under these keys."""
+        """Whether all records are tagged under the keys of these epochs, as far as there are any."""
+        keys = {name: key for name, key in read_oprf(self.directory).items() if name in names}
         with self.store.read() as conn:
-            return is_tagged_in(conn, names)
+            return is_tagged_in(conn, key_ids(keys))
 
     def _destroy_keys(self, order: Order | None) -> None:
         """Destroy the keys that are stated no more, or never will be. Those to come are newer than any."""
@@ -222,18 +235,13 @@ class Rotation:
 
     def _destroy_rows(self, now: datetime) -> None:
         """Remove what is stored under keys that are gone; while a load runs that waits."""
-        kept = set(KeyRing.load(self.directory).oprf)
-
-        def note(name: Name) -> logbook.Entry:
-            facts: dict[str, Json] = {"collection": name[0], "epoch": name[1], "event": "destroyed"}
-            return logbook.make_entry("keys", facts, now)
-
+        kept = key_ids(read_oprf(self.directory))
         with self.store.read() as conn:
             if not has_other_sets(conn, kept):
                 return
         try:
             with hold_right_to_load(self.directory, self.store):
-                if drop_sets(self.store, kept, note):
+                if drop_sets(self.store, kept, now):
                     drop_tags(self.directory)  # a killed load's, which may have been made under such a key
         except LoadRunning:
             return

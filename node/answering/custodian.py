@@ -143,7 +143,7 @@ class Custodian:
                 return Prepared(asked.reply)
             if request.documents.statement_digest not in view.own.accepted and self.keys.look():
                 view = self.keys.view  # another process has stated new keys
-            verdict = self.guard.judge(request, now, connection, view.own)
+            verdict = self.guard.judge(request, now, connection, view)
             heads = self.heads(connection)
         if limited is not None and _counts(verdict):
             verdict = Verdict(limited)
@@ -175,7 +175,8 @@ class Custodian:
             if not isinstance(ruling, dict):
                 raise TypeError("a stored ruling is a table")
             # What is decided before the records matter stands whatever became of them.
-            if not is_tagged(connection, request) and ruling["decision"] not in _UNFIT:
+            key = view.digest(request.collection, request.epoch)
+            if not is_tagged(connection, request, key) and ruling["decision"] not in _UNFIT:
                 raise RecordsUntagged("expected every record to be tagged as in round one; not all are")
             found = self._find(connection, Both(request, asked, str(ruling["tier"])), now)
             counts = is_counted(connection, row, found.opened)

@@ -28,6 +28,7 @@ from node.answering.repeats import is_asked_again
 from node.caseload.shields import INVOLVEMENT, PROTECTED, SHIELDED
 from node.errors import ClockSkewed
 from node.identity import OwnStatement
+from node.livekeys import KeyView
 from node.store.exchange import COUNTED, question
 from node.trust import Trust
 
@@ -58,7 +59,7 @@ class Guard:
     clock_tolerance: timedelta
 
     def judge(
-        self, request: EvaluateRequest, now: datetime, connection: Connection, own: OwnStatement
+        self, request: EvaluateRequest, now: datetime, connection: Connection, view: KeyView
     ) -> Verdict:
         """Decide about an authentic question, before any data is touched.
 
@@ -66,7 +67,7 @@ class Guard:
             request: signed by the searcher it names, addressed to this node.
             now: aware UTC time.
             connection: to count this searcher's earlier questions, and to see whether any can be answered.
-            own: which of this node's keys are live, and which statements of them may be named.
+            view: this node's live keys, and which statements of them may be named.
         """
         # Everything is looked at whatever comes of it, so that a refusal takes the steps of a permission.
         roster, agreement = self.trust.roster, self.trust.agreement  # one view, whatever arrives meanwhile
@@ -75,8 +76,8 @@ class Guard:
         is_repeat = is_asked_again(connection, request, now)
         limited = self.find_limit(request, now, connection)
         skewed, differing = self._find_skew(request, now), _find_difference(request, agreement)
-        dead = self._find_dead(request, own, now)
-        unready = find_unready(connection, request)
+        dead = self._find_dead(request, view.own, now)
+        unready = find_unready(connection, request, view.digest(request.collection, request.epoch))
         refused = skewed or _find_incompatible(request) or dead or unready or differing or unfit
         if refused is not None:
             return Verdict(refused)

@@ -1,8 +1,9 @@
 """Whether this agency's own store can answer under an epoch: else "nothing returned" would be untrue.
 
 Sees:     which sets the newest load is tagged in and which catalogue versions were made; no record, no tag.
-Refuses:  an epoch in which not every record in force is tagged by these match keys, as in a store that was
-          restored from before the epoch, or that a load overtaken by a change of keys was brought into.
+Refuses:  an epoch in which not every record in force is tagged by these match keys under the key held, as in
+          a store that was restored from before the epoch, or came from another node, or that a load was
+          brought into that a change of keys had overtaken.
 Promises: one indexed read, the same whatever is asked.
 """
 
@@ -21,14 +22,15 @@ from node.store.caseload import DONE, load, load_set, tag_set
 from node.store.exchange import published
 
 
-def find_unready(connection: Connection, request: EvaluateRequest) -> Ruling | None:
+def find_unready(connection: Connection, request: EvaluateRequest, key: bytes) -> Ruling | None:
     """Say why a question cannot be answered from this store; None where it can.
 
     Args:
         connection: the one on which the rest of the question is decided, so that all see one state.
         request: signed by its searcher, which may still lie about what it holds: that harms nobody else.
+        key: digest of the key that is held for the epoch asked under.
     """
-    found = _read(connection, request)
+    found = _read(connection, request, key)
     if not _is_tagged(found):
         remedy = "that agency's records are not all tagged under the key it states; call its duty desk"
         return Ruling(Decision.ERROR, RecordsUntagged.code, remedy=remedy)
@@ -39,13 +41,13 @@ def find_unready(connection: Connection, request: EvaluateRequest) -> Ruling | N
     return None
 
 
-def is_tagged(connection: Connection, request: EvaluateRequest) -> bool:
-    """Whether every record in force is tagged under a question's epoch by these match keys."""
-    return _is_tagged(_read(connection, request))
+def is_tagged(connection: Connection, request: EvaluateRequest, key: bytes) -> bool:
+    """Whether every record in force is tagged under the key of a question's epoch by these match keys."""
+    return _is_tagged(_read(connection, request, key))
 
 
-def _read(connection: Connection, request: EvaluateRequest) -> Any:
-    asked = {"collection": request.collection, "epoch": request.epoch}
+def _read(connection: Connection, request: EvaluateRequest, key: bytes) -> Any:
+    asked = {"collection": request.collection, "epoch": request.epoch, "key": key}
     return _state().row(connection, asked)
 
 
@@ -59,7 +61,10 @@ def _state() -> Ready:
     """The statement, built once."""
     newest = select(func.max(load.c.id)).where(load.c.state == DONE).scalar_subquery()
     in_set = exists().where(
-        load_set.c.load_id == newest, load_set.c.set_id == tag_set.c.id, *_is_asked(tag_set)
+        load_set.c.load_id == newest,
+        load_set.c.set_id == tag_set.c.id,
+        *_is_asked(tag_set),
+        tag_set.c.key_digest == bindparam("key"),
     )
     return Ready(
         select(

@@ -2,58 +2,80 @@
 
 Sees:     tags and numbers of records; no person.
 Promises: each step is a small transaction, and the row that names a set goes last: killed between two of
-          them, the next call goes on.
+          them, the next call goes on. Tags that another key made count as none, whatever epoch they are of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
+from elsewhere.canonical import Json
 from elsewhere.matchkeys import version
 from node import logbook
 from node.caseload.index import current_load
 from node.caseload.sweep import delete_set
+from node.keys import KeyId
 from node.store.caseload import load, load_set, tag_set
 from node.store.engine import Store
 
-Name = tuple[str, int]  # collection, epoch
 
-
-def is_tagged_in(conn: Connection, names: Collection[Name]) -> bool:
-    """Tell whether all records in force are tagged in all of these sets, by this version's match keys."""
+def is_tagged_in(conn: Connection, keys: Collection[KeyId]) -> bool:
+    """Tell whether all records in force are tagged under all of these keys, by this version's match keys."""
     current = current_load(conn)
     if not current:
         return True  # there are none
     rules = conn.execute(select(load.c.rules).where(load.c.id == current)).scalar_one()
-    query = select(tag_set.c.collection, tag_set.c.epoch).join(load_set, load_set.c.set_id == tag_set.c.id)
+    query = select(tag_set).join(load_set, load_set.c.set_id == tag_set.c.id)
     rows = conn.execute(query.where(load_set.c.load_id == current)).all()
-    return bool(rules == version() and set(names) <= {(row.collection, row.epoch) for row in rows})
+    return bool(rules == version() and set(keys) <= set(map(_key_of, rows)))
 
 
-def has_other_sets(conn: Connection, kept: Collection[Name]) -> bool:
+def has_other_sets(conn: Connection, kept: Collection[KeyId]) -> bool:
     """Tell whether there is anything for `drop_sets` to remove."""
-    return any((row.collection, row.epoch) not in kept for row in conn.execute(select(tag_set)))
+    return any(_key_of(row) not in kept for row in conn.execute(select(tag_set)))
 
 
-def drop_sets(store: Store, kept: Collection[Name], note: Callable[[Name], logbook.Entry]) -> int:
-    """Remove every set but these, tags and entries and all; the caller holds the right to load.
-
-    Args:
-        store: of the node.
-        kept: the sets whose keys there are.
-        note: what to log of a set once nothing of it is left.
+def drop_sets(store: Store, kept: Collection[KeyId], now: datetime) -> int:
+    """Remove every set but these keys', tags and entries and all; the caller holds the right to load.
 
     Returns: how many there were.
     """
+    return _drop(store, (row for row in _sets(store) if _key_of(row) not in kept), now)
+
+
+def drop_replaced(store: Store, keys: Collection[KeyId], now: datetime) -> int:
+    """Remove the sets whose collection and epoch have another key by now; otherwise as `drop_sets`."""
+    names = {(collection, epoch) for collection, epoch, _ in keys}
+    replaced = (
+        row for row in _sets(store) if (row.collection, row.epoch) in names and _key_of(row) not in keys
+    )
+    return _drop(store, replaced, now)
+
+
+def _sets(store: Store) -> list[Any]:
+    """All sets that there are."""
     with store.read() as conn:
-        rows = conn.execute(select(tag_set)).all()
-    gone = [row for row in rows if (row.collection, row.epoch) not in kept]
+        return list(conn.execute(select(tag_set)))
+
+
+def _key_of(row: Any) -> KeyId:
+    """Under which key a set was made; no key has the digest of one that is not known."""
+    return row.collection, row.epoch, row.key_digest or b""
+
+
+def _drop(store: Store, gone: Iterable[Any], now: datetime) -> int:
+    """Remove some sets, and log each once nothing of it is left."""
+    count = 0
     for row in gone:
         delete_set(store, row.id)
+        facts: dict[str, Json] = {"collection": row.collection, "epoch": row.epoch, "event": "destroyed"}
         with store.write() as conn:
             conn.execute(delete(load_set).where(load_set.c.set_id == row.id))
             conn.execute(delete(tag_set).where(tag_set.c.id == row.id))
-            logbook.append(conn, note((row.collection, row.epoch)))
-    return len(gone)
+            logbook.append(conn, logbook.make_entry("keys", facts, now))
+        count += 1
+    return count

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elsewhere.errors import StoreBusy, StoreUnavailable
+from node.caseload.ending import drop_replaced
 from node.caseload.job import LoadJob
 from node.caseload.mapping import SourceMapping
 from node.caseload.reading import Reading, read_rows
@@ -25,6 +26,7 @@ from node.caseload.staging import BATCH, SourceFacts, Staging, batches
 from node.caseload.sweep import sweep
 from node.caseload.workers import Workers
 from node.errors import LoadRefused
+from node.keys import key_ids
 from node.rights import hold_right_to_load
 
 
@@ -127,6 +129,7 @@ def _alone(job: LoadJob) -> Iterator[None]:
     with hold_right_to_load(job.work, job.store):
         stated = job.keys.stated()  # more of them cannot come while this lasts
         sweep(job.store, stated)
+        drop_replaced(job.store, key_ids(job.keys.read()), job.now)
         try:
             yield
         finally:

@@ -23,6 +23,7 @@ from node.caseload.tagging import Tagging
 from node.caseload.workers import TagSet, Workers
 from node.caseload.workplace import keep_tags
 from node.errors import LoadOvertaken
+from node.keys import key_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Loading:
 def tag_sets(job: LoadJob, staging: Staging) -> list[TagSet]:
     """Read the keys, and number every collection and epoch that records are tagged in."""
     keys = job.keys.read()
-    wanted = (name for name in sorted(keys) if name[0] in (INVOLVEMENT, PROTECTED))
-    return [TagSet(n, *name, keys[name]) for name, n in staging.tag_set_ids(wanted).items()]
+    wanted = {name: key for name, key in keys.items() if name[0] in (INVOLVEMENT, PROTECTED)}
+    return [TagSet(n, *name, keys[name]) for name, n in staging.tag_set_ids(key_ids(wanted)).items()]
 
 
 def renew(loading: Loading, stated: Mapping[PersonRef, str], facts: SourceFacts | None) -> None:

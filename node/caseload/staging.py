@@ -30,6 +30,8 @@ from node.caseload.carried import Origins, PersonRef
 from node.caseload.index import current_load
 from node.caseload.rows import CaseRow
 from node.caseload.shields import NONE
+from node.errors import LoadOvertaken
+from node.keys import KeyId, Name
 from node.store.caseload import (
     DONE,
     STAGING,
@@ -106,16 +108,23 @@ class Staging:
             row = insert(load).values(source=source_name, state=STAGING, started_utc=self._now)
             self.id = int(conn.execute(row.returning(load.c.id)).scalar_one())
 
-    def tag_set_ids(self, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
-        """Give the number of each (collection, epoch), new ones too."""
-        names = list(wanted)
+    def tag_set_ids(self, wanted: Iterable[KeyId]) -> dict[Name, int]:
+        """Give the number of each key's set by collection and epoch, new ones too.
+
+        Raises:
+            LoadOvertaken: there are tags of another key under one of these names.
+        """
+        numbers: dict[Name, int] = {}
         with self._store.write() as conn:
-            held = {(row.collection, row.epoch): row.id for row in conn.execute(select(tag_set))}
-            for collection, epoch in names:
-                if (collection, epoch) not in held:
-                    row = insert(tag_set).values(collection=collection, epoch=epoch)
-                    held[collection, epoch] = int(conn.execute(row.returning(tag_set.c.id)).scalar_one())
-        return {name: held[name] for name in names}
+            held = {(row.collection, row.epoch): row for row in conn.execute(select(tag_set))}
+            for collection, epoch, digest in sorted(wanted):
+                found = held.get((collection, epoch))
+                if found is not None and found.key_digest != digest:
+                    raise LoadOvertaken("expected the keys that this load began with; one was replaced")
+                row = insert(tag_set).values(collection=collection, epoch=epoch, key_digest=digest)
+                number = found.id if found else conn.execute(row.returning(tag_set.c.id)).scalar_one()
+                numbers[collection, epoch] = int(number)
+        return numbers
 
     def held_rows(self) -> int:
         """Count the records of this source in force until now."""

@@ -115,13 +115,15 @@ carried_shield = Table(
     sqlite_with_rowid=False,
 )
 
-# A short name for (collection, epoch), so that millions of tags need not repeat it.
+# A short name for (collection, epoch), so that millions of tags need not repeat it, and the key of its tags.
+# To a node that holds another key, or where no digest is known, they are no tags at all.
 tag_set = Table(
     "tag_set",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("collection", String(32), nullable=False),
     Column("epoch", BigInteger, nullable=False),
+    Column("key_digest", LargeBinary(32)),  # SHA-256 of the public key; absent: made before it was kept
     UniqueConstraint("collection", "epoch"),
 )
 

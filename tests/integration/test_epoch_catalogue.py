@@ -11,7 +11,7 @@ from elsewhere.oprf.voprf import OprfKey, generate_key, tag_each
 from node.caseload.ending import drop_sets, has_other_sets, is_tagged_in
 from node.caseload.index import find_tag, short_tags
 from node.caseload.load import retag
-from node.logbook import Entry, make_entry
+from node.keys import key_ids
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, EVA, KEYS, NOW, RANDOM, job, load_rows, person
 
@@ -22,10 +22,6 @@ COLLECTIONS = ("involvement", "protected")
 @pytest.fixture
 def store(store_url: str) -> Store:
     return open_store(store_url)
-
-
-def note(name: tuple[str, int]) -> Entry:
-    return make_entry("keys", {"collection": name[0], "epoch": name[1]}, NOW)
 
 
 def tags_of(key: OprfKey, row: dict[str, str], *, with_postcode: bool = True) -> set[bytes]:
@@ -65,23 +61,23 @@ def test_what_was_removed_or_shielded_leaves_the_catalogue_with_the_epoch(store:
 def test_both_epochs_answer_until_one_is_dropped_and_then_nothing_of_it_is_left(store: Store) -> None:
     load_rows(store, [ANN, BOB])
     with store.read() as conn:
-        assert is_tagged_in(conn, KEYS)
-        assert not is_tagged_in(conn, LATER)
+        assert is_tagged_in(conn, key_ids(KEYS))
+        assert not is_tagged_in(conn, key_ids(LATER))
     retag(job(store, keys={**KEYS, **LATER}))
     load_rows(store, [ANN, BOB, EVA], keys={**KEYS, **LATER})
     both = {("involvement", 1): KEYS["involvement", 1], ("involvement", 2): LATER["involvement", 2]}
     with store.read() as conn:
-        assert is_tagged_in(conn, {*KEYS, *LATER})
+        assert is_tagged_in(conn, key_ids({**KEYS, **LATER}))
         for name, key in both.items():
             assert all(find_tag(conn, *name, tag) for tag in tags_of(key, EVA)), "a load tags under both"
-        assert has_other_sets(conn, LATER)
+        assert has_other_sets(conn, key_ids(LATER))
 
-    assert drop_sets(store, LATER, note) == len(KEYS)
+    assert drop_sets(store, key_ids(LATER), NOW) == len(KEYS)
 
     with store.read() as conn:
-        assert not has_other_sets(conn, LATER)
-        assert is_tagged_in(conn, LATER)
+        assert not has_other_sets(conn, key_ids(LATER))
+        assert is_tagged_in(conn, key_ids(LATER))
         assert not any(find_tag(conn, "involvement", 1, tag) for tag in tags_of(KEYS["involvement", 1], ANN))
         assert all(find_tag(conn, "involvement", 2, tag) for tag in tags_of(LATER["involvement", 2], ANN))
     assert shown(store, ("involvement", 1)) == set()
-    assert drop_sets(store, LATER, note) == 0
+    assert drop_sets(store, key_ids(LATER), NOW) == 0

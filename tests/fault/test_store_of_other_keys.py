@@ -1,0 +1,164 @@
+"""Tags that another key made are no tags: a known child is never "nothing returned", and the node heals."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from elsewhere.asking import State
+from elsewhere.keyfiles import write_secret
+from elsewhere.oprf.voprf import generate_key
+from node.caseload.index import short_tags
+from node.caseload.staging import Staging
+from node.errors import LoadOvertaken, RecordsUntagged
+from node.keys import KeyRing
+from node.orders import Wish, order_epochs
+from node.store.caseload import tag_set
+from tests.caseload import ANN, BOB, EVA
+from tests.changing import OVERLAP, START, World, is_in_force, make_world
+from tests.fault.direct import pair
+from tests.federation import ask_about
+from tests.rotating import ZOE, epochs, hasten, is_held, rotating_federation, until
+
+FIRST = (("involvement", 1), ("protected", 1))
+
+
+@pytest.fixture
+def world(tmp_path: Path, each_engine: None) -> World:
+    (tmp_path / "police").mkdir(mode=0o700)
+    return make_world(tmp_path / "police")
+
+
+def replace_keys(folder: Path) -> None:
+    """Put other keys in the place of the first epoch's, under the same names."""
+    for path in (folder / "keys").glob("oprf-*-1.key"):
+        path.unlink()
+        write_secret(path, generate_key(secrets.token_bytes).scalar)
+
+
+def forget_keys(world: World) -> None:
+    """Leave the store as one of the schema before knew it."""
+    store = world.opened()
+    with store.write() as conn:
+        conn.execute(update(tag_set).values(key_digest=None))
+    store.close()
+
+
+def started(world: World) -> tuple[tuple[str, int], ...]:
+    """What a node states before anybody can ask it."""
+    store = world.opened()
+    rotation = world.rotation(store)
+    rotation.withdraw()
+    store.close()
+    return rotation.keys.view.names
+
+
+def check_whole(world: World, epoch: int, *rows: dict[str, str]) -> None:
+    """All records are found under one epoch, and nothing is left of any other."""
+    store = world.opened()
+    assert all(world.finds(store, row, epoch) for row in rows)
+    with store.read() as conn:
+        assert {row.epoch for row in conn.execute(select(tag_set))} == {epoch}
+        assert not any(len(short_tags(conn, "involvement", other)) for other in range(4) if other != epoch)
+    store.close()
+
+
+@pytest.mark.parametrize("change", [lambda world: replace_keys(world.folder), forget_keys])
+def test_nothing_is_stated_under_a_key_that_did_not_make_the_tags_until_all_are_made_anew(
+    world: World, change: object
+) -> None:
+    assert started(world) == FIRST
+    assert callable(change)
+    change(world)
+
+    assert started(world) == (), "before anybody can ask"
+    world.live(is_in_force(2))
+    check_whole(world, 2, ANN, BOB)
+
+
+def test_a_load_under_a_replaced_key_makes_all_tags_anew(world: World) -> None:
+    replace_keys(world.folder)
+    world.load([ANN, BOB, EVA])
+
+    assert started(world) == FIRST
+    check_whole(world, 1, ANN, BOB, EVA)
+
+
+def test_a_new_folder_on_an_old_store_heals_with_and_without_a_load(world: World, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        (folder / "trust").mkdir(mode=0o700, parents=True)
+        KeyRing.create(folder, tls_pem=b"pem", random=secrets.token_bytes)
+        shutil.copy(world.folder / "node.toml", folder)
+    one, two = (World(tmp_path / name, world.url) for name in ("one", "two"))
+
+    assert started(one) == ()
+    one.live(is_in_force(2))
+    check_whole(one, 2, ANN, BOB)
+
+    two.load([ANN, BOB, EVA])
+    two.live(lambda rotation: {epoch for _, epoch in rotation.keys.view.names} == {1})
+    check_whole(two, 1, ANN, BOB, EVA)
+
+
+def test_keys_and_statement_that_are_older_than_the_store_are_followed_by_an_epoch_that_never_was(
+    world: World, tmp_path: Path
+) -> None:
+    for name in ("keys", "trust"):
+        shutil.copytree(world.folder / name, tmp_path / "backup" / name)
+    store = world.opened()
+    order_epochs(world.folder, store, Wish(OVERLAP), START)
+    store.close()
+    world.live(is_in_force(2))
+    for name in ("keys", "trust"):
+        shutil.rmtree(world.folder / name)
+        shutil.copytree(tmp_path / "backup" / name, world.folder / name)
+
+    assert started(world) == ()
+    world.live(is_in_force(3))
+    check_whole(world, 3, ANN, BOB)
+
+
+def test_a_load_goes_no_further_with_tags_of_a_key_that_was_replaced_under_it(world: World) -> None:
+    store = world.opened()
+    staging = Staging(store, "cases", START)
+    with pytest.raises(LoadOvertaken):
+        staging.tag_set_ids({("involvement", 1, bytes(32))})
+    store.close()
+
+
+async def test_a_running_node_answers_neither_round_from_tags_of_another_key(
+    tmp_path: Path, each_engine: None
+) -> None:
+    async with pair(tmp_path) as two:
+        ask = ask_about(ZOE)
+        before = two.part(ask)
+        reply = await two.evaluate(before)
+        assert reply is not None
+        with two.police._store.write() as conn:
+            conn.execute(update(tag_set).values(key_digest=bytes(32)))
+
+        assert await two.redeem(before) is None
+        after = await two.evaluate(two.part(ask))
+        assert after is not None
+        assert after.ruling.code == RecordsUntagged.code
+
+
+async def test_who_asks_a_node_whose_keys_were_replaced_never_hears_that_nothing_was_found(
+    tmp_path: Path,
+) -> None:
+    async with rotating_federation(tmp_path) as made:
+        await made.stop("police")
+        replace_keys(tmp_path / "police")
+        await made.start("police")
+        node = made.nodes["police"]
+        hasten(node)
+        while epochs(node) != {2}:
+            seen = await made.ask("social", ask_about(ZOE))
+            assert seen.state("police") is not State.NOTHING_RETURNED
+        await until(lambda: is_held(made, "social", "police", 2))
+        assert (await made.ask("social", ask_about(ZOE))).state("police") is State.KNOWN_CURRENT
