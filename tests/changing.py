@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from node.caseload.index import find_tag
 from node.caseload.job import LoadJob
 from node.caseload.load import load_file, retag
 from node.caseload.tagkeys import FolderKeys
+from node.errors import LoadRunning
 from node.keys import KeyRing
 from node.livekeys import LiveKeys, open_keys
 from node.rotation import Rotation
@@ -62,9 +64,9 @@ class World:
 
     def load(self, rows: Sequence[Mapping[str, str]]) -> None:
         """Load rows as the one source."""
-        store = self.opened()
+        store, export = self.opened(), write_csv(self.folder / "cases.csv", rows)
         try:
-            load_file(write_csv(self.folder / "cases.csv", rows), mapping(), self.job(store, self.now))
+            in_turn(lambda: load_file(export, mapping(), self.job(store, self.now)))
         finally:
             store.close()
 
@@ -76,7 +78,7 @@ class World:
                 self.step = step
                 rotation = self.rotation(store)
                 if rotation.step():
-                    retag(self.job(store, self.now))
+                    in_turn(lambda: retag(self.job(store, self.now)))
                 if until(rotation):
                     return
         finally:
@@ -89,6 +91,18 @@ class World:
         tags = tag_each(key, [match_key.data for match_key in record_keys(person(row))])
         with store.read() as conn:
             return all(find_tag(conn, "involvement", epoch, tag) for tag in tags)
+
+
+def in_turn(work: Callable[[], object]) -> None:
+    """Load once a server has noticed that who loaded before is gone, which takes it a moment."""
+    until_s = time.monotonic() + 10
+    while True:
+        try:
+            work()
+            return
+        except LoadRunning:
+            if time.monotonic() > until_s:
+                raise
 
 
 def make_world(folder: Path) -> World:
