@@ -85,8 +85,9 @@ EVA = {"id": "3", "given": "Evangeline", "family": "Marchbanks", "dob": "21/07/2
 
 
 def mapping(**source: object) -> SourceMapping:
-    """The mapping above, with keys of its source, or of that one's form, changed."""
+    """The mapping above, with its person, or keys of its source or of that one's form, changed."""
     document: dict[str, Any] = tomllib.loads(MAPPING)
+    document["person"] = source.pop("person", document["person"])
     for name, value in source.items():
         table = document["source"]["csv"] if name in CsvForm.model_fields else document["source"]
         table[name] = value

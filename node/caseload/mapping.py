@@ -138,6 +138,7 @@ class PersonColumns(_Section):
     """The child."""
 
     id: Columns
+    name: Columns | None = None  # the whole name in one cell: "First Family" or "Family, First"
     given: Columns | None = None
     family: Columns | None = None
     birth_date: Columns | None = None
@@ -147,6 +148,12 @@ class PersonColumns(_Section):
     nhs_number: Columns | None = None
     upn: Columns | None = None
     aliases: Columns | None = None
+
+    @model_validator(mode="after")
+    def _name_once(self) -> PersonColumns:
+        if self.name is not None and (self.given is not None or self.family is not None):
+            raise ValueError("expected either name, or given and family")
+        return self
 
 
 class UnbornColumns(_Section):

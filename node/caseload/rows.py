@@ -171,8 +171,10 @@ class RowReader:
         if birth_date is not None and birth_date.date is not None and accuracy:
             birth_date = replace(birth_date, accuracy=accuracy)
         given = [word for text in self._many(fields, columns.given) for word in text.split()]
-        names = self._names(given, self._one(fields, columns.family))
-        aliases = Person.of(aliases=self._many(fields, columns.aliases), family="").names
+        whole = Person.of(aliases=[self._one(fields, columns.name)]).names
+        names = tuple(replace(name, use="usual") for name in whole)
+        names += self._names(given, self._one(fields, columns.family))
+        aliases = Person.of(aliases=self._many(fields, columns.aliases)).names
         family = names[0].family if names else ""
         names += tuple(replace(name, family=name.family or family) for name in aliases)
         postcodes = self._many(fields, columns.postcode) + self._many(fields, columns.past_postcodes)

@@ -53,6 +53,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
     ("person.nhs_number", r"\bnhs\b"),
     ("person.upn", r"\bupn\b|unique pupil"),
     ("person.postcode", r"\b(post ?code|pcode|zip)\b"),
+    ("person.name", r"\b(full|whole|complete) names?\b|^((child|pupil|patient|client|student) )?name$"),
     ("person.family", r"\b(family|sur|last) ?names?\b|^family$"),
     ("person.given", r"\b(given|fore|first|middle) ?names? ?\d?\b|^given$"),
     ("shield", r"\b(shield|marker|sensitiv\w*|disclos\w*|restrict\w*|protect\w*)\b"),
@@ -191,7 +192,9 @@ class _Writer:
         yield from ("", "[source.csv]", f"encoding = {_quote(form.encoding)}{sure}")
         yield f"delimiter = {_quote(form.delimiter)}"
         yield from ("", "[person]")
-        yield from self._section("person", ("id", "given", "family", "birth_date", "birth_date_accuracy"))
+        parts = {"person.given", "person.family"} & self._fields.keys()
+        names = ("given", "family") if parts else ("name",)
+        yield from self._section("person", ("id", *names, "birth_date", "birth_date_accuracy"))
         yield from self._section("person", ("postcode", "past_postcodes", "nhs_number", "upn", "aliases"))
         if "unborn.due_date" in self._fields:
             yield from ("", "[unborn]")

@@ -70,6 +70,7 @@ def test_a_good_mapping_lists_every_column_once(tmp_path: Path) -> None:
         ("person.id", {"columns": ["a"], "text": "b"}),
         ("person.given", {}),
         ("person.given", 3),
+        ("person.name", "WHOLE"),
         ("record.status", None),
         ("record.status", {"column": "s"}),
         ("record.status", {"always": "OPEN"}),

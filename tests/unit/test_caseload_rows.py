@@ -41,6 +41,25 @@ def test_every_mapped_field_of_the_person_is_kept_as_written() -> None:
     assert found.unborn is None
 
 
+@pytest.mark.parametrize(
+    ("written", "given", "family"),
+    [
+        ("LEEWORTH, Ann Mary", ("Ann", "Mary"), "LEEWORTH"),
+        ("Ann Leeworth", ("Ann",), "Leeworth"),
+        ("Ana de la Cruz Ruiz", ("Ana",), "de la Cruz Ruiz"),
+        ("Ann", ("Ann",), ""),
+    ],
+)
+def test_a_whole_name_in_one_cell_is_taken_apart(written: str, given: tuple[str, ...], family: str) -> None:
+    whole = mapping(person={"id": "id", "name": "given", "birth_date": "dob", "aliases": "alias"})
+    row = ANN | {"given": written, "alias": "Nan"}
+    read = RowReader(whole, COLUMNS, TODAY).read([row.get(name, "") for name in COLUMNS])
+
+    first, alias = Person.from_canonical(read.person).names
+    assert (first.given, first.family, first.use) == (given, family, "usual")
+    assert (alias.given, alias.family) == (("Nan",), family)
+
+
 def test_an_expected_child_needs_its_mother_and_a_due_date_only() -> None:
     row = {"id": "9", "mother_given": "Eve", "mother_family": "Lee", "due": "01/09/2026"}
 

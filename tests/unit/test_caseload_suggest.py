@@ -44,6 +44,17 @@ def test_a_clear_file_gives_a_mapping_that_needs_status_and_shield_decided(tmp_p
     assert not any(word in text for word in ("Ann", "Leeworth", "13/02", "AB1"))
 
 
+def test_a_whole_name_is_suggested_where_there_are_no_parts_of_it(tmp_path: Path) -> None:
+    text = "Client ID,Client Name,DOB\n1,Leeworth Ann,2015-03-02\n2,Lee Bo,2016-03-17\n"
+    (tmp_path / "a.csv").write_text(text, "utf-8")
+    assert tomllib.loads(suggest_mapping(tmp_path / "a.csv"))["person"]["name"] == "Client Name"
+
+    (tmp_path / "b.csv").write_text(text.replace("DOB", "DOB,Forename,Surname"), "utf-8")
+    document = tomllib.loads(suggest_mapping(tmp_path / "b.csv"))
+    assert "name" not in document["person"]
+    assert document["person"]["family"] == "Surname"
+
+
 def test_days_that_could_be_months_leave_the_format_to_a_person(tmp_path: Path) -> None:
     text = suggest_mapping(_write(tmp_path / "a.csv", _rows(["03/02/2015", "04/05/2016"])))
 
