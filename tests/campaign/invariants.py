@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from elsewhere.agreement.terms import Limits
 from elsewhere.catalogue.statement import CatalogueStatement
-from elsewhere.receipt import open_receipt
+from elsewhere.receipt import Receipt, open_receipt
 from elsewhere.signing import open_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node.catalogues.peer_files import PeerFiles
@@ -60,6 +60,7 @@ class Watch:
             found += self._shrunk(agency)
         for agency in CUSTODIANS:
             found += self._over_limit(agency)
+            found += self._uncounted(agency, seen)
         found += self._diverged()
         return found
 
@@ -75,13 +76,36 @@ class Watch:
         found = []
         for agency in CUSTODIANS:
             leaves = self._leaves(agency)
-            for outcome in outcomes:
-                for answer in outcome.answers:
-                    if answer.custodian == agency and answer.state.is_answer:
-                        receipt = open_receipt(answer.receipt, self._keys[agency])
-                        if receipt.leaf not in leaves:
-                            found.append(f"{agency} released an answer that is not in its log")
+            found += [
+                f"{agency} released an answer that is not in its log"
+                for receipt in self._released(agency, outcomes)
+                if receipt.leaf not in leaves
+            ]
         return found
+
+    def _released(self, agency: str, outcomes: Iterable[Outcome]) -> Iterator[Receipt]:
+        """The receipts of the answers of one custodian that reached an asker."""
+        for outcome in outcomes:
+            for answer in outcome.answers:
+                if answer.custodian == agency and answer.state.is_answer:
+                    yield open_receipt(answer.receipt, self._keys[agency])
+
+    def _uncounted(self, agency: str, outcomes: list[Outcome]) -> list[str]:
+        """Every answer that reached the asker has one counted question, however often it was asked."""
+        columns = (question.c.digest, question.c.core, question.c.counted)
+        store = open_store(load_config(self.stage.folder / agency).store_url)
+        try:
+            with store.read() as connection:
+                rows = connection.execute(select(*columns)).all()
+        finally:
+            store.close()
+        cores = {row.digest.hex(): row.core for row in rows}
+        counted = Counter(row.core for row in rows if row.counted)
+        return [
+            f"{agency} released an answer with {times} counted questions"
+            for receipt in self._released(agency, outcomes)
+            if (times := counted[cores.get(receipt.request_digest, b"")]) != 1
+        ]
 
     def _leaves(self, agency: str) -> set[str]:
         store = open_store(load_config(self.stage.folder / agency).store_url)
