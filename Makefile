@@ -1,6 +1,7 @@
 # The commands people type. Nothing here uses sudo, apt or files outside this folder, except `make system`.
 # Variables: PYTHON=python3.12  ONCE=1 JSON=1 (demo)  STRICT=1 (test, check, system)  SIZE=400 SEED=... (demo)
-#            CASES=20000 (fuzz)  FAULTS=500 SEED=7 (faults)  FULL=1 PUBLISH=1 RECORDS=300000 (bench)
+#            CASES=20000 PARSER="roster ask" (fuzz)  FAULTS=500 SEED=7 (faults)
+#            FULL=1 PUBLISH=1 RECORDS=300000 (bench)
 
 PYTHON ?= python3
 ONCE ?=
@@ -12,6 +13,7 @@ FULL ?=
 PUBLISH ?=
 RECORDS ?=
 CASES ?= 1000000
+PARSER ?=
 FAULTS ?= 200
 export STRICT
 
@@ -29,15 +31,15 @@ demo: run-environment  ## a gateway and four agencies on this machine; asks abou
 test: dev-environment  ## every test; the last line names what could not run and how to allow it
 	@$(BIN)/python -m pytest
 
-fuzz: dev-environment  ## a million cases for every parser of what others send; CASES=20000 for fewer
+fuzz: dev-environment  ## hours: a million cases for each parser; CASES=20000 PARSER=roster for fewer
 	@$(BIN)/pip install --quiet --constraint constraints.txt atheris
-	@$(BIN)/python -m tests.fuzz --cases $(CASES)
+	@$(BIN)/python -m tests.fuzz --cases $(CASES) $(PARSER)
 
 bench: dev-environment  ## times beside their floors, in ten minutes; FULL=1: a million records; PUBLISH=1: to docs
 	@$(BIN)/python -m bench $(if $(FULL),--full) $(if $(RECORDS),--records $(RECORDS)) \
 	  $(if $(PUBLISH),--publish docs/benchmarks.md)
 
-faults: dev-environment  ## two hundred faults in a federation of real processes; FAULTS=500 SEED=7
+faults: dev-environment  ## two hundred faults in a federation of real processes, ten minutes; FAULTS=500 SEED=7
 	@$(BIN)/python -m tests.campaign --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
 check: dev-environment  ## style, types, who may import whom, and the wire contract

@@ -63,13 +63,18 @@ def demo() -> None:
 def population(out: Path, seed: int, size: int, today: datetime.datetime | None, **wishes: Any) -> None:
     """Write four agencies' exports of one made-up population, with a mapping file each."""
     from elsewhere.demo.population import region
-    from elsewhere.demo.writing import Wishes, write_population
+    from elsewhere.demo.writing import Wishes, answers, drop_stale_answers, write_population
 
     if wishes["form"] == "parquet" and find_spec("pyarrow") is None:
         raise click.UsageError("--form parquet needs pyarrow; in the checkout: pip install '.[node,tables]'")
     day = today.date() if today else datetime.date.today()
-    for export in write_population(region(seed=seed, size=size, today=day), Wishes(out, **wishes)):
+    wanted = Wishes(out, **wishes)
+    for path in drop_stale_answers(wanted):
+        click.echo(f"removed      {path}: it was of an earlier population", err=True)
+    for export in write_population(region(seed=seed, size=size, today=day), wanted):
         click.echo(f"{export.rows:6} rows  {export.path}  mapped by {export.mapping}", err=True)
+    for path in answers(wanted):
+        click.echo(f"     answers {path}", err=True)
 
 
 @demo.command(short_help="Run a gateway and four agencies, and ask three questions.")

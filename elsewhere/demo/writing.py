@@ -63,6 +63,31 @@ class Written:
     rows: int
 
 
+def answers(wishes: Wishes) -> tuple[Path, ...]:
+    """Name the files that are written beside the exports, and that say what is true of them."""
+    names = [*(("truth.csv", "children.csv") if wishes.truth else ())]
+    return tuple(wishes.out / name for name in (*names, *(("questions.csv",) if wishes.questions else ())))
+
+
+def drop_stale_answers(wishes: Wishes) -> tuple[Path, ...]:
+    """Remove what an earlier population left there and this one does not replace: it is true of no export.
+
+    Returns: what was removed. A file of that name with other columns is somebody's own, and stays.
+    """
+    removed = []
+    for name, columns in (("truth.csv", _TRUTH), ("children.csv", _CHILDREN), ("questions.csv", _QUESTIONS)):
+        path = wishes.out / name
+        if path in answers(wishes) or not path.is_file():
+            continue
+        head = ",".join(columns).encode() + b"\n"
+        with path.open("rb") as file:
+            is_ours = file.read(len(head)) == head
+        if is_ours:
+            path.unlink()
+            removed.append(path)
+    return tuple(removed)
+
+
 @dataclass(slots=True)
 class _Desk:
     """One agency's rows on their way out: a window of them is shuffled, then written."""

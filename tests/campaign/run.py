@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,9 +38,16 @@ class Report:
     healed_s: list[float] = field(default_factory=list)  # from the end of a fault to the next whole lookup
 
 
-def run(folder: Path, *, seed: int, faults: int, leaks_every: int = LEAKS_EVERY) -> Report:
-    """Run a campaign in a folder of its own; everything it started is ended."""
-    report, draw = Report(seed), random.Random(seed)
+def run(
+    folder: Path,
+    *,
+    seed: int,
+    faults: int,
+    leaks_every: int = LEAKS_EVERY,
+    say: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Run a campaign in a folder of its own; everything it started is ended. `say`: told how far it is."""
+    report, draw, began = Report(seed), random.Random(seed), time.monotonic()
     with stage(folder, seed) as made:
         watch = Watch(made, Limits())
         crowd = Crowd(folder, seed=seed)
@@ -47,6 +55,8 @@ def run(folder: Path, *, seed: int, faults: int, leaks_every: int = LEAKS_EVERY)
             for number, (kind, target) in enumerate(plan(draw, faults)):
                 fault = Fault(kind.name, target, kind.strike(made, draw, target))
                 report.faults.append(fault)
+                passed = f"{(time.monotonic() - began) / 60:.1f} min"
+                say(f"{number + 1} of {faults}: {fault.kind} of {fault.target}; {passed}")
                 broken = _look(watch, crowd, report, fault)
                 if number % leaks_every == leaks_every - 1 or number == faults - 1:
                     broken += watch.leaked()

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tests.fuzz.corpus import keep
 from tests.fuzz.parsers import all_parsers
 
 _COUNTED = re.compile(rb"stat::number_of_executed_units:\s*(\d+)")
+
+HOURS_A_MILLION = 0.08  # on average; from half a minute to as much as half an hour for one parser
 
 
 def main() -> int:
@@ -30,10 +33,14 @@ def main() -> int:
     wanted.add_argument("--seed", type=int, default=1)
     wanted.add_argument("--out", type=Path, help="file that gets one line of JSON a parser")
     given = wanted.parse_args()
-    failed = 0
-    for parser in all_parsers():
-        if given.names and parser.name not in given.names:
-            continue
+    parsers = [parser for parser in all_parsers() if not given.names or parser.name in given.names]
+    if unknown := set(given.names) - {parser.name for parser in parsers}:
+        wanted.error(f"no such parser: {', '.join(sorted(unknown))}; tests/fuzz/parsers.py lists them")
+    hours = len(parsers) * given.cases / 1e6 * HOURS_A_MILLION
+    _say(f"{len(parsers)} parsers, {given.cases:,} cases each: about {hours:.1f} hours on one core")
+    failed, start = 0, time.monotonic()
+    for number, parser in enumerate(parsers, 1):
+        _say(f"{number} of {len(parsers)}: {parser.name}; {(time.monotonic() - start) / 60:.0f} min")
         result = _run(parser.name, cases=given.cases, seed=given.seed)
         failed += not result["passed"]
         line = json.dumps(result)
@@ -42,6 +49,10 @@ def main() -> int:
             with given.out.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
     return failed
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _run(name: str, *, cases: int, seed: int) -> dict[str, object]:

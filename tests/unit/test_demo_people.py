@@ -19,10 +19,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from elsewhere.demo.agencies import ERRORS, Agency, agencies
 from elsewhere.demo.asked import Asked, QuestionDrawer
 from elsewhere.demo.children import Child, Household
+from elsewhere.demo.command import population as population_command
 from elsewhere.demo.cultures import Culture, cultures
 from elsewhere.demo.draw import Draw
 from elsewhere.demo.households import Region, households
@@ -292,6 +294,26 @@ def test_memory_does_not_grow_with_the_population(tmp_path: Path, monkeypatch: p
     peak(100)  # names are read once and kept
 
     assert peak(4000) < peak(400) + 300_000
+
+
+def test_all_that_is_written_is_listed_and_answers_of_an_earlier_population_go(tmp_path: Path) -> None:
+    def typed(*words: str) -> str:
+        command = ["--out", str(tmp_path), "--size", "60", "--agency", "police", *words]
+        done = CliRunner().invoke(population_command, command)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    first = typed("--truth", "--questions", "4")
+    assert {path.name for path in tmp_path.iterdir() if path.name not in first} == set()
+    assert len(list(tmp_path.iterdir())) == 5
+
+    (tmp_path / "children.csv").write_text("name,age\nmine,1\n")
+    second = typed("--seed", "2", "--questions", "2")
+
+    assert f"removed      {tmp_path / 'truth.csv'}" in second
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "police.csv", "police.toml", "questions.csv", "children.csv",
+    }  # fmt: skip
 
 
 def test_the_page_on_the_population_names_every_culture_with_its_counts_and_every_slip() -> None:
