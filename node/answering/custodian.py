@@ -12,7 +12,7 @@ Source:   docs/protocol.md, "Round one at the custodian", "Round two at the cust
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -151,8 +151,14 @@ class Custodian:
         sealed_reply = self._seal(convert.evaluate_reply_to_wire(reply), request, 1)
         return Prepared(sealed_reply, self._counting(request, opened, verdict, sealed_reply, now))
 
-    def redeem(self, searcher: str, lookup_id: bytes, sealed: bytes) -> Prepared:
+    def redeem(
+        self, searcher: str, lookup_id: bytes, sealed: bytes, *, limited: Ruling | None = None
+    ) -> Prepared:
         """Answer round two: the same steps and one log entry, whatever came in round one.
+
+        Args:
+            searcher, lookup_id, sealed: as for `evaluate`.
+            limited: the ruling to give if this Redeem counts, after counting found a limit reached.
 
         Raises:
             ReplayRefused: no question of this id waits to be redeemed, or it was redeemed already.
@@ -180,6 +186,11 @@ class Custodian:
                 raise RecordsUntagged("expected every record to be tagged as in round one; not all are")
             found = self._find(connection, Both(request, asked, str(ruling["tier"])), now)
             counts = is_counted(connection, row, found.opened)
+            reached = limited or self.guard.find_limit(request, now, connection)
+        if counts and not row.counted and reached is not None:
+            # Sealed like any other: a gateway would know from a refusal that something was opened.
+            found = replace(found, answer=NOTHING, reason=reached.code, opened=0)
+            counts, ruling = False, ruling_facts(Verdict(reached))
         reference = logbook.new_call_reference(self.random)
         subject = logbook.make_subject(found.subjects, self.random)
         entry = logbook.make_entry(
@@ -324,8 +335,9 @@ class Custodian:
         def change(connection: Connection) -> None:
             check_newest(connection, row)
             is_further = used["counted"] and not row.counted
-            if is_further and self.guard.find_limit(request, self.clock(), connection) is not None:
-                raise ReplayRefused("expected the slots opened before; others count, and a limit is reached")
+            limit = self.guard.find_limit(request, self.clock(), connection)
+            if is_further and limit is not None:
+                raise LimitReached(limit)
             if _USE_UP.change(connection, {"asked": row.digest, **used}) != 1:
                 raise ReplayRefused("expected one redeem for each question; this one was redeemed already")
             logbook.append(connection, *logged)

@@ -74,25 +74,21 @@ class Answering:
         return searcher if self.custodian.guard.trust.is_active(searcher) else ""
 
     async def _answer(self, dispatch: link_pb2.Dispatch) -> bytes:
-        answer = self._evaluate if dispatch.round == 1 else self._redeem
         try:
-            return await answer(dispatch)
+            return await self._decide(dispatch)
         except ReplayRefused:
             # Where the same bytes came twice at once, one of them was first: its reply is kept by now.
-            return await answer(dispatch)
+            return await self._decide(dispatch)
 
-    async def _evaluate(self, dispatch: link_pb2.Dispatch) -> bytes:
+    async def _decide(self, dispatch: link_pb2.Dispatch) -> bytes:
+        answer = self.custodian.evaluate if dispatch.round == 1 else self.custodian.redeem
         limited: Ruling | None = None
         while True:
             message = (dispatch.searcher, dispatch.lookup_id, dispatch.sealed)
             try:
-                return await self._work(partial(self.custodian.evaluate, *message, limited=limited))
+                return await self._work(partial(answer, *message, limited=limited))
             except LimitReached as reached:
                 limited = reached.ruling
-
-    async def _redeem(self, dispatch: link_pb2.Dispatch) -> bytes:
-        message = (dispatch.searcher, dispatch.lookup_id, dispatch.sealed)
-        return await self._work(partial(self.custodian.redeem, *message))
 
     async def _work(self, step: Callable[[], Prepared]) -> bytes:
         """Do a step on a crypto thread, which hands its change on; the reply once that is durable."""

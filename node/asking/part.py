@@ -63,6 +63,7 @@ class Part:
     digest: bytes = b""  # of the signed question, once sealed
     stated: Ruling | None = None  # what the custodian decided, as it signed it
     redeem_digest: bytes = b""
+    limited: Ruling | None = None  # by the answer: what was opened makes another question, over a limit
 
     def seal_question(self) -> bytes:
         """Sign and seal round one."""
@@ -150,6 +151,10 @@ class Part:
         receipt = open_receipt(reply.receipt, self.route.custodian.signing_key)
         asked = Asked(self.request, self.digest, self.stated)
         check_receipt(receipt, asked=asked, reply=reply, now=now)
+        is_limited = receipt.decision == Decision.RATE_LIMITED.name
+        if is_limited and self.stated is not None and self.stated.decision is Decision.PERMIT:
+            remedy = "call the duty desk; asked again, this opens other records than before, which counts"
+            self.limited = Ruling(Decision.RATE_LIMITED, "limits.opened", receipt.clause, remedy)
         return reply
 
     def _request_context(self, round_: int) -> Context:

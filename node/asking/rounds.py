@@ -283,7 +283,7 @@ class Exchange:
         # Somebody waits to read it; proofs of other custodians can wait.
         open_answer = partial(part.open_answer, outcome.sealed, self._parts.clock())
         reply = await asyncio.get_running_loop().run_in_executor(self._parts.pool.urgent, open_answer)
-        member = lookup.asked[outcome.custodian]
+        member, ruling = lookup.asked[outcome.custodian], part.limited or ruling
         if ruling.code in _STALE:
             stale = results.absent(member, State.STALE, ruling.code)
             self._settle(lookup, replace(stale, receipt=reply.receipt, call_reference=reply.call_reference))

@@ -148,7 +148,7 @@ async def test_a_refusal_by_a_limit_looks_like_an_answer_and_says_what_to_do(tmp
         assert await _codes(two, [two.part(somebody())]) == {"PERMIT": 1}
 
 
-class _Asking:
+class Asking:
     """An altered searcher's question, half of whose slots are of one child and half of another."""
 
     def __init__(self, two: Pair) -> None:
@@ -185,7 +185,7 @@ async def test_of_a_question_asked_often_before_it_is_redeemed_only_the_newest_a
     tmp_path: Path,
 ) -> None:
     async with pair(tmp_path) as two:
-        asking, asked = _Asking(two), []
+        asking, asked = Asking(two), []
         for number in range(8):
             await asking.again()
             asked.append((asking.part, asking.hits("Kai" if number % 2 else "Zofia")))
@@ -198,7 +198,7 @@ async def test_of_a_question_asked_often_before_it_is_redeemed_only_the_newest_a
 
 async def test_a_question_asked_again_that_opens_other_slots_counts_as_another(tmp_path: Path) -> None:
     async with pair(tmp_path, ("per_person_per_day = 60", "per_person_per_day = 2")) as two:
-        asking = _Asking(two)
+        asking = Asking(two)
         seen = []
         for child in ("nobody", "Zofia", "Zofia", "Kai"):
             await asking.again()
@@ -213,22 +213,34 @@ async def test_a_question_asked_again_that_opens_other_slots_counts_as_another(t
         assert told == [True, False, False, True]
 
 
+def asked_of(two: Pair) -> list[tuple[str, str]]:
+    """Decision and tier of each answer in the police's log."""
+    with two.police._store.read() as connection:
+        query = select(log.c.body).where(log.c.kind == "answered").order_by(log.c.seq)
+        bodies = [json.loads(body) for body in connection.execute(query).scalars()]
+    return [(body["decision"], body["tier"]) for body in bodies]
+
+
 async def test_where_no_limit_is_left_a_question_asked_again_opens_what_it_opened_or_nothing(
     tmp_path: Path,
 ) -> None:
     async with pair(tmp_path, ("per_person_per_day = 60", "per_person_per_day = 1")) as two:
-        asking = _Asking(two)
+        asking = Asking(two)
         for child, is_answered in (("Zofia", True), ("Kai", False), ("Zofia", True)):
             await asking.again()
-            assert (await asking.redeem(child) is not None) is is_answered
-        assert (counted(two.police), leaves(two.police)) == (1, 2)
+            answer = await asking.redeem(child)
+            assert answer is not None
+            assert (answer.answer.state is not AnswerState.NOTHING_RETURNED) is is_answered
+            assert (asking.part.limited is None) is is_answered
+        assert asked_of(two) == [("PERMIT", "R3"), ("RATE_LIMITED", ""), ("PERMIT", "R3")]
+        assert (counted(two.police), leaves(two.police)) == (1, 3)
 
 
 async def test_false_tags_and_blinds_among_the_reveals_do_not_make_other_slots_the_same(
     tmp_path: Path,
 ) -> None:
     async with pair(tmp_path, ("per_person_per_day = 60", "per_person_per_day = 1")) as two:
-        asking = _Asking(two)
+        asking = Asking(two)
         false = bytes(31) + b"\x01"
         for number in range(3):
             await asking.again()
@@ -239,13 +251,15 @@ async def test_false_tags_and_blinds_among_the_reveals_do_not_make_other_slots_t
                 zofia = [replace(hit, tag=false) for hit in zofia]
             else:
                 zofia = [replace(hit, blind=false) for hit in zofia]
-            assert (await two.redeem(asking.part, [*zofia, *kai]) is not None) is (number == 0)
-        assert leaves(two.police) == 1
+            answer = await two.redeem(asking.part, [*zofia, *kai])
+            assert answer is not None
+            assert (answer.answer.state is not AnswerState.NOTHING_RETURNED) is (number == 0)
+        assert [decision for decision, _ in asked_of(two)] == ["PERMIT", "RATE_LIMITED", "RATE_LIMITED"]
 
 
 async def test_a_redeem_under_way_when_its_question_is_asked_again_changes_nothing(tmp_path: Path) -> None:
     async with pair(tmp_path) as two:
-        asking = _Asking(two)
+        asking = Asking(two)
         await asking.again()
         first = asking.part
         payload = convert.redeem_request_to_wire(
