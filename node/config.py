@@ -58,6 +58,12 @@ class LookupConfig(Section):
     others_burst: int = Field(
         default=64, ge=1, le=10_000, description="questions of one other agency at once, before that counts"
     )
+    others_in_all: int = Field(
+        default=4,
+        ge=2,
+        le=1000,
+        description="times its agreed limit: all questions of one other agency in a day; more are dropped",
+    )
 
 
 class DeskConfig(Section):

@@ -99,6 +99,7 @@ class Node:
                 trust=self.trust,
                 policy=config.local_policy(),
                 clock_tolerance=timedelta(seconds=config.lookup.clock_tolerance_s),
+                others_in_all=config.lookup.others_in_all,
             ),
             store=self._store,
             clock=clock,

@@ -47,6 +47,7 @@ from elsewhere.wire.envelope import Opened, unwrap, wrap
 from node import logbook
 from node.answering.answer import NOTHING
 from node.answering.guard import Guard, Verdict
+from node.answering.intake import take_in
 from node.answering.keeping import REDEEMABLE_FOR, envelope_facts, ruling_facts
 from node.answering.readiness import is_tagged
 from node.answering.redeem import Both, Redeemed, redeem
@@ -287,7 +288,10 @@ class Custodian:
     def _counting(
         self, request: EvaluateRequest, opened: Opened, verdict: Verdict, sealed_reply: bytes, now: datetime
     ) -> Change:
-        """The change that makes round one count: limits are decided here, where questions queue up."""
+        """The change that makes round one count: limits are decided here, where questions queue up.
+
+        It raises Dropped where the agency has asked as much today as is taken of one.
+        """
 
         def change(connection: Connection) -> None:
             is_repeat = is_asked_again(connection, request, now)
@@ -296,6 +300,7 @@ class Custodian:
             limit = self.guard.find_limit(request, now, connection)
             if limit is not None and counted:
                 raise LimitReached(limit)
+            take_in(connection, request.searcher, now, self.guard.most_a_day)
             try:
                 row = {
                     "digest": opened.digest,

@@ -57,6 +57,14 @@ class Guard:
     trust: Trust
     policy: LocalPolicy
     clock_tolerance: timedelta
+    others_in_all: int = 4  # times what the agreement allows one agency in a day: questions that are taken
+
+    @property
+    def most_a_day(self) -> int:
+        """How many questions of one agency are taken in a day, refused and repeated ones included."""
+        agreement = self.trust.agreement
+        limits = agreement.limits if agreement is not None else Limits()
+        return self.others_in_all * (limits.per_agency_per_day + limits.red_reserve)
 
     def judge(
         self, request: EvaluateRequest, now: datetime, connection: Connection, view: KeyView

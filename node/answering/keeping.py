@@ -1,8 +1,9 @@
 """What is kept of questions that others asked: a row until they are redeemed, a log entry for good.
 
 Sees:     what a question's envelope says; no child.
-Promises: every question that was decided leaves an entry in the log, also when its searcher stopped before
-          round two: it may have learnt from round one that this agency knows a child.
+Promises: every question that was decided shows in the log, also when its searcher stopped before round two:
+          it may have learnt from round one that this agency knows a child. Where it was refused it has learnt
+          nothing, and such questions are one entry for an agency, a code and an hour, however many come.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ from sqlalchemy import Connection, select, update
 
 from elsewhere.canonical import Json, parse_canonical
 from elsewhere.clock import to_ms
-from elsewhere.lookup import EvaluateRequest
+from elsewhere.lookup import Decision, EvaluateRequest
 from elsewhere.wire.convert.lookup import evaluate_request_from_wire
 from node import logbook
 from node.answering.guard import Verdict
+from node.answering.intake import close_hours, note_refused
 from node.store.exchange import question
 
 REDEEMABLE_FOR = timedelta(minutes=10)
 # Longer than any limit counts, any clock tolerance reaches and any question is asked again.
 REMEMBERED_FOR = timedelta(days=4)
+_EVALUATED = (Decision.PERMIT.name, Decision.REVIEW.name)  # or, of the latter, yet to be
 AT_ONCE = 1000  # rows in one transaction, so that nobody waits long for the writer
 
 
@@ -31,7 +34,8 @@ def forget(connection: Connection, now: datetime) -> int:
     Returns: how many rows that was; AT_ONCE if there may be more.
     """
     late = question.c.request.is_not(None) & (question.c.received_ms < to_ms(now - REDEEMABLE_FOR))
-    columns = (question.c.digest, question.c.request, question.c.ruling, question.c.redeem_digest)
+    told = ("digest", "searcher", "received_ms", "request", "ruling", "redeem_digest")
+    columns = [question.c[name] for name in told]
     rows = connection.execute(select(*columns).where(late).limit(AT_ONCE)).all()
     for row in rows:
         if row.redeem_digest is not None:
@@ -39,11 +43,17 @@ def forget(connection: Connection, now: datetime) -> int:
         ruling = parse_canonical(row.ruling.encode())
         if not isinstance(ruling, dict):
             raise TypeError("a stored ruling is a table")
+        if ruling["decision"] not in _EVALUATED:
+            code = str(ruling["code"] or ruling["decision"])
+            note_refused(connection, row.searcher, code, row.received_ms)
+            continue
         facts = {**envelope_facts(evaluate_request_from_wire(row.request), row.digest), **ruling}
         logbook.append(connection, logbook.make_entry("unredeemed", facts, now))
     emptied = {"request": None, "reply": None, "redeem_reply": None}
     digests = [row.digest for row in rows]
     connection.execute(update(question).where(question.c.digest.in_(digests)).values(emptied))
+    if len(rows) < AT_ONCE:
+        close_hours(connection, now, REDEEMABLE_FOR)
     connection.execute(question.delete().where(question.c.received_ms < to_ms(now - REMEMBERED_FOR)))
     return len(rows)
 

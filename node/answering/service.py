@@ -1,7 +1,8 @@
 """Carries a dispatched question through the custodian: queue, crypto thread, durable change, tick, reply.
 
 Sees:     sealed bytes and the agency id that the gateway names; the custodian opens them.
-Refuses:  without a word what its searcher may not ask now or nobody waits for; nothing of it is opened.
+Refuses:  without a word what its searcher may not ask now or nobody waits for; nothing of it is opened,
+          but for the question by which it shows that the day is full.
 Promises: nothing leaves before its change is durable; round two leaves a whole number of ticks after it
           came, so that the time its work took is not what the gateway sees.
 """
@@ -21,6 +22,7 @@ from elsewhere.errors import ElsewhereError
 from elsewhere.lookup import Ruling
 from elsewhere.wire.v1 import link_pb2
 from node.answering.custodian import Custodian, LimitReached, Prepared
+from node.answering.intake import DAY_FULL, hour_of
 from node.answering.queueing import Dropped, Drops, Turns
 from node.errors import ReplayRefused
 from node.store.writer import Writer
@@ -38,6 +40,8 @@ class Answering:
     tick_s: float  # 0: replies leave at once
     turns: Turns
     drops: Drops = field(default_factory=Drops)
+    # Searchers that have asked as much today as is taken of one, and the hour in which that showed.
+    full: dict[str, int] = field(default_factory=dict)
 
     async def handle(self, dispatch: link_pb2.Dispatch) -> link_pb2.Reply | None:
         """Answer one dispatch that came just now.
@@ -48,9 +52,12 @@ class Answering:
         arrived = asyncio.get_running_loop().time()
         searcher = self._counted_as(dispatch.searcher)
         try:
+            self._check_day(searcher, dispatch.round)
             async with self.turns.turn(searcher, dispatch.round, dispatch.remaining_ms / 1000):
                 sealed = await self._answer(dispatch)
         except Dropped as drop:
+            if drop.code == DAY_FULL:
+                self.full[searcher] = hour_of(self.custodian.clock())
             told = self.drops.note(drop.code, searcher, arrived)
             if told is not None:
                 _log.warning("question.dropped", code=drop.code, searcher=told[0], dropped=told[1])
@@ -72,6 +79,14 @@ class Answering:
     def _counted_as(self, searcher: str) -> str:
         """The searcher, if it is a member; all others are as one, or made-up names would fill the memory."""
         return searcher if self.custodian.guard.trust.is_active(searcher) else ""
+
+    def _check_day(self, searcher: str, round_: int) -> None:
+        """Return unless the store said within this hour that no more questions of a searcher are taken today.
+
+        The store is asked by the first one of each hour, so nothing of the others is opened.
+        """
+        if round_ == 1 and self.full.get(searcher) == hour_of(self.custodian.clock()):
+            raise Dropped(DAY_FULL)
 
     async def _answer(self, dispatch: link_pb2.Dispatch) -> bytes:
         try:

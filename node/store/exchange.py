@@ -33,7 +33,7 @@ question = Table(
     Column("core", LargeBinary(32), nullable=False),  # what makes it the same question when asked again
     Column("pseudonym", LargeBinary(32), nullable=False),
     Column("received_ms", BigInteger, nullable=False),
-    Column("counted", Boolean, nullable=False),  # false: refused, or asked again: fills no limit
+    Column("counted", Boolean, nullable=False),  # false: refused, or asked again: fills no agreed limit
     Column("ruling", Text, nullable=False),  # canonical JSON of the decision
     Column("request", LargeBinary),  # the signed payload, until it can no longer be redeemed
     Column("reply", LargeBinary),  # sealed, for the same digest asked again, until then
@@ -59,6 +59,17 @@ _REDEEMED = Index(
 )
 _STANDS = question.c.request.is_not(None)
 _KEPT = Index("question_kept", _WHEN, sqlite_where=_STANDS, postgresql_where=_STANDS)
+
+# How many questions an agency asked in an hour: under no code all of them, under a code those that were
+# refused for it and never redeemed, until they are logged.
+tally = Table(
+    "tally",
+    metadata,
+    Column("searcher", String(32), primary_key=True),
+    Column("code", String(64), primary_key=True),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),  # since 1970, UTC
+    Column("questions", BigInteger, nullable=False),
+)
 
 # Append-only: one row a Redeem answered or a lookup asked. Nothing is released before its row is durable.
 # Numbered without gaps, which a sequence would leave: whoever inserts is the only writer until it is durable.
