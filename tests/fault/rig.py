@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from secrets import token_bytes
@@ -28,6 +29,7 @@ from tests.federation import ZOE, Federation, Lookup, ask_about
 Down = Callable[[str, link_pb2.AttachResponse], Iterable[link_pb2.AttachResponse]]
 Up = Callable[[str, link_pb2.Reply], Iterable[tuple[str, link_pb2.Reply]]]
 _asker = count()
+_BEAT_S = 0.02
 
 
 def somebody(**changes: Any) -> Any:
@@ -262,3 +264,29 @@ async def check_healed(made: Federation) -> None:
         "hospital": State.KNOWN_CURRENT,
     }
     assert found.coverage is Coverage.COMPLETE
+
+
+@dataclass
+class Lateness:
+    """The most that this machine kept a wait of ours beyond its time; what we suffer, others suffer too."""
+
+    most_s: float = 0.0
+
+    async def feel(self) -> None:
+        """Look how late short waits end, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            await asyncio.sleep(_BEAT_S)
+            self.most_s = max(self.most_s, loop.time() - began - _BEAT_S)
+
+
+@asynccontextmanager
+async def lateness() -> AsyncIterator[Lateness]:
+    """Feel how late the machine is while the block lasts."""
+    felt = Lateness()
+    task = asyncio.create_task(felt.feel())
+    try:
+        yield felt
+    finally:
+        task.cancel()

@@ -14,7 +14,17 @@ import pytest_asyncio
 from elsewhere.asking import Coverage, State
 from elsewhere.errors import KeyFileMissing
 from gateway import enrolment
-from tests.fault.rig import Asking, Hold, check_absent, check_healed, deadline, kept, somebody, until
+from tests.fault.rig import (
+    Asking,
+    Hold,
+    check_absent,
+    check_healed,
+    deadline,
+    kept,
+    lateness,
+    somebody,
+    until,
+)
 from tests.replicas import Replicas, two_gateways
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,11 +108,14 @@ async def test_both_gateways_gone_is_unreachable_at_once(both: Replicas) -> None
     assert found.state("police") is State.UNREACHABLE
     assert found.answers["police"].code == "gateway.unreachable"
 
-    began = asyncio.get_running_loop().time()
     await both.first.start()
     await both.second.start()
-    await both.linked()
-    assert asyncio.get_running_loop().time() - began < BACK_WITHIN_S
+    began = asyncio.get_running_loop().time()
+    async with lateness() as late:
+        await both.linked()
+    took_s = asyncio.get_running_loop().time() - began
+    # A busy machine is no fault of ours: two gateways and three nodes may each have been kept waiting.
+    assert took_s < BACK_WITHIN_S + 5 * late.most_s
     await check_healed(both.made)
 
 

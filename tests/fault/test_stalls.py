@@ -19,13 +19,13 @@ from elsewhere.asking import Coverage
 from gateway.attach import LinkService
 from gateway.catalogues import Catalogues
 from gateway.directory import Directory
+from node.catalogues.publisher import CALL_TIMEOUT_S
 from node.keys import COLLECTIONS
 from node.trust import Trust
 from tests.federation import PATIENCE_S, ZOE, ask_about, federation
 
 BEAT_S = 0.5  # of the federation in these tests
 STALL_S = 3.4 * BEAT_S  # a link is silent after three beats
-SETTLED_S = 10 * BEAT_S  # a sixth of the time after which a node gives up a call that hangs
 POINTS: list[tuple[type, str]] = [
     (LinkService, "_attach"),
     (Directory, "publish_statement"),
@@ -55,7 +55,7 @@ def stalling(found: Callable[..., Any], loop: asyncio.AbstractEventLoop) -> Call
 
 
 @pytest.mark.parametrize(("owner", "name"), POINTS, ids=[name.strip("_") for _, name in POINTS])
-async def test_after_a_stall_all_is_settled_within_a_few_beats(
+async def test_after_a_stall_all_is_settled_long_before_a_call_that_hangs_would_be_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
 ) -> None:
     stalls = stalling(getattr(owner, name), asyncio.get_running_loop())
@@ -71,6 +71,7 @@ async def test_after_a_stall_all_is_settled_within_a_few_beats(
                 await asyncio.sleep(0.01)
         await made.start("police")  # later, so that it is granted what is there already
         settled_s = time.monotonic() - began
-        assert STALL_S < settled_s < STALL_S + BEAT_S + SETTLED_S
+        # A few beats; whoever waited for an answer that will not come would have waited this long at least.
+        assert STALL_S < settled_s < CALL_TIMEOUT_S
         found = await made.ask("social", ask_about(ZOE))
     assert found.coverage is Coverage.COMPLETE
