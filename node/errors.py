@@ -50,6 +50,12 @@ class CatalogueNoRoom(ElsewhereError):
     code = "catalogue.no_room"
 
 
+class NothingRemembered(ElsewhereError):
+    """No source was ever loaded into this node, so none can be loaded again. Load each once."""
+
+    code = "load.nothing_remembered"
+
+
 class LoadRunning(ElsewhereError):
     """Another load into this store is running. Wait for it to end."""
 

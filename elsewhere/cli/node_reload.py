@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,13 +52,24 @@ def reload(directory: Path, watch: bool, every: int | None) -> None:
 
     Whether a table has changed can only be told by reading it, so it is read each time. What cannot be loaded
     leaves the old records in force, and a file that is still being written waits for the next time. Without
-    --watch or --every it looks once, and ends with 0 if all is well.
+    --watch or --every it looks once, and ends with 0 if all is well; with 1 if something could not be loaded,
+    or no source was ever loaded here.
     """
     from node.caseload.reload import Reloading
+    from node.caseload.remembered import read_remembered
+    from node.errors import NothingRemembered
 
+    sources = read_remembered(directory)
+    if not sources:
+        raise NothingRemembered(
+            f"expected sources that were loaded into {directory} before; there are none. Load each once: "
+            f"elsewhere node load FILE --mapping MAPPING --dir {directory}"
+        )
     reloading = Reloading(directory, lambda one: _load(directory, one), click.echo, _now, time.sleep)
     if not watch and every is None:
         sys.exit(0 if reloading.every() else 1)
+    for line in _plan(directory, sources, watch=watch, every_s=every or _UNITS["h"]):
+        click.echo(line)
     next_look = time.monotonic()
     while True:
         if (left := next_look - time.monotonic()) <= 0:
@@ -68,6 +80,24 @@ def reload(directory: Path, watch: bool, every: int | None) -> None:
             time.sleep(min(POLL_S, left))
         else:
             time.sleep(left)
+
+
+def _plan(directory: Path, sources: Sequence[Remembered], *, watch: bool, every_s: int) -> list[str]:
+    """What is looked at, how often, and where what becomes of it goes."""
+    lines = [f"loading {len(sources)} sources into {directory} again when they change, until stopped:"]
+    for one in sources:
+        look_s = POLL_S if watch and one.file is not None else every_s
+        where = f"file {one.file}" if one.file is not None else f"table of {one.mapping}"
+        does = "looked at" if one.file is not None else "read"
+        lines.append(f"  {one.name}: {where}, {does} every {_words(look_s)}")
+    lines.append("sources that are loaded later are looked at as well; one line a load follows here")
+    return lines
+
+
+def _words(seconds: float) -> str:
+    """A length of time in the largest unit that goes into it."""
+    unit, length_s = next(item for item in reversed(_UNITS.items()) if seconds % item[1] == 0)
+    return f"{seconds / length_s:g} {unit}"
 
 
 def _load(directory: Path, one: Remembered) -> LoadReport:

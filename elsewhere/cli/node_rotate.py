@@ -19,6 +19,7 @@ from elsewhere.fields import format_instant
 
 if TYPE_CHECKING:
     from node.key_status import KeyStatus
+    from node.orders import Order
 
 _IN_A_HURRY = timedelta(hours=1)
 _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
@@ -58,16 +59,8 @@ def epoch(directory: Path, overlap_hours: float | None, compromised: bool) -> No
     overlap = timedelta(hours=overlap_hours) if overlap_hours is not None else overlap
     with contextlib.closing(open_store(config.store_url, config.store_password)) as store:
         order = order_epochs(directory, store, Wish(overlap, compromised), datetime.now(UTC))
-    for collection, number in sorted(order.epochs):
-        click.echo(f"ordered: {collection}, epoch {number}")
-    hours, minutes = overlap / timedelta(hours=1), usual.announce / timedelta(minutes=1)
-    click.echo(
-        "The node tags all records under the new keys first, if it runs, else once it does. Others are"
-    )
-    click.echo(
-        f"then told, ask under them after {minutes:g} minutes, and under the keys before for {hours:g} hours"
-    )
-    click.echo("more; these are destroyed after that. 'elsewhere node status' says how far it is.")
+    for line in _what_happens(directory, order, usual.announce, is_compromised=compromised):
+        click.echo(line)
 
 
 @rotate.command("sealing", short_help="Make a new key for others to seal to.")
@@ -81,7 +74,32 @@ def sealing(directory: Path) -> None:
     config = load_config(directory)
     with contextlib.closing(open_store(config.store_url, config.store_password)) as store:
         order_sealing(directory, store, secrets.token_bytes)
-    click.echo("made a new sealing key; the node states it within seconds if it runs, else once it does")
+    hours = config.keys.schedule().sealing_overlap / timedelta(hours=1)
+    click.echo("made a new sealing key: the one that others seal their questions to this agency with.")
+    click.echo("now:   a running node tells others within seconds; one that does not run does when it starts")
+    click.echo(f"later: for {hours:g} hours the key before opens what comes late; then the node destroys it")
+    click.echo("to do: nothing more")
+
+
+def _what_happens(directory: Path, order: Order, announce: timedelta, *, is_compromised: bool) -> list[str]:
+    """What an order for new epochs does now, what it does by itself later, and what is left to do."""
+    hours, minutes = order.overlap / timedelta(hours=1), announce / timedelta(minutes=1)
+    names = " and ".join(f"{collection} (epoch {number})" for collection, number in sorted(order.epochs))
+    lines = [
+        f"ordered new keys for {names}; nothing has changed for others yet",
+        "now:   the node tags all records under the new keys, which takes as long as a first load, and goes",
+        "       on answering under those in force; one that does not run begins when it is started",
+        f"later: others are told when all is tagged, and {minutes:g} minutes after it ask under the new keys;",
+        f"       {hours:g} hours after that those in force now end, and a quarter of an hour later they are",
+        "       destroyed, with their tags. An agency whose node is off for all of that time cannot ask here",
+        "       (STALE) until it has fetched the new catalogue",
+        f"to do: keep the node running; how far it is: elsewhere node status --dir {directory}",
+    ]
+    if is_compromised:
+        lines.insert(1, "       a change that was under way is given up, and its keys are never used")
+        lines.append("       and, as somebody may have seen the sealing key too:")
+        lines.append(f"       elsewhere node rotate sealing --dir {directory}")
+    return lines
 
 
 def read_key_status(directory: Path) -> KeyStatus | None:

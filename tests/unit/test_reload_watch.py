@@ -13,6 +13,7 @@ from elsewhere.cli import node_reload
 from elsewhere.errors import StoreUnavailable
 from node.caseload.remembered import Remembered, remember
 from node.caseload.report import LoadReport, Tally
+from node.errors import NothingRemembered
 
 HOUR = 3600
 
@@ -82,6 +83,27 @@ def test_watching_loads_a_file_once_it_stopped_growing_and_tables_every_hour(
 
     assert service.times("cases") == [120], "looked at every five seconds, and the same at two of them"
     assert service.times("visits") == pytest.approx([0, HOUR, 2 * HOUR], abs=10)
+
+
+def test_it_says_first_what_it_looks_at_and_how_often(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = Service(1).run(monkeypatch, folder, "--watch", "--every", "30m").splitlines()
+
+    assert said[:4] == [
+        f"loading 2 sources into {folder} again when they change, until stopped:",
+        f"  cases: file {folder / 'cases.csv'}, looked at every 5 s",
+        f"  visits: table of {folder / 'm.toml'}, read every 30 m",
+        "sources that are loaded later are looked at as well; one line a load follows here",
+    ]
+
+
+@pytest.mark.parametrize("options", [[], ["--watch"], ["--every", "1h"]])
+def test_without_a_source_it_says_how_to_give_one_and_ends_as_failed(
+    tmp_path: Path, options: list[str]
+) -> None:
+    found = CliRunner().invoke(node_reload.reload, ["--dir", str(tmp_path), *options])
+
+    assert isinstance(found.exception, NothingRemembered)
+    assert "elsewhere node load FILE --mapping MAPPING" in str(found.exception)
 
 
 def test_every_looks_at_everything_so_often_and_at_nothing_in_between(

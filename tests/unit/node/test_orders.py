@@ -73,7 +73,10 @@ def test_the_command_refuses_a_second_change_and_says_how_to_begin_again(world: 
     rotate()
     with pytest.raises(RotationRunning):
         rotate("--overlap-hours", "1")
-    assert "involvement, epoch 3" in rotate("--compromised")
+    said = rotate("--compromised")
+    assert "involvement (epoch 3)" in said
+    for word in ("\nnow:", "\nlater:", "\nto do:", "rotate sealing", "destroyed", "given up"):
+        assert word in said, word
     order = read_order(world.folder)
     assert order is not None
     assert order.overlap == HOUR
