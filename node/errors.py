@@ -26,10 +26,13 @@ class RecordsUntagged(ElsewhereError):
     code = "records.untagged"
 
 
-class StoreOutrun(ElsewhereError):
-    """Others hold a newer catalogue of this agency than its own store knows of: the store was set back."""
+class CatalogueAhead(ElsewhereError):
+    """Who asks says that it holds a newer catalogue of this agency than its own store knows of.
 
-    code = "store.outrun"
+    That is its word alone. Whether a store was set back, only its own mark tells: `StoreSetBack`.
+    """
+
+    code = "catalogue.ahead"
 
 
 class CatalogueStale(ElsewhereError):

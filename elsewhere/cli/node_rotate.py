@@ -89,7 +89,7 @@ def _what_happens(directory: Path, order: Order, announce: timedelta, *, is_comp
         f"ordered new keys for {names}; nothing has changed for others yet",
         "now:   the node tags all records under the new keys, which takes as long as a first load, and goes",
         "       on answering under those in force; one that does not run begins when it is started",
-        f"later: others are told when all is tagged, and {minutes:g} minutes after it ask under the new keys;",
+        f"later: others are told when all is tagged, and {minutes:g} minutes after that ask under these;",
         f"       {hours:g} hours after that those in force now end, and a quarter of an hour later they are",
         "       destroyed, with their tags. An agency whose node is off for all of that time cannot ask here",
         "       (STALE) until it has fetched the new catalogue",

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, exists, func
 from elsewhere.database.ready import Ready
 from elsewhere.lookup import Decision, EvaluateRequest, Ruling
 from elsewhere.matchkeys import version
-from node.errors import RecordsUntagged, StoreOutrun
+from node.errors import CatalogueAhead, RecordsUntagged
 from node.store.caseload import DONE, load, load_set, tag_set
 from node.store.exchange import published
 
@@ -35,9 +35,9 @@ def find_unready(connection: Connection, request: EvaluateRequest, key: bytes) -
         remedy = "that agency's records are not all tagged under the key it states; call its duty desk"
         return Ruling(Decision.ERROR, RecordsUntagged.code, remedy=remedy)
     if request.held.version > (found.made or 0):
-        # It has a version from us of which our own store knows nothing: we were set back.
-        remedy = "that agency's store is older than the catalogue it gave out; call its duty desk"
-        return Ruling(Decision.ERROR, StoreOutrun.code, remedy=remedy)
+        # So it says. If it is true our store was set back, and "nothing returned" would mislead it.
+        remedy = "a newer catalogue of that agency is held here than it knows of; call its duty desk"
+        return Ruling(Decision.ERROR, CatalogueAhead.code, remedy=remedy)
     return None
 
 
