@@ -20,8 +20,9 @@ import sqlalchemy as sa
 
 from elsewhere.clock import from_ms, to_ms
 from elsewhere.database.engine import open_database
+from elsewhere.database.owning import StoreTaken
 from elsewhere.database.revisions import Schema, prepare
-from elsewhere.errors import ElsewhereError, StoreUnavailable
+from elsewhere.errors import StoreUnavailable
 
 SCHEMA: Final = Schema(
     whose="gateway", head="0003", folder=Path(__file__).resolve().parent / "migrations", mark="schema"
@@ -64,12 +65,6 @@ _grants = sa.Table(
     sa.Column("sealed", sa.LargeBinary, nullable=False),
 )
 _owner = sa.Table("owner", metadata, sa.Column("id", sa.String(32), primary_key=True))
-
-
-class StoreTaken(ElsewhereError):
-    """The store is another gateway's. Each has one of its own; nothing was changed."""
-
-    code = "store.taken"
 
 
 @dataclass(frozen=True, slots=True)

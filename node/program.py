@@ -2,7 +2,7 @@
 
 Holds:    every part of it, wired together in one place. What all processes of a node share is in its folder
           and its store.
-Refuses:  to start without an admission, with an exposed key, or on a store of another version.
+Refuses:  to start without an admission, with an exposed key, or on a store of another version or agency.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ from node.presence import Condition, Presence, processes
 from node.rotation import Rotation
 from node.rotator import Rotator
 from node.store.engine import open_store
+from node.store.owner import Owner, claim
 from node.store.writer import Writer
 from node.trust import Trust
 from node.vault import Vault
@@ -78,6 +79,8 @@ class Node:
         desk_tls = load_tls(config, self.trust.anchor.tls_ca_pem)
         self._store = open_store(config.store_url, config.store_password)
         self.keys = open_keys(config.dir, config.agency, config.keys.schedule(), self._store, clock())
+        federation = self.trust.anchor.federation_id
+        claim(self._store, Owner(config.agency, federation, self.keys.view.signing.key_id))
         self._writer = Writer(self._store)
         self.presence = Presence(process, self._writer, clock, self._condition)
         self.lead = Lead(LeadParts(self._store, self._writer, process, yields=self.presence.is_cut_off))
@@ -369,7 +372,7 @@ def run(
 
     Raises:
         ConfigInvalid, KeyFileExposed, KeyFileMissing, NotAdmitted, NodeRunning, StoreVersionWrong,
-            StoreExposed: it did not start.
+            StoreExposed, StoreTaken: it did not start.
     """
     configure()
 

@@ -31,6 +31,7 @@ from elsewhere.statement import KeyStatement, check_newer_statement, open_statem
 from node.errors import AgreementRollback
 from node.stamps import NO_FILE, Stamp, stamp
 
+_NOT_ADMITTED = "expected an admission; run 'elsewhere node accept ADMISSION' first"
 _ANCHOR, _ROSTER, _AGREEMENT = "federation.json", "roster.json", "agreement.json"
 _STATEMENTS = "statements"
 _LOCK = "writing.lock"
@@ -64,11 +65,11 @@ class Trust:
         """
         folder = directory / "trust"
         try:
-            anchor = Federation.from_json(parse_canonical((folder / _ANCHOR).read_bytes()))
+            anchor = read_anchor(directory)
             kept = (folder / _ROSTER).read_bytes()
             roster = open_roster(kept, anchor.public)
         except FileNotFoundError:
-            raise NotAdmitted("expected an admission; run 'elsewhere node accept ADMISSION' first") from None
+            raise NotAdmitted(_NOT_ADMITTED) from None
         trust = cls(me=me, folder=folder, anchor=anchor, roster=roster)
         trust._envelopes[_ROSTER] = kept
         if (folder / _AGREEMENT).exists():
@@ -254,3 +255,11 @@ class Trust:
         except NotActive:
             return False
         return True
+
+
+def read_anchor(directory: Path) -> Federation:
+    """Read which federation a node has joined; raises NotAdmitted, or DocumentInvalid for a changed file."""
+    try:
+        return Federation.from_json(parse_canonical((directory / "trust" / _ANCHOR).read_bytes()))
+    except FileNotFoundError:
+        raise NotAdmitted(_NOT_ADMITTED) from None

@@ -20,6 +20,7 @@ _COMMANDS = {
     "run": Lazy("elsewhere.cli.node_run", "run", "Run the node until it is stopped."),
     "status": Lazy("elsewhere.cli.node_run", "status", "Say whether a lookup could succeed now."),
     "rotate": Lazy("elsewhere.cli.node_rotate", "rotate", "Change keys now, not when it is time."),
+    "take-store": Lazy("elsewhere.cli.node_store", "take_store", "Make another node's store this one's."),
     "upgrade": Lazy("elsewhere.cli.upgrade", "node", "Bring the store to this version's tables."),
 }
 

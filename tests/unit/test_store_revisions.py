@@ -15,6 +15,7 @@ from sqlalchemy.types import TypeEngine
 import gateway.store
 import node.store.caseload
 import node.store.exchange
+import node.store.owner
 import node.store.processes
 import node.store.schema
 from elsewhere.database.engine import Database, open_database

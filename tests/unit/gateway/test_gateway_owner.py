@@ -9,11 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from elsewhere.cli.main import commands
+from elsewhere.database.owning import StoreTaken
 from elsewhere.errors import ConfigInvalid
 from gateway.config import GatewayConfig, load_config
 from gateway.folder import GatewayRunning, owner_id
 from gateway.service import Gateway, run
-from gateway.store import Store, StoreTaken
+from gateway.store import Store
 from tests.gateway_support import found, utc_now
 
 
