@@ -150,6 +150,12 @@ class StoreSetBack(ElsewhereError):
     code = "store.set_back"
 
 
+class StateDamaged(ElsewhereError):
+    """A file in which this node keeps where it is cannot be read. The message says what to do about it."""
+
+    code = "state.damaged"
+
+
 class NodeRunning(ElsewhereError):
     """Another process runs this folder's node. Stop that one first, or leave it be."""
 

@@ -7,10 +7,11 @@ Promises: whoever gave it, a running node carries an order out, or the next one 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import select
@@ -22,11 +23,16 @@ from node.errors import RotationRunning
 from node.identity import read_own
 from node.keys import COLLECTIONS, KeyRing, Name, add_sealing
 from node.rights import hold_right_to_keys
+from node.statefile import read_state, whole
 from node.store.caseload import tag_set
 from node.store.engine import Store
 from node.store.exchange import published
 
 ORDER_FILE: Final = "rotation.json"
+_REMEDY: Final = (
+    "Remove the file; if keys were to be changed because they may have been seen, order that again with "
+    "'elsewhere node rotate epoch --compromised'"
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -52,13 +58,19 @@ class Wish:
 
 
 def read_order(directory: Path) -> Order | None:
-    """Give the order that is being carried out; None if there is none."""
-    try:
-        found = json.loads((directory / ORDER_FILE).read_bytes())
-    except FileNotFoundError:
-        return None
-    epochs = frozenset((str(collection), int(epoch)) for collection, epoch in found["epochs"])
-    return Order(epochs, timedelta(seconds=found["overlap_s"]), from_ms(found["ordered_ms"]))
+    """Give the order that is being carried out; None if there is none. Raises StateDamaged."""
+    return read_state(directory / ORDER_FILE, _parse, _REMEDY)
+
+
+def _parse(found: Mapping[str, Any]) -> Order:
+    """Read an order: one epoch of each collection, and an overlap of at most ten years."""
+    epochs = frozenset((name, whole(epoch, 1, 2**62)) for name, epoch in found["epochs"])
+    if sorted(name for name, _ in epochs) != sorted(COLLECTIONS):
+        raise ValueError
+    overlap = timedelta(seconds=found["overlap_s"])
+    if not timedelta(0) <= overlap <= timedelta(days=3660):
+        raise ValueError
+    return Order(epochs, overlap, from_ms(whole(found["ordered_ms"], 0, 2**45)))
 
 
 def order_epochs(directory: Path, store: Store, wish: Wish, now: datetime) -> Order:

@@ -10,18 +10,24 @@ are in the second alone. So what was stated before is never answered from such a
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
 from elsewhere.keyfiles import replace_file
 from node.caseload.index import current_load
+from node.statefile import read_state, whole
 from node.store.caseload import member
 from node.store.exchange import log
 
 FILE_NAME: Final = "store-mark.json"
+_REMEDY: Final = (
+    "Unless the store is the one that this node used last, restore that one. Then remove the file; if the "
+    "store is older after all, order new keys with 'elsewhere node rotate epoch' and load every source again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +40,23 @@ class StoreMark:
 
 
 def read_mark(directory: Path) -> StoreMark:
-    """Give the mark that was written last."""
-    try:
-        return StoreMark(**json.loads((directory / FILE_NAME).read_bytes()))
-    except FileNotFoundError:
-        return StoreMark()
+    """Give the mark that was written last; raises StateDamaged."""
+    return read_state(directory / FILE_NAME, _parse, _REMEDY) or StoreMark()
 
 
 def write_mark(directory: Path, mark: StoreMark) -> None:
     """Put a mark in the place of the one before."""
     replace_file(directory / FILE_NAME, json.dumps(asdict(mark)).encode())
+
+
+def _parse(found: Mapping[str, Any]) -> StoreMark:
+    """Read a mark."""
+    entry, digest, has_records = whole(found["entry"], 0, 2**63 - 1), found["digest"], found["has_records"]
+    if not isinstance(digest, str) or not isinstance(has_records, bool):
+        raise TypeError
+    if len(bytes.fromhex(digest)) != (32 if entry else 0):
+        raise ValueError
+    return StoreMark(entry, digest, has_records)
 
 
 def mark_of(connection: Connection) -> StoreMark:
