@@ -3,13 +3,16 @@
 Sees:     events as the modules of node and gateway state them.
 Refuses:  every field that is not on its program's list, and whatever a library has to say but its name: so
           a careless call cannot put a record, a frame or a traceback into a log; more than MOST lines of one
-          event in ten seconds, so that whoever is refused all the time cannot fill a disk with that.
+          event in ten seconds, so that whoever is refused all the time cannot fill a disk with that. How many
+          were left out is always said: with the next line of that event, or in one of its own.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
+import threading
+from collections.abc import Callable, MutableMapping
+from functools import partial
 from typing import Any, Final, TextIO
 
 import structlog
@@ -17,6 +20,8 @@ import structlog
 ALWAYS: Final = frozenset({"event", "level", "timestamp"})
 MOST: Final = 200  # lines of one event within ten seconds
 LEFT_OUT: Final = "left_out"  # how many lines of this event were not written before this one
+OF: Final = "of"  # which event those lines were of, where they are told by themselves
+_WINDOW_S: Final = 10.0
 _WINDOW: Final = len("2026-09-01T12:00:0")  # of a timestamp: its ten seconds
 _QUIET: Final = ("debug", "info")
 
@@ -25,7 +30,7 @@ class KeepAllowed:
     """A step of structlog's chain that drops what is not on the list."""
 
     def __init__(self, fields: frozenset[str]) -> None:
-        self._fields = fields | ALWAYS | {LEFT_OUT}
+        self._fields = fields | ALWAYS | {LEFT_OUT, OF}
 
     def __call__(
         self, _logger: object, _method: str, event: MutableMapping[str, Any]
@@ -34,11 +39,22 @@ class KeepAllowed:
         return {name: value for name, value in event.items() if name in self._fields}
 
 
+Later = Callable[[float, Callable[[], None]], None]  # after so many seconds
+
+
+def _later(seconds: float, tell: Callable[[], None]) -> None:
+    """Do something later, on a thread that keeps no process from ending."""
+    timer = threading.Timer(seconds, tell)
+    timer.daemon = True
+    timer.start()
+
+
 class Thin:
     """A step of structlog's chain, after the time stamp, that leaves out what is said too often."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST, later: Later = _later) -> None:
         self._most = most
+        self._later = later
         self._said: dict[str, tuple[str, int]] = {}  # by event: the ten seconds, and how often in them
 
     def __call__(
@@ -49,11 +65,22 @@ class Thin:
         before, said = self._said.get(name, (window, 0))
         if before == window:
             self._said[name] = (window, said + 1)
+            if said == self._most:
+                self._later(_WINDOW_S, partial(self._tell, name, window))
             if said >= self._most:
                 raise structlog.DropEvent
             return event
         self._said[name] = (window, 1)
         return {**event, LEFT_OUT: said - self._most} if said > self._most else event
+
+    def _tell(self, name: str, window: str) -> None:
+        """Say how many lines were left out, unless a later line of that event did."""
+        before, said = self._said.get(name, ("", 0))
+        if before == window and said > self._most:
+            del self._said[name]
+            structlog.get_logger("elsewhere").warning(
+                "log.left_out", **{OF: name, LEFT_OUT: said - self._most}
+            )
 
 
 def for_people(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from elsewhere import logs
 ALLOWED: Final = frozenset(
     {
         *("agency", "custodian", "searcher", "gateway", "members", "missing"),
-        *("code", "codes", "error", "incident", "kind", "remedy", "seconds", "dropped"),
+        *("code", "codes", "error", "incident", "kind", "remedy", "seconds", "dropped", "of_others"),
         *("collection", "epoch", "version", "round", "attempts", "libsodium"),
         *("what", "end"),
     }

@@ -148,25 +148,41 @@ class Turns:
         return self._buckets.setdefault(searcher, Bucket(self.pace, self.pace.burst, now))
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was dropped since the last line: by the searcher that had most, and by all others together."""
+
+    searcher: str
+    dropped: int
+    of_others: int
+
+
 @dataclass(slots=True)
 class Drops:
-    """Counts what was dropped, so that a flood of questions is no flood of log lines."""
+    """Counts what was dropped, so that a flood of questions is no flood of log lines and hides nobody's."""
 
     _since: dict[str, Counter[str]] = field(default_factory=dict)
     _told: dict[str, float] = field(default_factory=dict)
 
-    def note(self, code: str, searcher: str, now: float) -> tuple[str, int] | None:
-        """Count one drop.
-
-        Returns:
-            When a line is due: the searcher with most drops of this code since the last line, and how many.
-        """
+    def note(self, code: str, searcher: str, now: float) -> Told | None:
+        """Count one drop; gives the line that is due, or None."""
         since = self._since.setdefault(code, Counter())
         since[searcher] += 1
         told = self._told.get(code)
         if told is not None and now - told < LOG_EVERY_S:
             return None
+        return self.rest(code, now)
+
+    def is_first_untold(self, code: str) -> bool:
+        """Whether one drop alone waits to be told, so that somebody has to see to it that it is."""
+        return self._since[code].total() == 1
+
+    def rest(self, code: str, now: float) -> Told | None:
+        """Give the line about what was dropped since the last one; None if nothing was."""
+        since = self._since[code]
+        if not since:
+            return None
         self._told[code] = now
-        most = since.most_common(1)[0]
+        (searcher, dropped), every = since.most_common(1)[0], since.total()
         since.clear()
-        return most
+        return Told(searcher, dropped, every - dropped)

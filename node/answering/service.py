@@ -23,7 +23,7 @@ from elsewhere.lookup import Ruling
 from elsewhere.wire.v1 import link_pb2
 from node.answering.custodian import Custodian, LimitReached, Prepared
 from node.answering.intake import DAY_FULL, hour_of
-from node.answering.queueing import Dropped, Drops, Turns
+from node.answering.queueing import LOG_EVERY_S, Dropped, Drops, Told, Turns
 from node.errors import ReplayRefused
 from node.store.writer import Writer
 
@@ -58,9 +58,9 @@ class Answering:
         except Dropped as drop:
             if drop.code == DAY_FULL:
                 self.full[searcher] = hour_of(self.custodian.clock())
-            told = self.drops.note(drop.code, searcher, arrived)
-            if told is not None:
-                _log.warning("question.dropped", code=drop.code, searcher=told[0], dropped=told[1])
+            self._tell(drop.code, self.drops.note(drop.code, searcher, arrived))
+            if self.drops.is_first_untold(drop.code):
+                asyncio.get_running_loop().call_later(LOG_EVERY_S, self._tell_rest, drop.code)
             return None
         except ElsewhereError as err:
             _log.warning("question.refused", code=err.code, searcher=dispatch.searcher, round=dispatch.round)
@@ -79,6 +79,16 @@ class Answering:
     def _counted_as(self, searcher: str) -> str:
         """The searcher, if it is a member; all others are as one, or made-up names would fill the memory."""
         return searcher if self.custodian.guard.trust.is_active(searcher) else ""
+
+    def _tell(self, code: str, told: Told | None) -> None:
+        """Log what was dropped, if a line is due."""
+        if told is not None:
+            said = {"searcher": told.searcher, "dropped": told.dropped, "of_others": told.of_others}
+            _log.warning("question.dropped", code=code, **said)
+
+    def _tell_rest(self, code: str) -> None:
+        """Log what was dropped since the last line: a flood that has ended is told whole."""
+        self._tell(code, self.drops.rest(code, asyncio.get_running_loop().time()))
 
     def _check_day(self, searcher: str, round_: int) -> None:
         """Return unless the store said within this hour that no more questions of a searcher are taken today.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from structlog.testing import capture_logs
 
 from elsewhere.wire import envelope
 from elsewhere.wire.v1 import link_pb2
-from node.answering import custodian
+from node.answering import custodian, service
 from node.answering.intake import take_in
 from node.answering.keeping import forget
 from node.answering.queueing import Dropped
@@ -156,3 +157,16 @@ async def test_refused_questions_that_nobody_redeems_are_one_entry_an_hour_and_c
         with two.police._store.write() as connection:
             forget(connection, two.clock())
             assert connection.execute(select(func.count()).select_from(tally)).scalar_one() == 0
+
+
+async def test_what_is_dropped_is_told_whole_once_the_flood_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "LOG_EVERY_S", 0.05)
+    async with pair(tmp_path, *EDITS) as two:
+        pass_to(two, 5)
+        with capture_logs() as said:
+            await send(two, MOST + 7)
+            async with asyncio.timeout(30):
+                while sum(line["dropped"] for line in said if line["event"] == "question.dropped") < 7:
+                    await asyncio.sleep(0.01)

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import structlog
@@ -57,7 +57,8 @@ def test_a_field_that_is_not_on_the_list_is_dropped(stream: type[io.StringIO]) -
 
 
 def test_what_is_said_too_often_is_left_out_and_counted() -> None:
-    thin = logs.Thin(most=3)
+    told: list[tuple[float, Callable[[], None]]] = []
+    thin = logs.Thin(most=3, later=lambda seconds, tell: told.append((seconds, tell)))
 
     def say(event: str, second: int) -> object:
         try:
@@ -70,6 +71,14 @@ def test_what_is_said_too_often_is_left_out_and_counted() -> None:
     assert [say("link refused", second) for second in (1, 2, 3, 4, 9)] == [0, 0, 0, None, None]
     assert say("link ended", 9) == 0, "another event has lines of its own"
     assert [say("link refused", second) for second in (10, 11, 25)] == [2, 0, 0]
+    assert [say("link refused", second) for second in (25, 25, 26, 27, 28)] == [0, 0, None, None, None]
+    with structlog.testing.capture_logs() as events:
+        for _, tell in told:  # the flood has ended, and no line of that event follows
+            tell()
+    assert [seconds for seconds, _ in told] == [10, 10]
+    assert [(line["event"], line["of"], line["left_out"]) for line in events] == [
+        ("log.left_out", "link refused", 3)
+    ]
     stream = io.StringIO()
     logs.configure(frozenset(), stream)
     for _ in range(3 * logs.MOST):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from node.answering.queueing import LOG_EVERY_S, WAITING, Bucket, Dropped, Drops, Pace, Turns
+from node.answering.queueing import LOG_EVERY_S, WAITING, Bucket, Dropped, Drops, Pace, Told, Turns
 
 OPEN = Pace(1000.0, 1000)
 LONG_S = 600.0
@@ -184,9 +184,16 @@ def test_a_pace_lets_something_pass(pace: tuple[float, int]) -> None:
 
 def test_a_flood_is_one_line_for_each_kind_of_drop_and_a_while() -> None:
     drops = Drops()
-    assert drops.note("queue.full", "police", 0.0) == ("police", 1)
+    assert drops.note("queue.full", "police", 0.0) == Told("police", 1, 0)
+    assert not drops.is_first_untold("queue.full")
+    assert drops.note("queue.full", "social", 1.0) is None
+    assert drops.is_first_untold("queue.full")
     told = [drops.note("queue.full", "police" if n % 3 else "social", 1.0) for n in range(100)]
     assert told == [None] * 100
-    assert drops.note("queue.rate", "social", 1.0) == ("social", 1)
-    assert drops.note("queue.full", "social", LOG_EVERY_S) == ("police", 66)
+    assert not drops.is_first_untold("queue.full"), "somebody sees to it since the first of them"
+    assert drops.note("queue.rate", "social", 1.0) == Told("social", 1, 0)
+    assert drops.note("queue.full", "social", LOG_EVERY_S) == Told("police", 66, 36)
     assert drops.note("queue.full", "social", LOG_EVERY_S + 1) is None
+    # The flood has ended: what was not told yet is told by itself.
+    assert drops.rest("queue.full", 2 * LOG_EVERY_S) == Told("social", 1, 0)
+    assert drops.rest("queue.full", 3 * LOG_EVERY_S) is None
