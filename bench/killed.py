@@ -129,7 +129,7 @@ def _attempt(node: Path, seen: Seen, kill: Kill | None, began: dict[str, float])
             seen.kills[kill.phase] += 1
             seen.workers += bool(victims)
         elif status != 0:
-            raise SystemExit(f"a load that nobody killed ended with status {status}")
+            raise SystemExit(f"a load that nobody killed ended with status {status}: {running.tail}")
         if kill is None and not began:
             began.update({**running.began, "": time.monotonic()})
     seen.took_s += time.monotonic() - start

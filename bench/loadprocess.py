@@ -24,6 +24,7 @@ from elsewhere.demo.processes import program
 # What a load shows of its phases, in their order.
 PHASES = ("reading rows", "tagging records", "grouping by child", "storing tags")
 GONE_S = 30.0
+_LOOKS_A_MEASUREMENT = 5
 _ROOT = Path(__file__).resolve().parents[1]
 _COLOURS = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -39,9 +40,15 @@ class LoadProcess:
     began: dict[str, float] = field(default_factory=dict)  # when each phase was first seen
     stored: int = 0  # per cent of the tags
     shown: bytes = b""
+    _looks: int = 0
+
+    @property
+    def tail(self) -> str:
+        """The last of what it showed."""
+        return _COLOURS.sub(b"", self.shown).decode("utf-8", "replace")[-500:]
 
     def look(self) -> bool:
-        """Read its progress and its memory; False once it has ended."""
+        """Read its progress, and its memory every few times; False once it has ended."""
         with contextlib.suppress(BlockingIOError, OSError):  # nothing new, or everybody has closed it
             while data := os.read(self.terminal, 65_536):
                 self.shown = (self.shown + data)[-20_000:]
@@ -50,8 +57,10 @@ class LoadProcess:
             if phase in words:
                 self.began.setdefault(phase, time.monotonic())
         self.stored = max([0, *map(int, re.findall(r"storing tags[^%]*?(\d+)%", words))])
-        self.rss_mb = max(self.rss_mb, family_mb(self.process.pid, "Rss"))
-        self.pss_mb = max(self.pss_mb, family_mb(self.process.pid))
+        if self._looks % _LOOKS_A_MEASUREMENT == 0:  # which keeps its processes waiting
+            self.rss_mb = max(self.rss_mb, family_mb(self.process.pid, "Rss"))
+            self.pss_mb = max(self.pss_mb, family_mb(self.process.pid))
+        self._looks += 1
         return self.process.poll() is None
 
     def workers(self) -> list[int]:
