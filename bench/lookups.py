@@ -48,7 +48,8 @@ def measure(shape: Shape, effort: Effort, say: Callable[[str], None]) -> list[Fi
             ticked = [timed.whole for timed in asking.ask_in_turn(fed.searcher, effort.ticked, first=100)]
         added = 1e3 * asking.median(ticked) - figures[0].value
         what = f"what ticks of 25 ms add at {shape.custodians} custodians"
-        figures.append(Figure("lookups", what, added, "ms", None, 25))
+        note = f"{effort.ticked} lookups beside {effort.in_turn}"
+        figures.append(Figure("lookups", what, added, "ms", None, 25, note=note))
     return figures
 
 
@@ -76,7 +77,7 @@ def _idle(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> lis
     }
     whole, least_ms = [1e3 * found.whole for found in timed], 1e3 * costs.lookup(number)
     p50, p95 = asking.median(whole), asking.percentile(whole, 0.95)
-    name = f"{number} custodians of {shape.records:,}"
+    name, asked = f"{number} custodians of {shape.records:,}", f"{len(timed)} lookups"
     roles = [
         Figure("lookups", f"CPU of a lookup, {role}, {name}", spent[role], "ms", least[role],
                plain=beside.cpu[role])
@@ -84,11 +85,11 @@ def _idle(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> lis
     ]  # fmt: skip
     return [
         Figure("lookups", f"p50 of a lookup, {name}", p50, "ms", least_ms / cores,
-               1.5 * least_ms / cores + 15, note=_note(shape, fed), plain=beside.p50),
+               1.5 * least_ms / cores + 15, note=f"{asked}; {_note(shape, fed)}", plain=beside.p50),
         Figure("lookups", f"p95 of a lookup, {name}", p95, "ms", p50, 1.4 * p50,
-               note="its floor is the p50", plain=beside.p95),
+               note=f"{asked}; its floor is the p50", plain=beside.p95),
         Figure("lookups", f"CPU of a lookup, all parties, {name}", sum(spent.values()), "ms", least_ms,
-               1.5 * least_ms, note=_beside(mine, at_rest),
+               1.5 * least_ms, note=f"{asked}; {_beside(mine, at_rest)}",
                plain=sum(beside.cpu.values())),
         *roles,
         Figure("gateway", f"gateway CPU per custodian in place, {name}", 1e3 * spent["gateway"] / number,
@@ -152,7 +153,8 @@ def _first_answer(fed: Running, timed: list[asking.Timed], name: str) -> Figure:
     came = read_outcomes(fed.searcher / FILE)
     waits = [1e3 * (found.first_at - came[found.lookup_id]) for found in timed if found.lookup_id in came]
     what = f"wait for the first answer once it came, p95, {name}"
-    return Figure("lookups", what, asking.percentile(waits, 0.95), "ms", None, 20)
+    note = f"{len(waits)} lookups"
+    return Figure("lookups", what, asking.percentile(waits, 0.95), "ms", None, 20, note=note)
 
 
 def _loaded(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> list[Figure]:
@@ -164,7 +166,7 @@ def _loaded(fed: Running, shape: Shape, effort: Effort, beside: PlainCosts) -> l
     costs = floor.mean(before, floor.measure(effort.rounds))
     rate, bound = effort.at_once / took, cores / costs.lookup(shape.custodians)
     what = f"throughput at {shape.custodians} custodians, share of floor-bound"
-    note = f"{rate:.1f} lookups a second of at most {bound:.1f}; one searcher, 4 in flight"
+    note = f"{effort.at_once} lookups; {rate:.1f} a second of at most {bound:.1f}; one searcher, 4 in flight"
     return [
         Figure("lookups", what, 100 * rate / bound, "%", 100, 65, "at least", note,
                plain=100 * beside.rate / bound)
