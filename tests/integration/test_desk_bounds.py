@@ -113,6 +113,25 @@ async def test_a_handshake_that_does_not_end_is_dropped_in_time(
         writer.close()
 
 
+async def test_connections_that_say_nothing_give_their_places_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {**dict(desk_service._OPTIONS), "grpc.server_handshake_timeout_ms": 2500}
+    monkeypatch.setattr(desk_service, "_OPTIONS", tuple(options.items()))
+    async with serving(tmp_path) as listen:
+        host, port = listen.split(":")
+        silent = [await asyncio.open_connection(host, int(port)) for _ in range(CONNECTIONS)]
+        further, late = await asyncio.open_connection(host, int(port))
+        assert await is_closed(further, 0.5), "all places are taken"
+        # Nobody lets go: they are thrown out.
+        assert all(await asyncio.gather(*(is_closed(reader, PATIENCE_S) for reader, _ in silent)))
+        async with client(listen) as channel:
+            assert await history(channel, wait_for_ready=True) is grpc.StatusCode.OK
+        for _, writer in silent:
+            writer.close()
+        late.close()
+
+
 async def test_a_message_over_the_bound_is_refused_packed_or_not(tmp_path: Path) -> None:
     async with serving(tmp_path) as listen, client(listen) as channel:
         for size in (MAX_REQUEST_BYTES + 1, 16 * 2**20):
