@@ -209,6 +209,7 @@ def configure(directory: Path, address: str, settings: Settings, *, holds: bool)
         "deadline_ms": 30_000,
         "others_per_s": 10_000,
         "others_burst": 10_000,
+        "others_in_all": 1000,
     }
     # A custodian that only answers here keeps no copies: twenty of them on one machine would fill its memory.
     catalogue = {"tick_s": 3600.0, "max_held_mb": 4096 if holds else 1}

@@ -92,4 +92,5 @@ def forget_questions(store: Path) -> None:
     """Empty the counters of an agency's limits, which a day of benchmarks would fill; its node is down."""
     with closing(sqlite3.connect(store)) as db:
         db.execute("DELETE FROM question")
+        db.execute("DELETE FROM tally")
         db.commit()
