@@ -18,9 +18,10 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from elsewhere.matchkeys import Strength, record_keys
 from elsewhere.oprf.voprf import OprfKey, tag_under
@@ -142,6 +143,8 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._pool is not None:
+            if isinstance(error, BrokenProcessPool):
+                _let_go(self._pool)
             self._pool.shutdown(wait=True, cancel_futures=True)
 
     def look(self) -> None:
@@ -179,6 +182,17 @@ class Workers:
                 self._count, multiprocessing.get_context("spawn"), _start, (self.sets,)
             )
         return self._pool
+
+
+def _let_go(pool: ProcessPoolExecutor) -> None:
+    """Have a pool whose worker was killed give up what it was just sending, which nobody will read.
+
+    Older releases of Python 3.11 wait for ever to write the rest into a full pipe (CPython issue 94777, whose
+    remedy this is). The load would hang, and keep every other one out.
+    """
+    queue: Any = vars(pool).get("_call_queue")
+    if queue is not None:
+        queue._reader.close()
 
 
 def _peek(chunks: Iterable[In]) -> tuple[list[In], Iterator[In]]:
