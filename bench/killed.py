@@ -156,7 +156,7 @@ def _figures(rows: int, kills: int, alone: Seen, seen: Seen, came: tuple[int, st
     note = f"{by_phase}; {seen.workers} of a worker, the others of the load; seed {SEED}"
     return [
         Figure("killed", f"kills that a load of {name} survived", seen.kills.total(), "", None,
-               kills - 1, "at least", f"{note}; the last may come after the switch"),
+               max(1, kills - 2), "at least", f"{note}; the last may come after the switch"),
         Figure("killed", f"differences from the load left alone, {name}", differences, "", None, 0,
                note=counts),
         Figure("killed", f"half-loaded states seen, {name}", wrong, "", None, 0, note=f"of {looks:,} looks"),
