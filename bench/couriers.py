@@ -17,8 +17,8 @@ from elsewhere.wire.channel import client_credentials
 from elsewhere.wire.convert.link import REPLY_BYTES, REQUEST_BYTES
 from elsewhere.wire.v1 import directory_pb2, link_pb2
 from node.config import load_config
-from node.keys import KeyRing
-from node.link import Handler, Link, LinkParts
+from node.keys.ring import KeyRing
+from node.links.link import Handler, Link, LinkParts
 
 DEADLINE_MS = 10_000
 _READY_S = 60.0

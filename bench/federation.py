@@ -31,7 +31,7 @@ from elsewhere.errors import ElsewhereError
 from elsewhere.matchkeys import version
 from elsewhere.sdk.desk import Desk
 from gateway import enrolment
-from node import enrol
+from node.membership import enrol
 from node.store.schema import SCHEMA
 
 CACHE = Path("build/bench")

@@ -26,7 +26,7 @@ from elsewhere.lookup import SLOTS
 from elsewhere.matchkeys import question_keys
 from elsewhere.wire.convert.link import REPLY_BYTES, REQUEST_BYTES
 from elsewhere.wire.v1 import link_pb2
-from node.link import Link
+from node.links.link import Link
 
 HASH_BYTES = 32
 DEADLINE_MS = 10_000

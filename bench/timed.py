@@ -13,7 +13,7 @@ from pathlib import Path
 from elsewhere.cli.main import main
 from elsewhere.wire.convert.link import check_from_gateway
 from elsewhere.wire.v1 import link_pb2
-from node import link
+from node.links import link
 
 FILE = "outcomes.log"
 

@@ -16,7 +16,7 @@ from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.errors import ConfigInvalid, DocumentInvalid
 from elsewhere.fields import Fields
 from elsewhere.settings import Section, StoreSection, read_settings
-from node.stating import Schedule
+from node.keys.stating import Schedule
 
 FILE_NAME = "node.toml"
 _CLOCK_TOLERANCE_S = int(CLOCK_TOLERANCE.total_seconds())

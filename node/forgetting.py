@@ -20,13 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError
-from node.answering.keeping import AT_ONCE, forget
+from node.answering.kept import AT_ONCE, forget
 from node.asking.history import History
 from node.caseload.index import current_load
 from node.caseload.retention import expire
 from node.catalogues.holding import CatalogueName
 from node.catalogues.leftovers import drop_leftovers
-from node.presence import forget_processes
+from node.processes.presence import forget_processes
 from node.store.engine import Store
 from node.store.writer import Writer
 

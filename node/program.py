@@ -42,26 +42,26 @@ from node.catalogues.own import OwnParts
 from node.catalogues.peers import Peers, PeersParts
 from node.catalogues.publisher import Publisher, PublisherParts
 from node.config import NodeConfig, load_config
-from node.desk_service import DeskServer, DeskService
-from node.desk_tls import load_tls
-from node.directory import DirectoryIntake, IntakeParts
+from node.desk.service import DeskServer, DeskService
+from node.desk.tls import load_tls
 from node.forgetting import Forgetting
-from node.key_status import check_on_time
-from node.lead import Lead, LeadParts
-from node.link import Link, LinkParts
-from node.livekeys import open_keys
+from node.keys.live import open_keys
+from node.keys.rotation import Rotation
+from node.keys.rotator import Rotator
+from node.keys.status import check_on_time
+from node.keys.vault import Vault
+from node.links.link import Link, LinkParts
 from node.logs import configure
-from node.parts import Parts, Work
-from node.place import MAIN, Place
+from node.membership.directory import DirectoryIntake, IntakeParts
+from node.membership.trust import Trust
 from node.pool import Pool
-from node.presence import Condition, Presence, processes
-from node.rotation import Rotation
-from node.rotator import Rotator
+from node.processes.lead import Lead, LeadParts
+from node.processes.parts import Parts, Work
+from node.processes.place import MAIN, Place
+from node.processes.presence import Condition, Presence, processes
 from node.store.engine import open_store
 from node.store.owner import Owner, claim
 from node.store.writer import Writer
-from node.trust import Trust
-from node.vault import Vault
 from node.watch import tell_ends, tell_readiness
 
 LOOK_AT_KEYS_S = 1.0

@@ -21,7 +21,7 @@ from node.caseload.job import LoadJob
 from node.caseload.load import load_file
 from node.caseload.mapping import CsvForm, SourceMapping, parse_mapping
 from node.caseload.report import LoadReport
-from node.keys import Name
+from node.keys.ring import Name
 from node.store.engine import Store
 from tests.stores import PLACES
 

@@ -19,10 +19,10 @@ from node.caseload.job import LoadJob
 from node.caseload.load import load_file, retag
 from node.caseload.tagkeys import FolderKeys
 from node.errors import LoadRunning
-from node.keys import KeyRing
-from node.livekeys import LiveKeys, open_keys
-from node.rotation import Rotation
-from node.stating import Schedule
+from node.keys.live import LiveKeys, open_keys
+from node.keys.ring import KeyRing
+from node.keys.rotation import Rotation
+from node.keys.stating import Schedule
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, mapping, person, write_csv
 from tests.stores import PLACES

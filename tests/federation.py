@@ -22,12 +22,12 @@ from elsewhere.person.identity import Person
 from gateway import enrolment
 from gateway.config import load_config as load_gateway_config
 from gateway.service import Gateway
-from node import enrol
 from node.caseload.job import LoadJob
 from node.caseload.load import load_file
 from node.caseload.mapping import parse_mapping
 from node.caseload.tagkeys import FolderKeys
 from node.config import load_config
+from node.membership import enrol
 from node.program import Node
 from node.store.engine import open_store
 from tests.caseload import MAPPING

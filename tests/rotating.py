@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from node.orders import Wish, order_epochs
+from node.keys.orders import Wish, order_epochs
 from node.program import Node
 from tests.federation import KAI, PATIENCE_S, ZOE, Federation, Shifted, ask_about, federation
 

@@ -1,6 +1,6 @@
 """`elsewhere node init` and `accept`: make a node's keys and its request to join; take in the admission.
 
-Sees:     the node's folder, the request it writes, the admission it reads; the work is done in `node.enrol`.
+Sees:     the node's folder, the request it writes, the admission it reads. `node.membership.enrol` does it.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ def init(directory: Path, out: Path, **who: str) -> None:
     import secrets
 
     from elsewhere.keyfiles import replace_file
-    from node.enrol import Applicant
-    from node.enrol import init as make
+    from node.membership.enrol import Applicant
+    from node.membership.enrol import init as make
 
     applicant = Applicant(
         agency_id=who["agency"],
@@ -71,7 +71,7 @@ def accept(admission: Path, directory: Path) -> None:
     """Check an admission against this node's keys and join. Compare the federation's key by telephone."""
     from datetime import UTC, datetime
 
-    from node.enrol import accept as join
+    from node.membership.enrol import accept as join
 
     found = join(directory, admission.read_bytes(), now=datetime.now(UTC))
     anchor = found.anchor

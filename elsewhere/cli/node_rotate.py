@@ -18,8 +18,8 @@ from elsewhere.errors import ElsewhereError
 from elsewhere.fields import format_instant
 
 if TYPE_CHECKING:
-    from node.key_status import KeyStatus
-    from node.orders import Order
+    from node.keys.orders import Order
+    from node.keys.status import KeyStatus
 
 _IN_A_HURRY = timedelta(hours=1)
 _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
@@ -50,7 +50,7 @@ def epoch(directory: Path, overlap_hours: float | None, compromised: bool) -> No
     way another one is refused, unless keys may have been seen.
     """
     from node.config import load_config
-    from node.orders import Wish, order_epochs
+    from node.keys.orders import Wish, order_epochs
     from node.store.engine import open_store
 
     config = load_config(directory)
@@ -68,7 +68,7 @@ def epoch(directory: Path, overlap_hours: float | None, compromised: bool) -> No
 def sealing(directory: Path) -> None:
     """Make a new sealing key, that others seal their questions to as soon as they hear of it."""
     from node.config import load_config
-    from node.orders import order_sealing
+    from node.keys.orders import order_sealing
     from node.store.engine import open_store
 
     config = load_config(directory)
@@ -105,7 +105,7 @@ def _what_happens(directory: Path, order: Order, announce: timedelta, *, is_comp
 def read_key_status(directory: Path) -> KeyStatus | None:
     """Read how a node's keys stand; None where that cannot be told, as before its first start."""
     from node.config import load_config
-    from node.key_status import key_status
+    from node.keys.status import key_status
 
     try:
         return key_status(directory, load_config(directory).keys.schedule(), datetime.now(UTC))

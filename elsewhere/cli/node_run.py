@@ -36,7 +36,7 @@ def run(directory: Path, process: str, listen: str) -> None:
     Several processes may run one node, each under a name of its own: they share its folder and its store.
     It says on standard error what it does: in words on a terminal, in JSON lines anywhere else.
     """
-    from node.place import Place
+    from node.processes.place import Place
     from node.program import run as run_node
 
     sys.exit(run_node(Place(directory, process), listen=listen))

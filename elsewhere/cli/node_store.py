@@ -22,11 +22,11 @@ def take_store(directory: Path, yes: bool) -> None:
     All its records become this agency's. They are tagged anew under this node's keys when it starts.
     """
     from node.config import load_config
-    from node.keys import read_signing
-    from node.place import Place, other_places
+    from node.keys.ring import read_signing
+    from node.membership.trust import read_anchor
+    from node.processes.place import Place, other_places
     from node.store.engine import open_store
     from node.store.owner import Owner, claim
-    from node.trust import read_anchor
 
     config = load_config(directory)
     federation = read_anchor(directory).federation_id

@@ -48,13 +48,13 @@ from node import logbook
 from node.answering.answer import NOTHING
 from node.answering.guard import Guard, Verdict
 from node.answering.intake import take_in
-from node.answering.keeping import REDEEMABLE_FOR, envelope_facts, ruling_facts
+from node.answering.kept import REDEEMABLE_FOR, envelope_facts, ruling_facts
 from node.answering.readiness import is_tagged
 from node.answering.redeem import Both, Redeemed, redeem
 from node.answering.repeats import check_newest, core_of, is_asked_again, is_counted
 from node.catalogues.stated import stated_heads
 from node.errors import RecordsUntagged, ReplayRefused
-from node.livekeys import KeyView, LiveKeys
+from node.keys.live import KeyView, LiveKeys
 from node.store.engine import Store
 from node.store.exchange import question
 

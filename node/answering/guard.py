@@ -27,10 +27,10 @@ from node.answering.readiness import find_unready
 from node.answering.repeats import is_asked_again
 from node.caseload.shields import INVOLVEMENT, PROTECTED, SHIELDED
 from node.errors import ClockSkewed
-from node.identity import OwnStatement
-from node.livekeys import KeyView
+from node.keys.identity import OwnStatement
+from node.keys.live import KeyView
+from node.membership.trust import Trust
 from node.store.exchange import COUNTED, question
-from node.trust import Trust
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)

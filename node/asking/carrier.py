@@ -19,7 +19,7 @@ from typing import Final
 from elsewhere.errors import GatewayUnreachable
 from elsewhere.random import RandomBytes
 from elsewhere.wire.v1 import common_pb2, link_pb2
-from node.link import Link, Session
+from node.links.link import Link, Session
 
 # The gateway stops a little before the asker does, so that its word on who was late still arrives.
 GATEWAY_HEAD_START_MS: Final = 50

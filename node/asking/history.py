@@ -25,9 +25,9 @@ from elsewhere.random import RandomBytes
 from elsewhere.wire.convert.desk import event_from_wire, event_to_wire
 from elsewhere.wire.v1 import desk_pb2
 from node import logbook
+from node.keys.vault import Vault
 from node.store.engine import Store
 from node.store.exchange import asked, log, opening, subject
-from node.vault import Vault
 
 OPENABLE_FOR = timedelta(days=30)
 _ADD_OPENING = Ready(insert(opening), "lookup_id", "time_ms", "sealed")

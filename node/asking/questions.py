@@ -33,8 +33,8 @@ from elsewhere.sealing import SealingKey
 from node.asking.part import Part, Route
 from node.caseload.shields import INVOLVEMENT, PROTECTED, SHIELDED
 from node.catalogues.holding import CatalogueName
-from node.livekeys import LiveKeys
-from node.trust import Trust
+from node.keys.live import LiveKeys
+from node.membership.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,10 @@ from elsewhere.matchkeys import version as match_key_version
 from elsewhere.roster import Member
 from node.asking.history import History, Opening
 from node.asking.rounds import Lookup
+from node.membership.trust import Trust
 from node.store.engine import Store
 from node.store.exchange import waiting
 from node.store.writer import Writer
-from node.trust import Trust
 
 LONGEST_PAUSE: Final = timedelta(minutes=15)
 LONGEST_LOOK: Final = timedelta(seconds=30)  # between looks at the list

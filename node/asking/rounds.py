@@ -31,7 +31,7 @@ from node.asking.questions import Prepared, QuestionMaker
 from node.catalogues.holding import Held
 from node.catalogues.peers import Peers
 from node.errors import CatalogueDiverged, CatalogueStale
-from node.link import Link
+from node.links.link import Link
 from node.pool import Pool
 
 T = TypeVar("T")

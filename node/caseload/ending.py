@@ -18,7 +18,7 @@ from elsewhere.matchkeys import version
 from node import logbook
 from node.caseload.index import current_load
 from node.caseload.sweep import delete_set
-from node.keys import KeyId
+from node.keys.ring import KeyId
 from node.store.caseload import load, load_set, tag_set
 from node.store.engine import Store
 

@@ -26,8 +26,8 @@ from node.caseload.staging import BATCH, SourceFacts, Staging, batches
 from node.caseload.sweep import sweep
 from node.caseload.workers import Workers
 from node.errors import LoadRefused
-from node.keys import key_ids
-from node.rights import hold_right_to_load
+from node.keys.ring import key_ids
+from node.processes.rights import hold_right_to_load
 
 
 def dry_run(

@@ -11,10 +11,10 @@ from elsewhere.errors import NotAdmitted
 from node.caseload.job import LoadJob
 from node.caseload.tagkeys import FolderKeys
 from node.config import load_config
-from node.keys import read_signing
+from node.keys.ring import read_signing
+from node.membership.trust import read_anchor
 from node.store.engine import open_store
 from node.store.owner import Owner, check_owner, owner_of
-from node.trust import read_anchor
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from node.caseload.tagging import Tagging
 from node.caseload.workers import TagSet, Workers
 from node.caseload.workplace import keep_tags
 from node.errors import LoadOvertaken
-from node.keys import key_ids
+from node.keys.ring import key_ids
 
 
 @dataclass(frozen=True, slots=True)

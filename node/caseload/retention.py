@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 from node.caseload.index import current_load
 from node.caseload.sweep import sweep
 from node.errors import LoadRunning
-from node.rights import hold_right_to_load
+from node.processes.rights import hold_right_to_load
 from node.store.caseload import member
 from node.store.engine import Store
 

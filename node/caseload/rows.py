@@ -21,8 +21,8 @@ from elsewhere.person.identifiers import is_nhs_number, is_temporary_upn, is_upn
 from elsewhere.person.identity import Name, Person, Unborn
 from elsewhere.person.names import family_words, first_names
 from elsewhere.person.places import read_postcode
-from node.caseload.keeping import kept_until
 from node.caseload.mapping import Cells, SourceMapping
+from node.caseload.periods import kept_until
 
 MAX_REF = 200
 

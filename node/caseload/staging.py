@@ -31,7 +31,7 @@ from node.caseload.index import current_load
 from node.caseload.rows import CaseRow
 from node.caseload.shields import NONE
 from node.errors import LoadOvertaken
-from node.keys import KeyId, Name
+from node.keys.ring import KeyId, Name
 from node.store.caseload import (
     DONE,
     STAGING,

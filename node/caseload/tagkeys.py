@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from elsewhere.oprf.voprf import OprfKey
-from node.identity import read_own
-from node.keys import Name, oprf_at_hand, read_oprf, read_signing
-from node.rights import hold_right_to_keys
+from node.keys.identity import read_own
+from node.keys.ring import Name, oprf_at_hand, read_oprf, read_signing
+from node.processes.rights import hold_right_to_keys
 from node.store.engine import Store
 
 

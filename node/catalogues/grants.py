@@ -16,7 +16,7 @@ from elsewhere.errors import RosterExpired, SealBroken
 from elsewhere.lookup import PROTOCOL_VERSION
 from elsewhere.sealing import CATALOGUE_KEY, Context, SealingKey, open_sealed, seal
 from elsewhere.statement import SealingKeyEntry
-from node.trust import Trust
+from node.membership.trust import Trust
 
 
 def in_force(trust: Trust) -> frozenset[str]:

@@ -13,7 +13,7 @@ import structlog
 from node.catalogues.holding import CatalogueName
 from node.catalogues.peer_files import drop_kept, kept_names
 from node.errors import NodeRunning
-from node.place import MAIN, Place, other_places
+from node.processes.place import MAIN, Place, other_places
 
 _log = structlog.get_logger(__name__)
 

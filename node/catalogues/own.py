@@ -40,7 +40,7 @@ from elsewhere.signing import SigningKey, open_document, sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node import logbook
 from node.caseload.index import current_load, record_count, short_tags_since
-from node.lead import Lead
+from node.processes.lead import Lead
 from node.store.engine import Store
 from node.store.exchange import published, published_piece
 from node.store.writer import Writer

@@ -26,7 +26,7 @@ from elsewhere.random import RandomBytes
 from elsewhere.roster import AGENCY_ID
 from elsewhere.statement import COLLECTION
 from node.catalogues.holding import CatalogueName, Held
-from node.vault import Vault
+from node.keys.vault import Vault
 
 _LENGTHS = struct.Struct(">II")
 _FILE_NAME = re.compile(rf"peer\.({AGENCY_ID})\.({COLLECTION})\.(\d{{1,10}})\..+")

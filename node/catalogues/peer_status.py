@@ -12,7 +12,7 @@ from elsewhere.asking import MemberStatus
 from elsewhere.errors import RosterExpired
 from elsewhere.statement import KeyStatement
 from node.catalogues.holding import CatalogueName
-from node.trust import Trust
+from node.membership.trust import Trust
 
 
 def member_statuses(

@@ -28,7 +28,6 @@ from elsewhere.lookup import Head
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
-from node.calls import CallBroke, breaking
 from node.caseload.shields import INVOLVEMENT, PROTECTED
 from node.catalogues.calls import Channels, from_any
 from node.catalogues.copies import Copies
@@ -37,7 +36,8 @@ from node.catalogues.peer_files import PeerFiles
 from node.catalogues.peer_status import is_all_askable, member_statuses
 from node.catalogues.room import Room
 from node.errors import CatalogueDiverged, CatalogueNoRoom, CatalogueStale
-from node.trust import Trust
+from node.links.calls import CallBroke, breaking
+from node.membership.trust import Trust
 
 SILENCE_S = 10.0  # of a gateway in the middle of a fetch
 ATTEMPTS = 10  # of one fetch that breaks off and is resumed

@@ -29,12 +29,12 @@ from elsewhere.lookup import Head
 from elsewhere.statement import SealingKeyEntry
 from elsewhere.wire.channel import MAX_GRANTS
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
-from node.calls import CallBroke, breaking
 from node.catalogues.grants import in_force, recipients, seal_grant
 from node.catalogues.own import OwnCatalogue, OwnParts, OwnPiece, OwnState, drop_others
 from node.catalogues.standing import Name, Standing
 from node.catalogues.takers import ChannelSource, Taker
-from node.trust import Trust
+from node.links.calls import CallBroke, breaking
+from node.membership.trust import Trust
 
 CALL_TIMEOUT_S = 30.0
 CHUNK_TIMEOUT_S = 5.0  # more for each chunk of a snapshot

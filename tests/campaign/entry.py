@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from elsewhere.hardening import harden
-from node.place import Place
+from node.processes.place import Place
 from node.program import run
 
 UNLIMITED_PAGES = 4_294_967_294  # SQLite's own greatest

@@ -21,11 +21,11 @@ from elsewhere.signing import open_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node.catalogues.peer_files import PeerFiles
 from node.config import load_config
-from node.keys import KeyRing
-from node.place import Place, other_places
+from node.keys.ring import KeyRing
+from node.membership.trust import Trust
+from node.processes.place import Place, other_places
 from node.store.engine import open_store
 from node.store.exchange import log, published_piece, question
-from node.trust import Trust
 from tests.campaign.asking import KNOWN, ROWS, Outcome
 from tests.campaign.stage import AGENCIES, CUSTODIANS, DEADLINE_MS, GATEWAYS, NODES, SEARCHER, Stage
 from tests.privacy.canaries import files_of, needles

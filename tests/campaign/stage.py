@@ -28,7 +28,7 @@ from elsewhere.sdk.desk import Desk
 from gateway import enrolment
 from gateway.agreed import TEXT_FILE
 from gateway.replica import Place, add
-from node.place import Place as NodePlace
+from node.processes.place import Place as NodePlace
 from tests.campaign.network import Network
 from tests.federation import KAI, ZOE, Federation
 from tests.postgres_server import Server

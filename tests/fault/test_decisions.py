@@ -22,7 +22,7 @@ from elsewhere.receipt import Receipt, open_receipt
 from node.answering import custodian, guard, readiness
 from node.answering import service as answering
 from node.answering.redeem import Both, Redeemed, redeem
-from node.livekeys import KeyView
+from node.keys.live import KeyView
 from tests.fault.direct import pair
 from tests.fault.rig import check_absent, check_healed, kept, somebody
 from tests.federation import Federation

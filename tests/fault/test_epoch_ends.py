@@ -14,7 +14,7 @@ from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.lookup import AnswerState, Decision
 from node.caseload.load import retag
 from node.caseload.opening import open_job
-from node.orders import Wish, order_epochs
+from node.keys.orders import Wish, order_epochs
 from tests.fault.direct import Pair, introduce, pair, with_request
 from tests.fault.rig import somebody
 

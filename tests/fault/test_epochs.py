@@ -13,12 +13,12 @@ import pytest
 from sqlalchemy import select, update
 
 from elsewhere.asking import Coverage, State
-from node.calls import CallBroke
 from node.catalogues.holding import CatalogueName
 from node.catalogues.peers import Peers
 from node.catalogues.publisher import Publisher
 from node.config import load_config
-from node.orders import order_sealing
+from node.keys.orders import order_sealing
+from node.links.calls import CallBroke
 from node.program import Node
 from node.store.caseload import entry, load, tag, tag_set
 from node.store.engine import open_store

@@ -17,9 +17,9 @@ from elsewhere.errors import SealBroken
 from elsewhere.lookup import Decision
 from elsewhere.wire.envelope import Opened
 from elsewhere.wire.v1 import link_pb2
-from node import link
 from node.answering import custodian
 from node.answering.queueing import BEYOND_WORKERS, WAITING
+from node.links import link
 from tests.fault.direct import Pair, pair
 from tests.fault.rig import somebody
 

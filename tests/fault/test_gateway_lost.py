@@ -10,9 +10,9 @@ import pytest
 
 from elsewhere.asking import Coverage, State
 from elsewhere.lookup import Decision, EvaluateReply, RedeemReply, Reveal, Ruling
-from node import link as linking
 from node.asking.part import Part
 from node.catalogues.holding import Held
+from node.links import link as linking
 from tests.fault.rig import Asking, Hold, check_absent, check_healed, kept, somebody
 from tests.federation import Federation
 

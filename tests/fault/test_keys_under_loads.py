@@ -14,8 +14,8 @@ from node.caseload.load import load_file
 from node.caseload.opening import open_job
 from node.caseload.sweep import sweep
 from node.errors import LoadOvertaken
-from node.keys import Name
-from node.orders import Wish, order_epochs
+from node.keys.orders import Wish, order_epochs
+from node.keys.ring import Name
 from node.store.caseload import load_set, tag, tag_set
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, EVA, KEYS, FixedKeys, load_rows, mapping, write_csv

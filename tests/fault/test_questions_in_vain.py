@@ -18,7 +18,7 @@ from elsewhere.wire import envelope
 from elsewhere.wire.v1 import link_pb2
 from node.answering import custodian, service
 from node.answering.intake import take_in
-from node.answering.keeping import forget
+from node.answering.kept import forget
 from node.answering.queueing import Dropped
 from node.asking.part import Part
 from node.store.engine import Store

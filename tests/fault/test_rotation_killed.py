@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from elsewhere import keyfiles
 from node.caseload.index import short_tags
-from node.orders import Wish, order_epochs, read_order
+from node.keys.orders import Wish, order_epochs, read_order
 from node.store.caseload import tag_set
 from node.store.engine import Store
 from tests.caseload import ANN, BOB

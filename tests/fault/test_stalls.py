@@ -20,8 +20,8 @@ from gateway.attach import LinkService
 from gateway.catalogues import Catalogues
 from gateway.directory import Directory
 from node.catalogues.publisher import CALL_TIMEOUT_S
-from node.keys import COLLECTIONS
-from node.trust import Trust
+from node.keys.ring import COLLECTIONS
+from node.membership.trust import Trust
 from tests.federation import PATIENCE_S, ZOE, ask_about, federation
 
 BEAT_S = 0.5  # of the federation in these tests

@@ -15,7 +15,7 @@ from elsewhere.errors import NotAdmitted
 from node.caseload.opening import open_job
 from node.config import load_config
 from node.errors import NodeRunning
-from node.place import Place
+from node.processes.place import Place
 from node.program import Node
 from node.store.engine import open_store
 from node.store.owner import Owner, check_owner, claim, owner_of

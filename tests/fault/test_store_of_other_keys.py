@@ -15,8 +15,8 @@ from elsewhere.oprf.voprf import generate_key
 from node.caseload.index import short_tags
 from node.caseload.staging import Staging
 from node.errors import LoadOvertaken, RecordsUntagged
-from node.keys import KeyRing
-from node.orders import Wish, order_epochs
+from node.keys.orders import Wish, order_epochs
+from node.keys.ring import KeyRing
 from node.store.caseload import tag_set
 from tests.caseload import ANN, BOB, EVA
 from tests.changing import OVERLAP, START, World, is_in_force, make_world

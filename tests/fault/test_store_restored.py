@@ -12,8 +12,8 @@ from sqlalchemy import delete
 from elsewhere.asking import State
 from node import logbook
 from node.errors import StoreSetBack
-from node.keys import KeyRing
-from node.orders import Wish, order_epochs, read_order
+from node.keys.orders import Wish, order_epochs, read_order
+from node.keys.ring import KeyRing
 from node.store.caseload import load_set
 from node.storemark import FILE_NAME, StoreMark, is_behind, read_mark
 from tests.caseload import ANN, BOB, EVA

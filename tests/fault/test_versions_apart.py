@@ -19,7 +19,7 @@ from elsewhere.sealing import SealingKey
 from node.answering.guard import Guard
 from node.asking.part import Part
 from node.asking.questions import QuestionMaker
-from node.trust import Trust
+from node.membership.trust import Trust
 from tests.fault.rig import check_absent, check_healed, kept, leaves, resign, somebody, until
 from tests.federation import ZOE, Federation, Shifted, federation, small_federation
 

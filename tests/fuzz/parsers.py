@@ -35,7 +35,7 @@ from gateway.catalogues import _grants, _name
 from gateway.pieces import piece_path
 from node.catalogues.grants import _context
 from node.catalogues.holding import CatalogueName, Held, Intake, Reader, Superseded
-from node.trust import Trust
+from node.membership.trust import Trust
 from tests.fuzz import seeds
 from tests.fuzz.desk_parsers import desk_parsers
 from tests.fuzz.mutation import as_json, as_message, as_pem

@@ -54,9 +54,9 @@ REACHED = {
     "node.caseload.sources.open_source": "export",
     "node.catalogues.grants.open_grant": "catalogue_piece",
     "node.catalogues.holding.Reader.read_statement": "catalogue_piece",
-    "node.directory.DirectoryIntake.take_directory": "directory",
-    "node.link.Intake.take_directory": "directory",
-    "node.trust.Trust.take_directory": "directory",
+    "node.membership.directory.DirectoryIntake.take_directory": "directory",
+    "node.links.link.Intake.take_directory": "directory",
+    "node.membership.trust.Trust.take_directory": "directory",
 }
 # Functions that read what this very program wrote, its operator's settings, or a database; or nothing at all.
 OWN = {
@@ -72,8 +72,8 @@ OWN = {
     "node.caseload.parquet_source.open_parquet",  # read by pyarrow: docs/fuzzing.md
     "node.caseload.sql_source.open_sql",
     "node.caseload.sqlite_source.open_sqlite",
-    "node.link.Link.open_session",
-    "node.livekeys.open_keys",
+    "node.links.link.Link.open_session",
+    "node.keys.live.open_keys",
     "node.store.engine.open_store",
 }
 _READS = re.compile(

@@ -15,8 +15,8 @@ from sqlalchemy import func, select
 from elsewhere.asking import Coverage, State
 from elsewhere.wire.v1 import link_pb2
 from gateway.lookups import Lookups
-from node.answering.keeping import forget
-from node.link import Link
+from node.answering.kept import forget
+from node.links.link import Link
 from node.store.exchange import log, opening, question, waiting
 from tests.federation import EVA, PATIENCE_S, ZOE, Federation, ask_about, federation
 

@@ -19,9 +19,9 @@ from elsewhere.asking import CustodianAnswer, DeskStatus
 from elsewhere.wire.channel import server_credentials
 from elsewhere.wire.tls import make_authority, make_key, make_request, sign_gateway, sign_node
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
-from node import desk_service
-from node.desk_service import MAX_REQUEST_BYTES, DeskServer, DeskService
-from node.desk_tls import DeskTls
+from node.desk import service as desk_service
+from node.desk.service import MAX_REQUEST_BYTES, DeskServer, DeskService
+from node.desk.tls import DeskTls
 
 NOW = datetime.now(UTC)
 CA = make_authority("Social care systems", now=NOW)

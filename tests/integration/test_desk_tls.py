@@ -41,7 +41,7 @@ from elsewhere.wire.tls import (
 )
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
 from node.config import load_config
-from node.desk_tls import client_of, load_tls
+from node.desk.tls import client_of, load_tls
 from node.program import Node
 from node.store.exchange import log
 from tests.architecture.sources import ROOT

@@ -11,7 +11,7 @@ from elsewhere.oprf.voprf import OprfKey, generate_key, tag_each
 from node.caseload.ending import drop_sets, has_other_sets, is_tagged_in
 from node.caseload.index import find_tag, short_tags
 from node.caseload.load import retag
-from node.keys import key_ids
+from node.keys.ring import key_ids
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, EVA, KEYS, NOW, RANDOM, job, load_rows, person
 

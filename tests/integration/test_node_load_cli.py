@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from elsewhere.cli.node_load import load, mapping
 from node.caseload import index
 from node.errors import MappingInvalid, SourceUnreadable
-from node.keys import KeyRing
+from node.keys.ring import KeyRing
 from node.store.engine import open_store
 from tests.caseload import ANN, BOB, EVA, MAPPING, write_csv
 

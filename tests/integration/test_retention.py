@@ -12,12 +12,12 @@ from sqlalchemy import func, select
 
 from elsewhere.person.dates import PartialDate
 from node.caseload import index
-from node.caseload.keeping import kept_until
 from node.caseload.load import load_file, retag
 from node.caseload.mapping import Keep
+from node.caseload.periods import kept_until
 from node.caseload.report import LoadReport
 from node.caseload.retention import expire
-from node.rights import hold_right_to_load
+from node.processes.rights import hold_right_to_load
 from node.store.caseload import record, tag
 from node.store.engine import Store, open_store
 from tests.caseload import (

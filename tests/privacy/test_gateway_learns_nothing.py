@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 import gateway.lookups
-import node.link
+import node.links.link
 from elsewhere import matchkeys, sealing
 from elsewhere.asking import State
 from elsewhere.wire import envelope

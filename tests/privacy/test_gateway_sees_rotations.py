@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from elsewhere.asking import State
-from node.keys import read_oprf
+from node.keys.ring import read_oprf
 from node.store.caseload import tag
 from tests.federation import Federation, Shifted
 from tests.privacy.canaries import assert_absent, files_of, memory_of

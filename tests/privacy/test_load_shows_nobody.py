@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from elsewhere.cli.node_load import load
 from node.caseload import workers
 from node.caseload.load import load_file
-from node.keys import KeyRing
+from node.keys.ring import KeyRing
 from node.store.engine import open_store
 from tests.caseload import COLUMNS, MAPPING, job, mapping, write_csv
 

@@ -23,7 +23,7 @@ import gateway.attach
 import gateway.links
 import node.answering.custodian
 import node.asking.questions
-import node.link
+import node.links.link
 import node.program
 from elsewhere.asking import Ask
 from elsewhere.errors import ElsewhereError

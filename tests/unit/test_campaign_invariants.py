@@ -24,7 +24,7 @@ from elsewhere.receipt import Receipt, sign_receipt
 from elsewhere.signing import sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node.config import load_config
-from node.keys import read_signing
+from node.keys.ring import read_signing
 from node.logbook import append, make_entry
 from node.store.engine import open_store
 from node.store.exchange import log, published_piece, question

@@ -16,8 +16,8 @@ import pytest
 
 from elsewhere.locks import hold_lock, try_lock
 from gateway.folder import alone, running_alone
-from node.place import Place
-from node.rights import hold_right_to_keys, hold_right_to_load
+from node.processes.place import Place
+from node.processes.rights import hold_right_to_keys, hold_right_to_load
 from node.store.engine import open_store
 from tests.architecture.sources import imported_modules, sources
 

@@ -21,10 +21,10 @@ from elsewhere.errors import (
 from elsewhere.roster import open_roster, sign_roster
 from elsewhere.signing import SigningKey
 from gateway import enrolment
-from node import enrol
 from node.config import load_config
-from node.keys import KeyRing
-from node.trust import Trust
+from node.keys.ring import KeyRing
+from node.membership import enrol
+from node.membership.trust import Trust
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 POLICE = enrol.Applicant("police", "Northshire “Police”", "POLICE", "0000 000 001", "0000 000 002")

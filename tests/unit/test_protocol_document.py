@@ -34,9 +34,9 @@ from elsewhere.person.places import read_postcode
 from elsewhere.wire import channel, kinds
 from elsewhere.wire.convert import link
 from elsewhere.wire.convert.lookup import signed_to_wire
-from node import stating
-from node.answering import keeping
+from node.answering import kept
 from node.config import NodeConfig
+from node.keys import stating
 from tests.architecture.sources import PACKAGES, ROOT
 
 DOCUMENT = (ROOT / "docs/protocol.md").read_text("utf-8")
@@ -137,7 +137,7 @@ def _sizes() -> dict[str, str]:
         "largest message to a node": channel.MAX_TO_NODE_BYTES,
         "largest envelope": signing.MAX_ENVELOPE_BYTES,
         "clock tolerance, s": settings.clock_tolerance_s,
-        "redeemable for, s": int(keeping.REDEEMABLE_FOR.total_seconds()),
+        "redeemable for, s": int(kept.REDEEMABLE_FOR.total_seconds()),
         "tick of second replies, ms": settings.redeem_tick_ms,
         "new epoch after, days": stating.Schedule().epoch.days,
         "epoch before it goes on for, hours": int(stating.Schedule().overlap / timedelta(hours=1)),

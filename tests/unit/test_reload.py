@@ -20,7 +20,7 @@ from node.caseload.reload import SETTLE_S, Reloading
 from node.caseload.remembered import FILE_NAME, Remembered, read_remembered, remember
 from node.caseload.report import LoadReport, Tally
 from node.errors import LoadRunning, SourceUnreadable
-from node.keys import KeyRing
+from node.keys.ring import KeyRing
 from node.store.caseload import record
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, EVA, MAPPING, NOW, write_csv

@@ -12,10 +12,10 @@ from sqlalchemy.exc import IntegrityError
 
 from elsewhere.errors import ConfigInvalid, KeyFileExposed, KeyFileMissing, StoreUnavailable
 from elsewhere.keyfiles import StoreExposed, write_secret
-from node import rights
 from node.caseload import load
 from node.caseload.job import LoadJob
 from node.errors import LoadRunning
+from node.processes import rights
 from node.store.engine import Store, open_store
 from node.store.schema import meta
 from tests.caseload import ANN, KEYS, NOW, FixedKeys, mapping, write_csv

@@ -20,9 +20,9 @@ from elsewhere.roster import Federation, Member, Roster, sign_roster
 from elsewhere.signing import SigningKey
 from elsewhere.wire.tls import make_authority
 from node.asking.history import History
+from node.keys.vault import Vault
 from node.logbook import append, make_entry
 from node.store.engine import open_store
-from node.vault import Vault
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 FEDERATION, TRUST, OTHER = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2, 3))

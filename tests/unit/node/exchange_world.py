@@ -22,11 +22,11 @@ from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
 from elsewhere.statement import KeyStatement, OprfKeyEntry, SealingKeyEntry
 from node.catalogues.own import OwnCatalogue, OwnParts
-from node.lead import Lead, LeadParts
+from node.membership.trust import Trust
+from node.processes.lead import Lead, LeadParts
 from node.store.caseload import DONE, entry, load, tag_set
 from node.store.engine import Store, open_store
 from node.store.writer import Writer
-from node.trust import Trust
 from tests.stores import PLACES
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)

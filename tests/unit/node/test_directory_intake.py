@@ -13,8 +13,8 @@ import grpc
 import pytest
 
 from elsewhere.wire.v1 import directory_pb2
-from node.directory import MAX_CUSTODIANS, MAX_OF_CUSTODIAN, DirectoryIntake, IntakeParts, Notice
-from node.trust import Trust
+from node.membership.directory import MAX_CUSTODIANS, MAX_OF_CUSTODIAN, DirectoryIntake, IntakeParts, Notice
+from node.membership.trust import Trust
 
 OWN = b"our own statement"
 PATIENCE_S = 20.0
@@ -174,7 +174,7 @@ async def test_a_statement_that_did_not_reach_the_gateway_is_sent_again(
                 raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata, None, None)
             sent.put_nowait(request.statement)
 
-    monkeypatch.setattr("node.directory.directory_pb2_grpc.DirectoryServiceStub", Stub)
+    monkeypatch.setattr("node.membership.directory.directory_pb2_grpc.DirectoryServiceStub", Stub)
     async with running() as world:
         world.trust.may_verify.set()
         world.trust.may_keep.set()
@@ -203,7 +203,7 @@ async def test_a_gateway_that_is_behind_is_handed_newer_documents_until_it_takes
                 raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata, None, None)
             sent.put_nowait((request.roster, request.agreement))
 
-    monkeypatch.setattr("node.directory.directory_pb2_grpc.DirectoryServiceStub", Stub)
+    monkeypatch.setattr("node.membership.directory.directory_pb2_grpc.DirectoryServiceStub", Stub)
     async with running() as world:
         world.trust.may_verify.set()
         world.trust.may_keep.set()

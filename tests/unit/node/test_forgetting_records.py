@@ -15,9 +15,9 @@ from node.caseload import index
 from node.caseload.load import load_file
 from node.caseload.mapping import Keep
 from node.forgetting import Forgetting
+from node.keys.vault import Vault
 from node.store.engine import Store, open_store
 from node.store.writer import Writer
-from node.vault import Vault
 from tests.caseload import ANN, BOB, NOW, job, mapping, write_csv
 
 PAST = ANN | {"status": "closed", "seen": "01/03/2026"}

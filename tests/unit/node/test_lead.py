@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from node.errors import LeadLost
-from node.lead import Lead, LeadParts, leader
+from node.processes.lead import Lead, LeadParts, leader
 from node.store.engine import Store, open_store
 from node.store.processes import lease
 from node.store.writer import Writer

@@ -10,7 +10,7 @@ import pytest
 
 from node.catalogues.holding import CatalogueName
 from node.catalogues.leftovers import drop_leftovers
-from node.place import Place
+from node.processes.place import Place
 
 NAMES = ("main", "gone", "running", "resting")
 SNAPSHOT, LOG = "peer.police.involvement.{}.4.cat", "peer.police.involvement.{}.log"

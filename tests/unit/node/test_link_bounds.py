@@ -12,8 +12,8 @@ from elsewhere.clock import from_ms
 from elsewhere.wire.channel import CLIENT_OPTIONS, MAX_TO_NODE_BYTES
 from elsewhere.wire.convert.link import MAX_QUESTIONS, MISSED_BEATS
 from elsewhere.wire.v1 import common_pb2, directory_pb2, link_pb2
-from node import link as link_module
-from node.link import OUTCOMES, Link, LinkParts
+from node.links import link as link_module
+from node.links.link import OUTCOMES, Link, LinkParts
 
 
 class NoIntake:

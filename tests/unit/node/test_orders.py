@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 from elsewhere.cli.node_rotate import describe_keys, key_status_to_json
 from elsewhere.cli.node_rotate import rotate as rotate_command
 from node.errors import KeysOverdue, LeadLost, RotationRunning
-from node.key_status import check_on_time, key_status
-from node.keys import KeyRing
-from node.orders import Wish, order_epochs, read_order
-from node.rotation import Rotation
+from node.keys.orders import Wish, order_epochs, read_order
+from node.keys.ring import KeyRing
+from node.keys.rotation import Rotation
+from node.keys.status import check_on_time, key_status
 from node.store.engine import Store
 from tests.changing import OVERLAP, SCHEDULE, START, STEP, STEPS, World, is_in_force, is_stated, make_world
 

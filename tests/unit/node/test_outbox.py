@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 
 from elsewhere.clock import from_ms
 from elsewhere.wire.v1 import directory_pb2, link_pb2
-from node import link as link_module
-from node.link import Link, LinkParts
-from node.outbox import Outbox
+from node.links import link as link_module
+from node.links.link import Link, LinkParts
+from node.links.outbox import Outbox
 
 
 def frame(number: int) -> link_pb2.AttachRequest:

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from node.parts import Parts
+from node.processes.parts import Parts
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from elsewhere.errors import ConfigInvalid
 from node.errors import NodeRunning
-from node.place import Place, other_places
+from node.processes.place import Place, other_places
 
 
 @pytest.mark.parametrize("name", ["main", "second"])

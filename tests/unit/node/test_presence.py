@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from elsewhere.asking import ProcessStatus
-from node import presence as module
-from node.presence import PRESENT_S, Condition, Presence, forget_processes, processes
+from node.processes import presence as module
+from node.processes.presence import PRESENT_S, Condition, Presence, forget_processes, processes
 from node.store.processes import process
 from tests.unit.node.exchange_world import Agency, make_agencies
 

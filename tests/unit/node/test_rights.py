@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from elsewhere.database import kinds
 from elsewhere.errors import StoreBusy, StoreUnavailable
-from node import rights
 from node.errors import LoadRunning
-from node.rights import hold_right_to_keys, hold_right_to_load
+from node.processes import rights
+from node.processes.rights import hold_right_to_keys, hold_right_to_load
 from node.store.engine import Store, open_store
 from node.store.schema import meta
 from tests.postgres_server import Server

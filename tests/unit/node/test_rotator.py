@@ -14,10 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from elsewhere.errors import StoreUnavailable
-from node import rotator
 from node.errors import KeysOverdue, LeadLost
-from node.keys import KeyRing
-from node.rotator import Rotator
+from node.keys import rotator
+from node.keys.ring import KeyRing
+from node.keys.rotator import Rotator
 from node.store.engine import open_store
 
 _PLANTED = "import pathlib\npathlib.Path('planted').touch()\n"
@@ -47,8 +47,14 @@ def test_code_in_the_current_folder_is_not_run(
     node: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = tmp_path / "here"
-    (here / "node").mkdir(parents=True)
-    for name in ("node/__init__.py", "node/retag.py", "structlog.py", "asyncio.py"):
+    (here / "node" / "keys").mkdir(parents=True)
+    for name in (
+        "node/__init__.py",
+        "node/keys/__init__.py",
+        "node/keys/retag.py",
+        "structlog.py",
+        "asyncio.py",
+    ):
         (here / name).write_text(_PLANTED, "utf-8")
     monkeypatch.chdir(here)
     monkeypatch.delenv("PYTHONPATH", raising=False)
@@ -59,7 +65,7 @@ def test_code_in_the_current_folder_is_not_run(
 
 _NODE = """
 import asyncio, pathlib, sys
-from node.rotator import Rotator
+from node.keys.rotator import Rotator
 
 async def main():
     made = Rotator(pathlib.Path(sys.argv[1]), lambda: frozenset({("involvement", 1)}), lambda: None)
@@ -92,9 +98,12 @@ def test_the_process_that_tags_ends_with_a_node_that_is_killed(node: Path) -> No
 def retagging(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """In the place of the process that tags, one that takes its time."""
     code = tmp_path / "code"
-    (code / "node").mkdir(parents=True)
-    (code / "node" / "__init__.py").write_text("", "utf-8")
-    (code / "node" / "retag.py").write_text("import sys\nsys.stdin.close()\nimport time\ntime.sleep(600)\n")
+    (code / "node" / "keys").mkdir(parents=True)
+    for room in ("node", "node/keys"):
+        (code / room / "__init__.py").write_text("", "utf-8")
+    (code / "node" / "keys" / "retag.py").write_text(
+        "import sys\nsys.stdin.close()\nimport time\ntime.sleep(600)\n"
+    )
     monkeypatch.setattr(rotator, "_environment", lambda: {**os.environ, "PYTHONPATH": str(code)})
     return code
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from node.errors import StateDamaged
-from node.orders import ORDER_FILE, Order, read_order
+from node.keys.orders import ORDER_FILE, Order, read_order
 from node.storemark import FILE_NAME, StoreMark, read_mark, write_mark
 
 MARK = StoreMark(7, "ab" * 32, has_records=True)

@@ -11,9 +11,9 @@ import pytest
 
 from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.statement import KeyStatement
-from node.answering.keeping import REDEEMABLE_FOR
-from node.keys import KeyRing, Name, add_oprf, add_sealing
-from node.stating import LINGER, NOTHING, Plan, Schedule, Stating
+from node.answering.kept import REDEEMABLE_FOR
+from node.keys.ring import KeyRing, Name, add_oprf, add_sealing
+from node.keys.stating import LINGER, NOTHING, Plan, Schedule, Stating
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -17,8 +17,8 @@ from elsewhere.roster import Federation, Member, Roster, sign_roster
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
 from elsewhere.statement import KeyStatement, SealingKeyEntry, sign_statement
-from node import trust as module
-from node.trust import Trust
+from node.membership import trust as module
+from node.membership.trust import Trust
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 FEDERATION, POLICE = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2))

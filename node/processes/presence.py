@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from elsewhere.asking import ProcessStatus
 from elsewhere.clock import Clock, from_ms, to_ms
 from elsewhere.errors import ElsewhereError
-from node.lead import leader
+from node.processes.lead import leader
 from node.store.processes import process
 from node.store.writer import Writer
 

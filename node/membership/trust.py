@@ -29,7 +29,7 @@ from elsewhere.locks import hold_lock
 from elsewhere.roster import Federation, Member, Roster, check_successor, open_roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
 from node.errors import AgreementRollback
-from node.stamps import NO_FILE, Stamp, stamp
+from node.keys.stamps import NO_FILE, Stamp, stamp
 
 _NOT_ADMITTED = "expected an admission; run 'elsewhere node accept ADMISSION' first"
 _ANCHOR, _ROSTER, _AGREEMENT = "federation.json", "roster.json", "agreement.json"

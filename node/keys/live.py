@@ -24,11 +24,11 @@ from elsewhere.errors import ElsewhereError, KeyFileMissing
 from elsewhere.oprf.voprf import OprfKey
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
-from node.identity import FILE_NAME, OwnStatement, read_own, write_own
-from node.keys import KeyId, KeyRing, Name, key_ids
-from node.rights import hold_right_to_keys
-from node.stamps import NO_FILE, stamp
-from node.stating import NOTHING, Plan, Schedule, Stating
+from node.keys.identity import FILE_NAME, OwnStatement, read_own, write_own
+from node.keys.ring import KeyId, KeyRing, Name, key_ids
+from node.keys.stamps import NO_FILE, stamp
+from node.keys.stating import NOTHING, Plan, Schedule, Stating
+from node.processes.rights import hold_right_to_keys
 from node.store.engine import Store
 
 _ATTEMPTS: Final = 5

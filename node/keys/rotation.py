@@ -35,7 +35,9 @@ from elsewhere.random import RandomBytes
 from node.caseload.ending import drop_sets, has_other_sets, is_tagged_in
 from node.caseload.workplace import drop_tags
 from node.errors import LoadRunning, StoreSetBack
-from node.keys import (
+from node.keys.live import LiveKeys
+from node.keys.orders import Order, finish_order, read_order, write_order
+from node.keys.ring import (
     COLLECTIONS,
     KeyRing,
     Name,
@@ -46,10 +48,8 @@ from node.keys import (
     key_ids,
     read_oprf,
 )
-from node.livekeys import LiveKeys
-from node.orders import Order, finish_order, read_order, write_order
-from node.rights import hold_right_to_keys, hold_right_to_load
-from node.stating import Plan, Schedule
+from node.keys.stating import Plan, Schedule
+from node.processes.rights import hold_right_to_keys, hold_right_to_load
 from node.store.engine import Store
 from node.storemark import StoreMark, is_behind, mark_of, read_mark, write_mark
 

@@ -1,7 +1,7 @@
 """The desk API: this agency's own staff and systems ask their own node.
 
 Sees:     the child asked about, in the clear; it listens inside the agency only.
-Refuses:  to listen openly: a Unix socket of mode 0600, or TLS with a client certificate (`node.desk_tls`).
+Refuses:  to listen openly: a Unix socket of mode 0600, or TLS with a client certificate (`node.desk.tls`).
 Promises: an accident ends a call with an incident number, never with a text that could quote a child.
 """
 
@@ -28,7 +28,7 @@ from elsewhere.wire.health import Health
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
 from node.asking.searcher import Searcher
-from node.desk_tls import DeskTls, client_of
+from node.desk.tls import DeskTls, client_of
 
 MAX_REQUEST_BYTES = 64 * 1024
 HANDSHAKE_MS = 10_000

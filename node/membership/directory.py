@@ -19,8 +19,8 @@ import structlog
 
 from elsewhere.random import RandomBytes
 from elsewhere.wire.v1 import directory_pb2, directory_pb2_grpc
-from node.calls import CallBroke, breaking
-from node.trust import Trust
+from node.links.calls import CallBroke, breaking
+from node.membership.trust import Trust
 
 PUBLISH_TIMEOUT_S = 10.0
 RETRY_S = 10.0  # before a statement that did not reach the gateway is sent again

@@ -1,4 +1,4 @@
-"""Tags all records under new keys: `python -m node.retag FOLDER`, a process that a running node starts.
+"""Tags all records under new keys: `python -m node.keys.retag FOLDER`, a process that a running node starts.
 
 Holds:    every VOPRF key of the node; all records of the agency in the clear, while it runs.
 Promises: it gives way to lookups, and ends with the node, which holds its standard input open and writes

@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.errors import ElsewhereError
 from node.errors import LeadLost
-from node.keys import Name
+from node.keys.ring import Name
 
 LOOK_EVERY_S: Final = 5.0
 FIRST_PAUSE_S: Final = 5.0
@@ -88,7 +88,7 @@ class Rotator:
 
     async def _begin(self) -> None:
         """Start tagging."""
-        command = (sys.executable, "-P", "-m", "node.retag", str(self.directory))
+        command = (sys.executable, "-P", "-m", "node.keys.retag", str(self.directory))
         self._process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,  # by its end it sees that this process was killed
@@ -124,6 +124,6 @@ class Rotator:
 
 def _environment() -> dict[str, str]:
     """Our own environment; a checkout that is not installed is found where this very module was."""
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[2])
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

@@ -26,7 +26,7 @@ from elsewhere.random import RandomBytes
 from elsewhere.roster import Federation, Roster, check_successor, open_roster
 from elsewhere.wire.tls import check_issued, check_pair, make_key, make_request
 from node.config import FILE_NAME, load_config
-from node.keys import KeyRing
+from node.keys.ring import KeyRing
 
 _SETTINGS: Final = """\
 # Settings of this agency's node. Secrets are in keys/, never here.

@@ -16,7 +16,7 @@ from typing import Final
 from elsewhere.keyfiles import replace_file
 from elsewhere.signing import SigningKey, open_document
 from elsewhere.statement import STATEMENT_TYPE, KeyStatement, sign_statement
-from node.keys import Name
+from node.keys.ring import Name
 
 FILE_NAME: Final = "own-statement.json"
 KEPT_EARLIER: Final = 8

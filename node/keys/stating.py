@@ -16,7 +16,7 @@ from elsewhere.lookup import PROTOCOL_VERSION
 from elsewhere.matchkeys import version as match_key_version
 from elsewhere.oprf.voprf import public_key
 from elsewhere.statement import KeyStatement, OprfKeyEntry, SealingKeyEntry
-from node.keys import KeyRing, Name
+from node.keys.ring import KeyRing, Name
 
 # What may still come for an epoch after its end: a question by a clock that is behind, and then its redeem.
 LINGER: Final = CLOCK_TOLERANCE + timedelta(minutes=10)

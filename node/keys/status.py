@@ -12,10 +12,10 @@ from pathlib import Path
 from elsewhere.fields import format_instant
 from elsewhere.statement import KeyStatement
 from node.errors import KeysOverdue
-from node.identity import read_own
-from node.keys import KeyRing
-from node.orders import read_order
-from node.stating import LINGER, Schedule
+from node.keys.identity import read_own
+from node.keys.orders import read_order
+from node.keys.ring import KeyRing
+from node.keys.stating import LINGER, Schedule
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from elsewhere.wire.channel import CLIENT_OPTIONS
 from elsewhere.wire.convert.link import MAX_DEADLINE_MS, MAX_QUESTIONS, MISSED_BEATS, check_from_gateway
 from elsewhere.wire.status import code_of
 from elsewhere.wire.v1 import directory_pb2, link_pb2, link_pb2_grpc
-from node.calls import is_told_to_end
-from node.outbox import Outbox
+from node.links.calls import is_told_to_end
+from node.links.outbox import Outbox
 
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.2, 5.0
 DIAL_TIMEOUT_S = 10.0
@@ -45,7 +45,7 @@ _Call = grpc.aio.StreamStreamCall[link_pb2.AttachRequest, link_pb2.AttachRespons
 
 
 class Intake(Protocol):
-    """Who takes what the gateway shows, without making the link wait; `node.directory` has the one in use."""
+    """Who takes what the gateway shows, without making the link wait: see `node.membership.directory`."""
 
     def take_directory(self, directory: directory_pb2.Directory) -> None: ...
 

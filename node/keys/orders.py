@@ -20,9 +20,9 @@ from elsewhere.clock import from_ms, to_ms
 from elsewhere.keyfiles import replace_file
 from elsewhere.random import RandomBytes
 from node.errors import RotationRunning
-from node.identity import read_own
-from node.keys import COLLECTIONS, KeyRing, Name, add_sealing
-from node.rights import hold_right_to_keys
+from node.keys.identity import read_own
+from node.keys.ring import COLLECTIONS, KeyRing, Name, add_sealing
+from node.processes.rights import hold_right_to_keys
 from node.statefile import read_state, whole
 from node.store.caseload import tag_set
 from node.store.engine import Store

@@ -1,0 +1,1 @@
+"""The desk: where this agency's own staff and systems ask their own node."""

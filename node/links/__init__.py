@@ -1,0 +1,1 @@
+"""The node's connections to gateways, which it dials itself."""
