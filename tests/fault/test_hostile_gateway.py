@@ -10,7 +10,7 @@ import pytest
 
 from elsewhere.asking import State
 from elsewhere.wire.v1 import link_pb2
-from node.answering import kept
+from node.answering.kept import forget
 from tests.fault.rig import (
     Relay,
     altered,
@@ -129,7 +129,7 @@ async def test_a_message_kept_and_sent_again_gets_the_same_bytes_until_it_gets_n
     # After days, when even the nonce is forgotten, the question's own time speaks against it.
     made.clocks["police"].by = timedelta(days=5)
     with police._store.write() as connection:
-        kept.forget(connection, made.clocks["police"]())
+        forget(connection, made.clocks["police"]())
     emptied = kept(police)
     assert not (await relay.hand(made, altered(first["question"], route=_route(20)))).refused
     assert (await relay.hand(made, altered(first["redeem"], route=_route(21)))).refused is False
