@@ -232,9 +232,9 @@ async def test_twin_two_unsealed_lookups_are_linked(shared: Watched) -> None:
 async def test_twin_a_repeated_ask_id_links_two_lookups(
     shared: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    open_session = node.link.Link.open_session
+    open_session = node.links.link.Link.open_session
     monkeypatch.setattr(
-        node.link.Link, "open_session", lambda link, _: open_session(link, b"same ask id here")
+        node.links.link.Link, "open_session", lambda link, _: open_session(link, b"same ask id here")
     )
     one, other = await lookup_frames(shared), await lookup_frames(shared)
 

@@ -200,7 +200,7 @@ class Transcript:
         patch.setattr(Part, "open_reply", reply_and_keep)
         patch.setattr(Part, "open_answer", answer_and_keep)
         patch.setattr(node.program.Node, "start", start_as)
-        patch.setattr(node.link, "check_from_gateway", check_and_keep)
+        patch.setattr(node.links.link, "check_from_gateway", check_and_keep)
         patch.setattr(node.answering.custodian, "unwrap", unwrap_and_keep)
         patch.setattr(node.asking.questions, "build_question", build_and_keep)
         patch.setattr(voprf, "unblind_tags", unblind_and_keep)
@@ -270,7 +270,7 @@ async def tapped(folder: Path) -> AsyncIterator[tuple[Federation, Transcript]]:
     with pytest.MonkeyPatch.context() as patch:
         (tap := Transcript()).install(patch)
         # Between two tests nothing runs, which must not end the links.
-        patch.setattr(node.link, "MISSED_BEATS", 100)
+        patch.setattr(node.links.link, "MISSED_BEATS", 100)
         patch.setattr(gateway.links, "MISSED_BEATS", 100)
         try:
             async with federation(folder) as made:
