@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,13 +113,16 @@ async def test_twin_an_entry_appended_after_release_is_caught(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late: list[Prepared] = []
+    decide = Answering._decide
 
-    async def redeem(answering: Answering, dispatch: link_pb2.Dispatch) -> bytes:
+    async def decide_early(answering: Answering, dispatch: link_pb2.Dispatch) -> bytes:
+        if dispatch.round == 1:
+            return await decide(answering, dispatch)
         message = (dispatch.searcher, dispatch.lookup_id, dispatch.sealed)
         late.append(answering.custodian.redeem(*message))
         return late[-1].sealed
 
-    monkeypatch.setattr(Answering, "_redeem", redeem)
+    monkeypatch.setattr(Answering, "_decide", decide_early)
     (answer,) = await ask_police(shared, QUILLA)
     change = late[0].change
     assert change is not None
@@ -190,14 +193,14 @@ def full_in_round_two(shared: Shared, patch: pytest.MonkeyPatch) -> Iterator[Non
     """Let the disk fill up between the two rounds."""
     redeem, full = Custodian.redeem, full_disk(shared)
 
-    def redeem_when_full(custodian: Custodian, *message: Any) -> Prepared:
-        full.__enter__()
-        return redeem(custodian, *message)
+    with ExitStack() as filled, patch.context() as inner:
 
-    with patch.context() as inner:
+        def redeem_when_full(custodian: Custodian, *message: Any, **limited: Any) -> Prepared:
+            filled.enter_context(full)
+            return redeem(custodian, *message, **limited)
+
         inner.setattr(Custodian, "redeem", redeem_when_full)
         yield
-    full.__exit__(None, None, None)
 
 
 async def test_a_disk_that_fills_up_between_the_rounds_holds_the_answer_back(
