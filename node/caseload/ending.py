@@ -1,17 +1,19 @@
 """What the caseload holds under a key: whether all records are tagged under it, and removing all of it.
 
 Sees:     tags and numbers of records; no person.
-Promises: each step is a small transaction, and the row that names a set goes last: killed between two of
-          them, the next call goes on. Tags that another key made count as none, whatever epoch they are of.
+Promises: each step is a small transaction. The first takes sets out of what counts as tagged, so that
+          nobody is answered from the part of their tags that is left; the row that names one goes last: killed
+          between two of them, the next call goes on. Tags that another key made count as none, whatever
+          epoch they are of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from elsewhere.canonical import Json
 from elsewhere.matchkeys import version
@@ -44,15 +46,15 @@ def drop_sets(store: Store, kept: Collection[KeyId], now: datetime) -> int:
 
     Returns: how many there were.
     """
-    return _drop(store, (row for row in _sets(store) if _key_of(row) not in kept), now)
+    return _drop(store, [row for row in _sets(store) if _key_of(row) not in kept], now)
 
 
 def drop_replaced(store: Store, keys: Collection[KeyId], now: datetime) -> int:
     """Remove the sets whose collection and epoch have another key by now; otherwise as `drop_sets`."""
     names = {(collection, epoch) for collection, epoch, _ in keys}
-    replaced = (
+    replaced = [
         row for row in _sets(store) if (row.collection, row.epoch) in names and _key_of(row) not in keys
-    )
+    ]
     return _drop(store, replaced, now)
 
 
@@ -67,15 +69,20 @@ def _key_of(row: Any) -> KeyId:
     return row.collection, row.epoch, row.key_digest or b""
 
 
-def _drop(store: Store, gone: Iterable[Any], now: datetime) -> int:
+def _drop(store: Store, gone: Sequence[Any], now: datetime) -> int:
     """Remove some sets, and log each once nothing of it is left."""
-    count = 0
+    if not gone:
+        return 0
+    ids = [row.id for row in gone]
+    # Before any tag: while a set counts as whole, a tag that is not there says that a child is not known.
+    # Without their digests they stay to be dropped if we are killed, also when their keys are put back.
+    with store.write() as conn:
+        conn.execute(delete(load_set).where(load_set.c.set_id.in_(ids)))
+        conn.execute(update(tag_set).where(tag_set.c.id.in_(ids)).values(key_digest=None))
     for row in gone:
         delete_set(store, row.id)
         facts: dict[str, Json] = {"collection": row.collection, "epoch": row.epoch, "event": "destroyed"}
         with store.write() as conn:
-            conn.execute(delete(load_set).where(load_set.c.set_id == row.id))
             conn.execute(delete(tag_set).where(tag_set.c.id == row.id))
             logbook.append(conn, logbook.make_entry("keys", facts, now))
-        count += 1
-    return count
+    return len(gone)

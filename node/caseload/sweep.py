@@ -54,7 +54,7 @@ def sweep(store: Store, stated: Collection[tuple[str, int]] | None = None) -> No
 
 
 def delete_set(store: Store, set_id: int) -> None:
-    """Remove all tags and entries of a set; the caller holds the right to load."""
+    """Remove all tags and entries of a set that no load keeps; the caller holds the right to load."""
     _by_first_byte(store, tag, tag.c.set_id == set_id, RANGES)
     _by_first_byte(store, entry, entry.c.set_id == set_id, RANGES)
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from elsewhere.asking import State
 from elsewhere.keyfiles import write_secret
+from elsewhere.lookup import AnswerState
 from elsewhere.oprf.voprf import generate_key
+from node.caseload.ending import drop_replaced
 from node.caseload.index import short_tags
+from node.caseload.job import LoadJob
+from node.caseload.load import retag
 from node.caseload.staging import Staging
+from node.caseload.tagkeys import FolderKeys
 from node.errors import LoadOvertaken, RecordsUntagged
 from node.keys.orders import Wish, order_epochs
-from node.keys.ring import KeyRing
+from node.keys.ring import KeyRing, key_ids
 from node.store.caseload import tag_set
+from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, EVA
 from tests.changing import OVERLAP, START, World, is_in_force, make_world
 from tests.fault.direct import pair
+from tests.fault.rig import somebody
 from tests.federation import ask_about
 from tests.rotating import ZOE, epochs, hasten, is_held, rotating_federation, until
 
@@ -162,3 +171,50 @@ async def test_who_asks_a_node_whose_keys_were_replaced_never_hears_that_nothing
             assert seen.state("police") is not State.NOTHING_RETURNED
         await until(lambda: is_held(made, "social", "police", 2))
         assert (await made.ask("social", ask_about(ZOE))).state("police") is State.KNOWN_CURRENT
+
+
+class Killed(BaseException):
+    """Stands for a kill."""
+
+
+def kill_after(store: Store, transactions: int) -> None:
+    """Let a store take some transactions and no more."""
+    left, write = iter(range(transactions)), store.write
+
+    def counted() -> AbstractContextManager[Connection]:
+        if next(left, None) is None:
+            raise Killed
+        return write()
+
+    store.write = counted  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("transactions", [1, 700], ids=["first", "half_way"])
+async def test_who_redeems_while_tags_of_a_replaced_key_are_dropped_never_hears_that_nothing_was_found(
+    tmp_path: Path, each_engine: None, transactions: int
+) -> None:
+    async with pair(tmp_path) as two:
+        folder, asks = tmp_path / "police", [two.part(somebody()), two.part(somebody())]
+        replies = [await two.evaluate(part) for part in asks]
+        reveals = [two.every_hit(part, reply)[:4] for part, reply in zip(asks, replies, strict=True) if reply]
+        kept = {path: path.read_bytes() for path in (folder / "keys").glob("oprf-*-1.key")}
+        replace_keys(folder)  # the node runs with those before
+        with contextlib.closing(open_store(two.police.config.store_url)) as store:
+            job = LoadJob(store=store, keys=FolderKeys(folder, store), now=START, work=folder, workers=1)
+            kill_after(store, transactions)
+            with pytest.raises(Killed):
+                drop_replaced(store, key_ids(job.keys.read()), job.now)
+
+        assert await two.redeem(asks[0], reveals[0]) is None
+        new = await two.evaluate(two.part(somebody()))
+        assert new is not None
+        assert new.ruling.code == RecordsUntagged.code
+
+        for path, key in kept.items():  # somebody puts the keys back
+            path.write_bytes(key)
+        with contextlib.closing(open_store(two.police.config.store_url)) as store:
+            job = LoadJob(store=store, keys=FolderKeys(folder, store), now=START, work=folder, workers=1)
+            retag(job)
+        told = await two.redeem(asks[1], reveals[1])
+        assert told is not None
+        assert told.answer.state is AnswerState.KNOWN_CURRENT
