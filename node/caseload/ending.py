@@ -1,8 +1,8 @@
 """What the caseload holds under a key: whether all records are tagged under it, and removing all of it.
 
 Sees:     tags and numbers of records; no person.
-Promises: each step is a small transaction. The first takes sets out of what counts as tagged, so that
-          nobody is answered from the part of their tags that is left; the row that names one goes last: killed
+Promises: each step is a small transaction. The first takes sets out of what counts as tagged, so that nobody
+          is answered from the part of their tags that is left; the row that names one goes last: killed
           between two of them, the next call goes on. Tags that another key made count as none, whatever
           epoch they are of.
 """
