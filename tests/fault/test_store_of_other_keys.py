@@ -186,7 +186,7 @@ def kill_after(store: Store, transactions: int) -> None:
             raise Killed
         return write()
 
-    store.write = counted  # type: ignore[method-assign]
+    store.write = counted  # type: ignore[method-assign,assignment]
 
 
 @pytest.mark.parametrize("transactions", [1, 700], ids=["first", "half_way"])
