@@ -2,7 +2,7 @@
 
 Sees:     public keys only.
 Refuses:  a statement not signed by the member it speaks of, a version below the one already seen, one key for
-          two epochs, be they stated together or one after the other.
+          two epochs and two keys for one, be they stated together or one after the other.
 """
 
 from __future__ import annotations
@@ -239,9 +239,10 @@ def check_newer_statement(old: KeyStatement, new: KeyStatement) -> None:
     """Return only if a statement may replace (or is) the one already seen.
 
     Raises:
-        StatementRollback: an older version, another statement of the same one, or one that takes a key up
-            again under another name: whoever kept tags of the one epoch would know them in the other. Keep
-            the one held.
+        StatementRollback: an older version, another statement of the same one, one that takes a key up
+            again under another name (whoever kept tags of the one epoch would know them in the other), or one
+            that gives a name another key (tags of the one would be looked for in the catalogue of the other).
+            Keep the one held.
     """
     if new.agency != old.agency:
         raise ValueError("expected two statements of one agency")
@@ -249,5 +250,10 @@ def check_newer_statement(old: KeyStatement, new: KeyStatement) -> None:
         raise StatementRollback(f"expected a statement of {old.agency} above version {old.version}")
     names = {entry.public: (entry.collection, entry.epoch) for entry in old.oprf_keys}
     for entry in new.oprf_keys:
+        before = old.oprf_key(entry.collection, entry.epoch)
         if names.get(entry.public, name := (entry.collection, entry.epoch)) != name:
             raise StatementRollback(f"expected a key of its own for {entry.collection}, epoch {entry.epoch}")
+        if before is not None and before.public != entry.public:
+            raise StatementRollback(
+                f"expected the key stated before for {entry.collection}, epoch {entry.epoch}; another came"
+            )

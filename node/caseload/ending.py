@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select, update
 
@@ -20,9 +20,19 @@ from elsewhere.matchkeys import version
 from node import logbook
 from node.caseload.index import current_load
 from node.caseload.sweep import delete_set
-from node.keys.ring import KeyId
+from node.keys.ring import KeyId, Name
 from node.store.caseload import load, load_set, tag_set
 from node.store.engine import Store
+from node.store.exchange import published, published_piece
+
+# What is left of a catalogue whose key was replaced; `seed` tells it from any other.
+_VOID: Final = {
+    "seed": b"",
+    "snapshot_key": b"",
+    "granted": "{}",
+    "stated_version": None,
+    "stated_root": None,
+}
 
 
 def is_tagged_in(conn: Connection, keys: Collection[KeyId]) -> bool:
@@ -50,12 +60,27 @@ def drop_sets(store: Store, kept: Collection[KeyId], now: datetime) -> int:
 
 
 def drop_replaced(store: Store, keys: Collection[KeyId], now: datetime) -> int:
-    """Remove the sets whose collection and epoch have another key by now; otherwise as `drop_sets`."""
+    """Remove the sets whose collection and epoch have another key by now; otherwise as `drop_sets`.
+
+    Their catalogues go first, but for the numbers of the versions that others have seen.
+    """
     names = {(collection, epoch) for collection, epoch, _ in keys}
     replaced = [
         row for row in _sets(store) if (row.collection, row.epoch) in names and _key_of(row) not in keys
     ]
+    if replaced:
+        with store.write() as conn:
+            for row in replaced:
+                name = {"collection": row.collection, "epoch": row.epoch}
+                conn.execute(update(published).filter_by(**name).values(_VOID))
+                conn.execute(delete(published_piece).filter_by(**name))
     return _drop(store, replaced, now)
+
+
+def void_catalogues(conn: Connection) -> frozenset[Name]:
+    """The collections and epochs whose catalogue another key made than there is now: others may hold it."""
+    query = select(published.c.collection, published.c.epoch).where(published.c.seed == b"")
+    return frozenset((row.collection, row.epoch) for row in conn.execute(query))
 
 
 def _sets(store: Store) -> list[Any]:

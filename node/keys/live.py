@@ -117,7 +117,10 @@ class LiveKeys:
         held = read_own(self.directory, ring.signing)
         now = now.replace(microsecond=0)
         stated = held.statement if held is not None else None
-        made = Stating(self.agency, ring, self.schedule, now, stated, plan).next()
+        stating = Stating(self.agency, ring, self.schedule, now, stated, plan)
+        if replaced := stating.replaced():
+            _log.error("keys.replaced", epochs=[f"{name}/{epoch}" for name, epoch in sorted(replaced)])
+        made = stating.next()
         if made is not None:
             write_own(self.directory, ring.signing, made)
         return self.refresh()

@@ -32,7 +32,7 @@ from sqlalchemy import Connection
 from elsewhere.clock import Clock
 from elsewhere.keyfiles import finish_destroying
 from elsewhere.random import RandomBytes
-from node.caseload.ending import drop_sets, has_other_sets, is_tagged_in
+from node.caseload.ending import drop_sets, has_other_sets, is_tagged_in, void_catalogues
 from node.caseload.workplace import drop_tags
 from node.errors import LoadRunning, StoreSetBack
 from node.keys.live import LiveKeys
@@ -144,12 +144,10 @@ class Rotation:
         with self.store.read() as conn:
             mark, behind = mark_of(conn), is_behind(conn, held)
             # Tags are missing, or were made by other match keys; or others hold catalogues and the store
-            # knows nothing of them. "Nothing found" would be false: no answer is better.
-            void = (
-                stated
-                if behind
-                else frozenset(key[:2] for key in self.keys.view.ids if not is_tagged_in(conn, [key]))
-            )
+            # knows nothing of them, or another key made them. "Nothing found" would be false: no answer is
+            # better.
+            untagged = {key[:2] for key in self.keys.view.ids if not is_tagged_in(conn, [key])}
+            void = stated if behind else frozenset(untagged | (stated & void_catalogues(conn)))
         return _Found(void, behind, behind and held.has_records and not mark.has_records, mark)
 
     def _withdraw(self, found: _Found, now: datetime) -> Order | None:

@@ -1,7 +1,8 @@
 """What this node's next key statement says: which keys begin, which go on, which have ended.
 
 Sees:     all keys of the node and the statement in force; reads and writes nothing.
-Refuses:  to end an epoch that nothing has taken the place of; to state a third epoch of a collection.
+Refuses:  to end an epoch that nothing has taken the place of; to state a third epoch of a collection; to go
+          on stating a name whose key is another by now: others hold what the one before made.
 """
 
 from __future__ import annotations
@@ -73,6 +74,13 @@ class Stating:
             return None if same == self.held else made
         return made
 
+    def replaced(self) -> frozenset[Name]:
+        """The epochs stated whose key at hand is another one."""
+        stated = self.held.oprf_keys if self.held is not None else ()
+        keys = {(entry.collection, entry.epoch): entry.public for entry in stated}
+        at_hand = keys.keys() & self.ring.oprf.keys()
+        return frozenset(name for name in at_hand if public_key(self.ring.oprf[name]) != keys[name])
+
     def _sealing(self) -> tuple[SealingKeyEntry, ...]:
         """Every sealing key there is, newest first, but for those that have ended."""
         before = {entry.key_id: entry for entry in self.held.sealing_keys} if self.held is not None else {}
@@ -109,17 +117,15 @@ class Stating:
         if self.held is None:
             return at_hand[-1:]
         stated = [e.epoch for e in self.held.oprf_keys if e.collection == collection and e.epoch in at_hand]
-        going_on = [epoch for epoch in stated if (collection, epoch) not in self.plan.drop]
+        gone = self.plan.drop | self.replaced()
+        going_on = [epoch for epoch in stated if (collection, epoch) not in gone]
         was_lost = not stated and any(entry.collection == collection for entry in self.held.oprf_keys)
         return at_hand[-1:] if was_lost else going_on
 
     def _kept(self, collection: str, epoch: int) -> OprfKeyEntry:
-        """The entry in force; a new one where it is another key."""
-        public = public_key(self.ring.oprf[collection, epoch])
+        """The entry in force; a new one where there is none."""
         entry = self.held.oprf_key(collection, epoch) if self.held is not None else None
-        if entry is not None and entry.public == public:
-            return entry
-        return self._entry(collection, epoch, self.now - CLOCK_TOLERANCE)
+        return entry or self._entry(collection, epoch, self.now - CLOCK_TOLERANCE)
 
     def _begun(self, before: list[OprfKeyEntry], collection: str, epoch: int) -> list[OprfKeyEntry]:
         """State one epoch more: with notice while another is in force, which ends after the overlap."""

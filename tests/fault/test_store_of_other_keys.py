@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from elsewhere.asking import State
 from elsewhere.keyfiles import write_secret
@@ -26,12 +26,13 @@ from node.keys.orders import Wish, order_epochs
 from node.keys.ring import KeyRing, key_ids
 from node.store.caseload import tag_set
 from node.store.engine import Store, open_store
+from node.store.exchange import published
 from tests.caseload import ANN, BOB, EVA
 from tests.changing import OVERLAP, START, World, is_in_force, make_world
 from tests.fault.direct import pair
 from tests.fault.rig import somebody
 from tests.federation import ask_about
-from tests.rotating import ZOE, epochs, hasten, is_held, rotating_federation, until
+from tests.rotating import KAI, ZOE, epochs, hasten, is_held, rotating_federation, until
 
 FIRST = (("involvement", 1), ("protected", 1))
 
@@ -89,12 +90,33 @@ def test_nothing_is_stated_under_a_key_that_did_not_make_the_tags_until_all_are_
     check_whole(world, 2, ANN, BOB)
 
 
-def test_a_load_under_a_replaced_key_makes_all_tags_anew(world: World) -> None:
+def test_after_a_load_under_a_replaced_key_the_epoch_is_another(world: World) -> None:
     replace_keys(world.folder)
     world.load([ANN, BOB, EVA])
-
-    assert started(world) == FIRST
     check_whole(world, 1, ANN, BOB, EVA)
+
+    assert started(world) == (), "others hold what the key before made"
+    world.live(is_in_force(2))
+    check_whole(world, 2, ANN, BOB, EVA)
+
+
+def test_a_name_whose_catalogue_another_key_made_is_not_stated_though_no_statement_is_left(
+    world: World,
+) -> None:
+    store = world.opened()
+    row = {name: b"x" for name in ("root", "seed", "snapshot_key", "statement")}
+    with store.write() as conn:
+        for name, epoch in FIRST:
+            numbers = {"epoch": epoch, "version": 7, "snapshot_version": 7}
+            conn.execute(insert(published).values(collection=name, granted="{}", **numbers, **row))
+    store.close()
+    replace_keys(world.folder)
+    world.load([ANN, BOB])
+    (world.folder / "trust" / "own-statement.json").unlink()
+
+    assert started(world) == ()
+    world.live(is_in_force(2))
+    check_whole(world, 2, ANN, BOB)
 
 
 def test_a_new_folder_on_an_old_store_heals_with_and_without_a_load(world: World, tmp_path: Path) -> None:
@@ -157,12 +179,15 @@ async def test_a_running_node_answers_neither_round_from_tags_of_another_key(
         assert after.ruling.code == RecordsUntagged.code
 
 
+@pytest.mark.parametrize("loads", [False, True], ids=["", "then_a_load"])
 async def test_who_asks_a_node_whose_keys_were_replaced_never_hears_that_nothing_was_found(
-    tmp_path: Path,
+    tmp_path: Path, loads: bool
 ) -> None:
     async with rotating_federation(tmp_path) as made:
         await made.stop("police")
         replace_keys(tmp_path / "police")
+        if loads:
+            made.load("police", [ZOE, KAI])
         await made.start("police")
         node = made.nodes["police"]
         hasten(node)

@@ -122,6 +122,14 @@ def test_a_key_that_stood_for_another_epoch_is_not_taken_up_again(collection: st
     check_newer_statement(STATEMENT, replace(STATEMENT, version=4, oprf_keys=(first, fresh)))
 
 
+def test_an_epoch_keeps_its_key() -> None:
+    first, second = STATEMENT.oprf_keys
+    other = replace(second, public=b"\x06" * 32)
+    with pytest.raises(StatementRollback, match="involvement, epoch 5"):
+        check_newer_statement(STATEMENT, replace(STATEMENT, version=4, oprf_keys=(first, other)))
+    check_newer_statement(STATEMENT, replace(STATEMENT, version=4, oprf_keys=(first,)))
+
+
 def test_the_sealing_key_that_lasts_longest_is_used_until_it_runs_out() -> None:
     chosen = STATEMENT.sealing_key(NOW)
 
