@@ -57,8 +57,9 @@ def plan(kills: int, draw: random.Random) -> list[Kill]:
     quarter = max(1, kills // 4)
     phases = [_READING] * quarter + [_TAGGING] * (kills - 2 * quarter) + [_STORING] * quarter
     # A worker that dies while storing has nothing to do there; in the other phases every third is one's.
-    # Tags once made are kept, so kills while tagging share its time: the last are to find some to make.
-    most = {_TAGGING: 2 / phases.count(_TAGGING)} if _TAGGING in phases else {}
+    # Tags once made are kept, so kills while tagging share its time: each is to find some left to make, or
+    # the load would end well though a worker was killed.
+    most = {_TAGGING: 1 / phases.count(_TAGGING)} if _TAGGING in phases else {}
     drawn = [
         Kill(phase, min(1.0, draw.uniform(0, most.get(phase, 1))), phase != _STORING and n % 3 == 1)
         for n, phase in enumerate(phases)
