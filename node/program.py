@@ -2,7 +2,8 @@
 
 Holds:    every part of it, wired together in one place. What all processes of a node share is in its folder
           and its store.
-Refuses:  to start without an admission, with an exposed key, or on a store of another version or agency.
+Refuses:  to start without an admission, with an exposed key, or on a store of another version or agency; to
+          go on when another has taken its store over.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ from node.links.link import Link, LinkParts
 from node.logs import configure
 from node.membership.directory import DirectoryIntake, IntakeParts
 from node.membership.trust import Trust
+from node.owning import keep_looking, unless_own
 from node.pool import Pool
 from node.processes.lead import Lead, LeadParts
 from node.processes.parts import Parts, Work
@@ -79,11 +81,12 @@ class Node:
         desk_tls = load_tls(config, self.trust.anchor.tls_ca_pem)
         self._store = open_store(config.store_url, config.store_password)
         self.keys = open_keys(config.dir, config.agency, config.keys.schedule(), self._store, clock())
-        federation = self.trust.anchor.federation_id
-        claim(self._store, Owner(config.agency, federation, self.keys.view.signing.key_id))
+        self._owner = Owner(config.agency, self.trust.anchor.federation_id, self.keys.view.signing.key_id)
+        claim(self._store, self._owner)
         self._writer = Writer(self._store)
         self.presence = Presence(process, self._writer, clock, self._condition)
-        self.lead = Lead(LeadParts(self._store, self._writer, process, yields=self.presence.is_cut_off))
+        gives_way = unless_own(self._owner, self.presence.is_cut_off)
+        self.lead = Lead(LeadParts(self._store, self._writer, process, yields=gives_way))
         workers = config.lookup.workers or os.cpu_count() or 1
         self._pool = Pool(workers)
         self.rotation = Rotation(self.keys, self._store, clock, random, self.lead.check_now)
@@ -186,7 +189,7 @@ class Node:
         leading: list[Work] = [self.publisher.run, self._forget, self._retry, self.rotator.run]
         works: list[Work] = [self.lead.run, *(partial(self.lead.during, work) for work in leading)]
         works += [self.presence.run, self.peers.run, self._follow_keys]
-        works += [self._tell_ends, self._tell_readiness]
+        works += [self._tell_ends, self._tell_readiness, partial(keep_looking, self._store, self._owner)]
         works += [intake.run for intake in self._intakes]
         works += [link.run for link in self.links]
         for work in works:

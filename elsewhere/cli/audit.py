@@ -47,17 +47,13 @@ def show(call_reference: str, directory: Path, as_json: bool) -> None:
     """
     from node.asking.history import find_call
     from node.config import load_config
-    from node.store.engine import open_store
+    from node.owning import open_own
 
     reference = "".join(call_reference.split())
     if not is_call_reference(reference):
         raise click.UsageError("a call reference has 8 letters and digits")
-    config = load_config(directory)
-    store = open_store(config.store_url, config.store_password)
-    try:
+    with open_own(load_config(directory)) as store:
         entries = find_call(store, reference)
-    finally:
-        store.close()
     if as_json:
         click.echo(json.dumps({"call_reference": reference.upper(), "entries": entries}))
     else:

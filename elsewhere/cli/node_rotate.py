@@ -5,7 +5,6 @@ Sees:     the node's folder. Prints no secret.
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,13 +50,13 @@ def epoch(directory: Path, overlap_hours: float | None, compromised: bool) -> No
     """
     from node.config import load_config
     from node.keys.orders import Wish, order_epochs
-    from node.store.engine import open_store
+    from node.owning import open_own
 
     config = load_config(directory)
     usual = config.keys.schedule()
     overlap = min(usual.overlap, _IN_A_HURRY) if compromised else usual.overlap
     overlap = timedelta(hours=overlap_hours) if overlap_hours is not None else overlap
-    with contextlib.closing(open_store(config.store_url, config.store_password)) as store:
+    with open_own(config) as store:
         order = order_epochs(directory, store, Wish(overlap, compromised), datetime.now(UTC))
     for line in _what_happens(directory, order, usual.announce, is_compromised=compromised):
         click.echo(line)
@@ -69,10 +68,10 @@ def sealing(directory: Path) -> None:
     """Make a new sealing key, that others seal their questions to as soon as they hear of it."""
     from node.config import load_config
     from node.keys.orders import order_sealing
-    from node.store.engine import open_store
+    from node.owning import open_own
 
     config = load_config(directory)
-    with contextlib.closing(open_store(config.store_url, config.store_password)) as store:
+    with open_own(config) as store:
         order_sealing(directory, store, secrets.token_bytes)
     hours = config.keys.schedule().sealing_overlap / timedelta(hours=1)
     click.echo("made a new sealing key: the one that others seal their questions to this agency with.")

@@ -1,11 +1,12 @@
 """`elsewhere node take-store`: a store that another node has used becomes this one's.
 
-Promises: nothing is changed while a process of this node runs.
+Promises: nothing is changed while a process of this node runs, or one of any node works with the store.
 """
 
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -21,23 +22,25 @@ def take_store(directory: Path, yes: bool) -> None:
 
     All its records become this agency's. They are tagged anew under this node's keys when it starts.
     """
+    from node.caseload.index import record_count
     from node.config import load_config
-    from node.keys.ring import read_signing
     from node.membership.trust import read_anchor
+    from node.owning import take_over, whose
     from node.processes.place import Place, other_places
     from node.store.engine import open_store
-    from node.store.owner import Owner, claim
+    from node.store.owner import owner_of
 
     config = load_config(directory)
-    federation = read_anchor(directory).federation_id
-    who = Owner(config.agency, federation, read_signing(directory).key_id)
-    if not yes:
-        click.confirm(
-            "Is the node that used this store gone for good, and are its records yours?", abort=True
-        )
+    read_anchor(directory)
+    who = whose(config)
     with contextlib.ExitStack() as alone:
+        store = alone.enter_context(contextlib.closing(open_store(config.store_url, config.store_password)))
+        with store.read() as conn:
+            old, records = owner_of(conn), record_count(conn)
+        click.echo(f"the store is that of {old or 'nobody yet'}; it holds {records} records")
+        if not yes:
+            click.confirm("Is the node that used it gone for good, and are its records yours?", abort=True)
         for place in (Place(directory), *other_places(directory)):
             alone.enter_context(place.alone())
-        store = alone.enter_context(contextlib.closing(open_store(config.store_url, config.store_password)))
-        claim(store, who, take_over=True)
+        take_over(store, who, datetime.now(UTC))
     click.echo("the store is this node's; when it starts it tags all records anew under its own keys")

@@ -5,6 +5,7 @@ Sees:     which versions there are; no row of the store.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,11 +28,17 @@ YES = click.option("--yes", "is_backed_up", is_flag=True, help="The store is bac
 @YES
 def node(directory: Path, to: str | None, is_backed_up: bool) -> None:
     """Bring the store to the tables of this version, or of another with --to. Stop the node first."""
+    from elsewhere.database.engine import open_database
     from node.config import load_config
+    from node.owning import settle
     from node.store.schema import SCHEMA
 
     config = load_config(directory)
+    with contextlib.closing(open_database(config.store_url, config.store_password)) as store:
+        settle(store, config, claims=False)
     change(config.store_url, config.store_password, SCHEMA, to=to, is_backed_up=is_backed_up)
+    with contextlib.closing(open_database(config.store_url, config.store_password)) as store:
+        settle(store, config, claims=True)
 
 
 def change(

@@ -79,7 +79,7 @@ log = Table(
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False, default=_NEXT),
     Column("time_ms", BigInteger, nullable=False),
-    # "answered", "unredeemed"; "asked", "told", "late"; "catalogue"
+    # "answered", "unredeemed"; "asked", "told", "late"; "catalogue", "keys"; "owner": whose the store is now
     Column("kind", String(16), nullable=False),
     Column("call_reference", String(8), index=True),
     Column("digest", LargeBinary(32), nullable=False),  # leaf hash of body

@@ -13,7 +13,7 @@ from elsewhere.database.owning import StoreTaken
 from node.store.engine import Store
 from node.store.schema import metadata
 
-# One row, from the node's first start on. All processes of a node are one owner.
+# One row, from the first load, start or upgrade on. All processes of a node are one owner.
 owner = Table(
     "owner",
     metadata,
@@ -36,40 +36,59 @@ class Owner:
 
 
 def owner_of(conn: Connection) -> Owner | None:
-    """Say whose a store is; None before its node's first start."""
+    """Say whose a store is; None before the first load, start or upgrade."""
     found = conn.execute(select(owner)).one_or_none()
     return Owner(found.agency, found.federation, found.signing_key) if found is not None else None
 
 
+def is_owner(conn: Connection, who: Owner) -> bool:
+    """Tell whether a store is theirs or nobody's; a federation counts where both are in one."""
+    found = owner_of(conn)
+    if found is None or not (found.federation and who.federation):
+        found = replace(found, federation=who.federation) if found is not None else who
+    return found == who
+
+
 def check_owner(conn: Connection, who: Owner) -> None:
-    """Return if a store is theirs or nobody's; the federation counts once they are in one.
+    """Return if a store is theirs or nobody's, as `is_owner` has it.
 
     Raises:
         StoreTaken: it is another's.
     """
-    found = owner_of(conn)
-    if found is None or who == (found if who.federation else replace(found, federation="")):
-        return
-    raise StoreTaken(
-        f"expected the store of {who}; it is that of {found}: mend store.url. If that node is gone for good "
-        "and its records are this agency's, run 'elsewhere node take-store' here"
-    )
+    if not is_owner(conn, who):
+        raise StoreTaken(
+            f"expected the store of {who}; it is that of {owner_of(conn)}: mend store.url. If that node is "
+            "gone for good and its records are this agency's, run 'elsewhere node take-store' here"
+        )
 
 
-def claim(store: Store, who: Owner, *, take_over: bool = False) -> None:
-    """Make this the store of one agency's node, or return if it is already.
+def claim(store: Store, who: Owner) -> None:
+    """Make a store of nobody this one's, or return if it is already.
 
     Args:
         store: opened.
-        who: of a federation.
-        take_over: also from another, of which no process must run any more.
+        who: once they are in a federation, it is noted with them.
 
     Raises:
         StoreTaken: it is another's.
     """
+    with store.read() as conn:
+        check_owner(conn, who)
+        if _has_all_of(conn, who):
+            return
     with store.write() as conn:
-        if not take_over:
-            check_owner(conn, who)
-        if owner_of(conn) != who:
-            conn.execute(delete(owner))
-            conn.execute(insert(owner).values(asdict(who)))
+        check_owner(conn, who)
+        if not _has_all_of(conn, who):
+            put_owner(conn, who)
+
+
+def put_owner(conn: Connection, who: Owner) -> None:
+    """Write down whose a store is, whosever it was."""
+    conn.execute(delete(owner))
+    conn.execute(insert(owner).values(asdict(who)))
+
+
+def _has_all_of(conn: Connection, who: Owner) -> bool:
+    """Whether all that is to be noted of its owner is noted."""
+    found = owner_of(conn)
+    return found is not None and bool(found.federation or not who.federation)

@@ -1,0 +1,174 @@
+"""A node works with its own store: every command looks whose it is, a running process again and again.
+
+Sees:     ids of agency, federation and signing key; no record.
+Refuses:  another's store; to take a store over that a process still works with.
+Promises: a store has an owner from the first load, start or upgrade on. One that changes hands says so in its
+          log, and keeps nothing that only the node before could open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection, delete, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from elsewhere.database.owning import StoreTaken
+from elsewhere.errors import ElsewhereError, KeyFileMissing, NotAdmitted
+from node import logbook
+from node.config import NodeConfig
+from node.errors import NodeRunning
+from node.keys.ring import read_signing
+from node.membership.trust import read_anchor
+from node.processes.lead import LEASE_S
+from node.store.engine import Store, open_store
+from node.store.exchange import opening, waiting
+from node.store.owner import Owner, check_owner, claim, is_owner, owner_of, put_owner
+from node.store.processes import lease, process
+
+LOOK_EVERY_S: Final = 1.0
+_WATCH_EVERY_S: Final = 0.25
+_log = structlog.get_logger(__name__)
+
+
+def whose(config: NodeConfig) -> Owner:
+    """Say who a node's folder makes it; of no federation before it is admitted. Raises KeyFileMissing."""
+    federation = ""
+    with contextlib.suppress(NotAdmitted):
+        federation = read_anchor(config.dir).federation_id
+    return Owner(config.agency, federation, read_signing(config.dir).key_id)
+
+
+@contextlib.contextmanager
+def open_own(config: NodeConfig, *, claims: bool = False) -> Iterator[Store]:
+    """Open a node's own store; it is closed when the block ends.
+
+    Args:
+        config: of the node's folder.
+        claims: whether a store of nobody is this node's from now on.
+
+    Raises:
+        StoreTaken: it is another's.
+        StoreUnavailable, StoreExposed, StoreVersionWrong: as `open_store`.
+        KeyFileMissing, KeyFileExposed: as `whose`.
+    """
+    with contextlib.closing(open_store(config.store_url, config.store_password)) as store:
+        settle(store, config, claims=claims)
+        yield store
+
+
+def settle(store: Store, config: NodeConfig, *, claims: bool) -> None:
+    """Return if a store is this node's or nobody's, as far as its tables say. Arguments as `open_own`."""
+    with store.read() as conn:
+        if not inspect(conn).has_table("owner"):
+            return
+        is_free = owner_of(conn) is None
+    if is_free and not claims:
+        return
+    try:
+        who = whose(config)
+    except KeyFileMissing:
+        if is_free:
+            return  # the folder is no node yet
+        raise
+    if claims:
+        claim(store, who)
+        return
+    with store.read() as conn:
+        check_owner(conn, who)
+
+
+def take_over(
+    store: Store,
+    who: Owner,
+    now: datetime,
+    *,
+    watch_s: float = LEASE_S,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Make a store that another has used this node's.
+
+    Args:
+        store: opened.
+        who: of a federation.
+        now: aware.
+        watch_s: how long a process that did not say that it ended is watched for a sign of life.
+        sleep: waits some seconds.
+
+    Raises:
+        NodeRunning: a process works with it. Nothing was changed.
+    """
+    with store.read() as conn:
+        seen, may_run = _signs(conn), _may_run(conn)
+    for _ in range(int(watch_s / _WATCH_EVERY_S) + 1 if may_run else 0):
+        sleep(_WATCH_EVERY_S)
+        with store.read() as conn:
+            _check_still(conn, seen)
+    with store.write() as conn:
+        _check_still(conn, seen)
+        old = owner_of(conn)
+        if old == who:
+            return
+        put_owner(conn, who)
+        if old is None:
+            return
+        logbook.append(conn, logbook.make_entry("owner", {"from": asdict(old), "to": asdict(who)}, now))
+        # Only the local key of the node before opens what these hold.
+        for table in (waiting, opening):
+            conn.execute(delete(table))
+
+
+def _signs(conn: Connection) -> list[tuple[object, ...]]:
+    """What changes while any process works with a store."""
+    return [tuple(row) for table in (lease, process) for row in conn.execute(select(table).order_by("name"))]
+
+
+def _may_run(conn: Connection) -> bool:
+    """Whether a process has not said that it ended: it runs, or it was killed."""
+    leads = conn.execute(select(lease.c.name).where(lease.c.holder != "")).first()
+    runs = conn.execute(select(process.c.name).where(process.c.has_ended.is_(False))).first()
+    return leads is not None or runs is not None
+
+
+def _check_still(conn: Connection, seen: list[tuple[object, ...]]) -> None:
+    """Return while nothing shows that a process works with a store."""
+    if _signs(conn) != seen:
+        raise NodeRunning(
+            "expected no process at this store; one works with it. Stop the node that has it for good, first"
+        )
+
+
+def unless_own(who: Owner, yields: Callable[[Connection], bool]) -> Callable[[Connection], bool]:
+    """Have a lead also give way where the store is another's by now."""
+    return lambda conn: yields(conn) or not is_owner(conn, who)
+
+
+async def keep_looking(store: Store, who: Owner) -> None:
+    """Look whether the store is still this node's, until cancelled.
+
+    Raises:
+        StoreTaken: it is another's by now. The process is to stop.
+    """
+    while True:
+        try:
+            await asyncio.to_thread(partial(_look, store, who))
+        except StoreTaken as err:
+            _log.error("store.taken", code=err.code, why=str(err))
+            raise
+        except (ElsewhereError, SQLAlchemyError) as err:
+            _log.warning("store.owner_unsure", code=getattr(err, "code", "store.unavailable"))
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _look(store: Store, who: Owner) -> None:
+    """Raise StoreTaken if a store is another's."""
+    with store.read() as conn:
+        check_owner(conn, who)
