@@ -46,6 +46,7 @@ from node.keys.ring import (
     destroy_oprf,
     destroy_sealing,
     key_ids,
+    oprf_at_hand,
     read_oprf,
 )
 from node.keys.stating import Plan, Schedule
@@ -186,7 +187,10 @@ class Rotation:
         stated = self.keys.view.own.statement
         newest = {entry.collection: entry.valid_from_utc for entry in stated.oprf_keys}  # the last one counts
         is_old = any(begun + self.schedule.epoch <= now for begun in newest.values())
-        if not (is_due or is_old or newest.keys() != set(COLLECTIONS)):
+        # One that was to come, or was stated, and whose key was replaced since: what was wanted still is.
+        numbers = dict(self.keys.view.names)
+        is_left = any(epoch > numbers.get(name, 0) for name, epoch in oprf_at_hand(self.directory))
+        if not (is_due or is_old or is_left or newest.keys() != set(COLLECTIONS)):
             return None
         return write_order(self.directory, self.store, self.schedule.overlap, now)
 

@@ -28,7 +28,7 @@ from node.store.caseload import tag_set
 from node.store.engine import Store, open_store
 from node.store.exchange import published
 from tests.caseload import ANN, BOB, EVA
-from tests.changing import OVERLAP, START, World, is_in_force, make_world
+from tests.changing import OVERLAP, START, World, is_in_force, is_stated, make_world
 from tests.fault.direct import pair
 from tests.fault.rig import somebody
 from tests.federation import ask_about
@@ -43,9 +43,9 @@ def world(tmp_path: Path, each_engine: None) -> World:
     return make_world(tmp_path / "police")
 
 
-def replace_keys(folder: Path) -> None:
-    """Put other keys in the place of the first epoch's, under the same names."""
-    for path in (folder / "keys").glob("oprf-*-1.key"):
+def replace_keys(folder: Path, epoch: int = 1) -> None:
+    """Put other keys in the place of an epoch's, under the same names."""
+    for path in (folder / "keys").glob(f"oprf-*-{epoch}.key"):
         path.unlink()
         write_secret(path, generate_key(secrets.token_bytes).scalar)
 
@@ -98,6 +98,22 @@ def test_after_a_load_under_a_replaced_key_the_epoch_is_another(world: World) ->
     assert started(world) == (), "others hold what the key before made"
     world.live(is_in_force(2))
     check_whole(world, 2, ANN, BOB, EVA)
+
+
+def test_a_key_replaced_while_the_one_before_is_still_in_force_is_followed_by_another_at_once(
+    world: World,
+) -> None:
+    store = world.opened()
+    order_epochs(world.folder, store, Wish(OVERLAP), START)
+    store.close()
+    world.live(is_stated(2))
+    replace_keys(world.folder, 2)
+
+    assert started(world) == FIRST
+    world.live(is_stated(3))
+    store = world.opened()
+    assert all(world.finds(store, row, epoch) for row in (ANN, BOB) for epoch in (1, 3))
+    store.close()
 
 
 def test_a_name_whose_catalogue_another_key_made_is_not_stated_though_no_statement_is_left(
