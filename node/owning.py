@@ -18,7 +18,7 @@ from functools import partial
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection, delete, inspect, select
+from sqlalchemy import Connection, delete, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.database.owning import StoreTaken
@@ -118,6 +118,8 @@ def take_over(
         if old == who:
             return
         put_owner(conn, who)
+        # A lead that was asleep, not gone, does nothing more in its term.
+        conn.execute(update(lease).values(holder="", number=lease.c.number + 1))
         if old is None:
             return
         logbook.append(conn, logbook.make_entry("owner", {"from": asdict(old), "to": asdict(who)}, now))

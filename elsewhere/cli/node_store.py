@@ -42,5 +42,6 @@ def take_store(directory: Path, yes: bool) -> None:
             click.confirm("Is the node that used it gone for good, and are its records yours?", abort=True)
         for place in (Place(directory), *other_places(directory)):
             alone.enter_context(place.alone())
+        click.echo("looking whether a process still works with it, for some ten seconds if one was killed")
         take_over(store, who, datetime.now(UTC))
     click.echo("the store is this node's; when it starts it tags all records anew under its own keys")

@@ -110,6 +110,10 @@ def test_a_store_is_taken_only_once_nobody_works_with_it(store_url: str, sign: s
         if sign == "none":  # they were killed
             take_over(store, other, START, sleep=sleep)
             assert sum(waited_s) >= LEASE_S
+            with store.read() as conn:
+                assert conn.execute(select(lease.c.holder, lease.c.number)).one() == ("", 2), (
+                    "its term is over"
+                )
         else:
             with pytest.raises(NodeRunning):
                 take_over(store, other, START, sleep=sleep)
