@@ -111,7 +111,7 @@ class Node:
             clock=clock,
             random=random,
         )
-        # One for all links: a searcher that comes through several gateways is one searcher.
+        # On each link of its own: one gateway's noise in a member's name must not use up another's.
         pace = Pace(config.lookup.others_per_s, config.lookup.others_burst)
         self.answering = Answering(
             self.custodian,
@@ -133,7 +133,7 @@ class Node:
                 LinkParts(
                     address,
                     credentials,
-                    self.answering.handle,
+                    partial(self.answering.handle, link=address),
                     intake,
                     clock,
                     random,

@@ -47,8 +47,8 @@ from elsewhere.wire.envelope import Opened, unwrap, wrap
 from node import logbook
 from node.answering.answer import NOTHING
 from node.answering.guard import Guard, Verdict
-from node.answering.intake import take_in
-from node.answering.kept import REDEEMABLE_FOR, envelope_facts, ruling_facts
+from node.answering.intake import find_room, take_in
+from node.answering.kept import REDEEMABLE_FOR, check_remembered, envelope_facts, ruling_facts
 from node.answering.readiness import is_tagged
 from node.answering.redeem import Both, Redeemed, redeem
 from node.answering.repeats import check_newest, core_of, is_asked_again, is_counted
@@ -124,6 +124,7 @@ class Custodian:
             SealBroken, SignatureInvalid, LookupMalformed, NotActive, RosterExpired: not an authentic question
             of a member; nothing is told but that it was refused.
             ReplayRefused: these bytes came before, more than ten minutes ago.
+            Dropped: it is so old that its row may have gone, or its agency's day has no room for it.
         """
         now = self.clock()
         opened, view = self._open(searcher, lookup_id, sealed, 1)
@@ -136,12 +137,14 @@ class Custodian:
             raise SealBroken(
                 "expected the parties and lookup id that the seal binds; the message states others"
             )
+        check_remembered(request, now)
         with self.store.read() as connection:
             asked = _BY_DIGEST.row(connection, {"digest": opened.digest})
             # The same bytes again get the same bytes back and are not counted twice.
             if asked is not None:
                 _check_in_time(asked, now)
                 return Prepared(asked.reply)
+            find_room(connection, request, now, self.guard.most_a_day)
             if request.documents.statement_digest not in view.own.accepted and self.keys.look():
                 view = self.keys.view  # another process has stated new keys
             verdict = self.guard.judge(request, now, connection, view)
@@ -300,7 +303,7 @@ class Custodian:
             limit = self.guard.find_limit(request, now, connection)
             if limit is not None and counted:
                 raise LimitReached(limit)
-            take_in(connection, request.searcher, now, self.guard.most_a_day)
+            take_in(connection, request, now, self.guard.most_a_day)
             try:
                 row = {
                     "digest": opened.digest,

@@ -34,6 +34,7 @@ from node.store.exchange import COUNTED, question
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
+LEAST_A_DAY = 1_000  # however small the agreed limits are: a bad day must not shut an honest agency out
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,16 @@ class Guard:
     trust: Trust
     policy: LocalPolicy
     clock_tolerance: timedelta
-    others_in_all: int = 4  # times what the agreement allows one agency in a day: questions that are taken
+    others_in_all: int = (
+        4  # times what the agreement allows one agency in a day: new questions that are taken
+    )
 
     @property
     def most_a_day(self) -> int:
-        """How many questions of one agency are taken in a day, refused and repeated ones included."""
+        """How many new questions of one agency are taken in a day, refused ones included."""
         agreement = self.trust.agreement
         limits = agreement.limits if agreement is not None else Limits()
-        return self.others_in_all * (limits.per_agency_per_day + limits.red_reserve)
+        return max(LEAST_A_DAY, self.others_in_all * (limits.per_agency_per_day + limits.red_reserve))
 
     def judge(
         self, request: EvaluateRequest, now: datetime, connection: Connection, view: KeyView

@@ -1,9 +1,15 @@
 """How many questions of one agency are taken in a day, whatever becomes of them.
 
-Sees:     agency ids, codes and hours; no question.
-Refuses:  what is beyond, before anything of it is written.
+Sees:     agency ids, codes and hours; of a question its urgency, and whether it was asked before.
+Refuses:  what is beyond, before anything of it is worked on or written.
 Promises: counted in the store, so for all processes together and over restarts; one agency's count is no
-          other's. Questions that were refused and never redeemed are one log entry an agency, code and hour.
+          other's, and what is asked again fills no room of new questions, nor those the room of RED ones.
+          What was refused, asked again or beyond, and never redeemed, is one log entry an agency, code and
+          hour.
+
+Only what the searcher chose decides which room a question takes, never what was decided about it: the
+gateway sees that a question is dropped. Whoever gets no reply asks one question about a hundred times a day,
+for three days at most: a hundred times the room of new questions, four times what is agreed, is more.
 
 An hour is a whole one of UTC, and a day the one that runs and the twenty-three before it.
 """
@@ -19,16 +25,27 @@ from sqlalchemy.dialects.postgresql import insert
 from elsewhere.clock import from_ms, to_ms
 from elsewhere.database.ready import Ready
 from elsewhere.fields import format_instant
+from elsewhere.lookup import EvaluateRequest
 from node import logbook
 from node.answering.queueing import Dropped
+from node.answering.repeats import was_asked
 from node.store.exchange import tally
 
 DAY_FULL: Final = "queue.day"
-ALL: Final = ""  # the code under which every question counts
+# The codes under which every question counts, by the room that it takes.
+NEW: Final = ""
+URGENT: Final = "day.red"  # new as well
+AGAIN: Final = "day.again"
+_ROOMS: Final = (NEW, URGENT, AGAIN)
+AGAIN_FOR_ONE = 100  # asked again, for one new one that is taken
 _HOUR_MS: Final = 3_600_000
 _DAY_HOURS: Final = 24
 
-_SINCE = (tally.c.searcher == bindparam("searcher"), tally.c.code == ALL, tally.c.hour > bindparam("hour"))
+_SINCE = (
+    tally.c.searcher == bindparam("searcher"),
+    tally.c.code == bindparam("room"),
+    tally.c.hour > bindparam("hour"),
+)
 _TAKEN = Ready(select(func.coalesce(func.sum(tally.c.questions), 0).label("questions")).where(*_SINCE))
 _KEY = ("searcher", "code", "hour")
 # One statement whether or not it is the first of its hour. SQLite takes the same words.
@@ -44,27 +61,37 @@ def hour_of(now: datetime) -> int:
     return to_ms(now) // _HOUR_MS
 
 
-def take_in(connection: Connection, searcher: str, now: datetime, most: int) -> None:
-    """Count a question that came, within the transaction that keeps it.
+def find_room(connection: Connection, request: EvaluateRequest, now: datetime, most: int) -> str:
+    """Say which room a question takes; called before the work, and decisively by `take_in`.
 
     Args:
-        connection: of a transaction that writes: nobody else counts meanwhile.
-        searcher: who signed it.
+        connection: any.
+        request: signed by the searcher it names.
         now: when it came.
-        most: how many are taken in a day.
+        most: how many new ones are taken in a day.
 
     Raises:
         Dropped: there were as many. There is no room before the next hour.
     """
-    hour = hour_of(now)
-    taken = _TAKEN.row(connection, {"searcher": searcher, "hour": hour - _DAY_HOURS})
-    if taken.questions >= most:
+    room = URGENT if request.terms.urgency == "RED" else NEW
+    if was_asked(connection, request):
+        room, most = AGAIN, most * AGAIN_FOR_ONE
+    since = {"searcher": request.searcher, "room": room, "hour": hour_of(now) - _DAY_HOURS}
+    if _TAKEN.row(connection, since).questions >= most:
         raise Dropped(DAY_FULL)
-    _count(connection, searcher, ALL, hour)
+    return room
+
+
+def take_in(connection: Connection, request: EvaluateRequest, now: datetime, most: int) -> None:
+    """Count a question that came, within the transaction that keeps it: nobody else counts meanwhile.
+
+    Args, Raises: as for `find_room`.
+    """
+    _count(connection, request.searcher, find_room(connection, request, now, most), hour_of(now))
 
 
 def note_refused(connection: Connection, searcher: str, code: str, received_ms: int) -> None:
-    """Count a question that was refused and not redeemed, for the entry of its hour."""
+    """Count a question that has no entry of its own, for that of its hour."""
     _count(connection, searcher, code, received_ms // _HOUR_MS)
 
 
@@ -76,8 +103,8 @@ def close_hours(connection: Connection, now: datetime, still_open: timedelta) ->
         now: aware UTC time.
         still_open: how long after it came a question may yet be redeemed.
     """
-    ended = (tally.c.code != ALL, tally.c.hour < hour_of(now - still_open))
-    rows = connection.execute(select(tally).where(*ended).order_by(tally.c.hour, tally.c.searcher)).all()
+    ended = (tally.c.code.not_in(_ROOMS), tally.c.hour < hour_of(now - still_open))
+    rows = connection.execute(select(tally).where(*ended).order_by(tally.c.hour, tally.c.searcher, tally.c.code)).all()
     for row in rows:
         facts = {
             "counterparty": row.searcher,

@@ -1,6 +1,6 @@
 """Whose question is worked on next: bounded queues, one a searcher, so that none can keep out the others.
 
-Sees:     agency ids and times; never a message.
+Sees:     searchers and times; never a message.
 Refuses:  what comes faster than one searcher may ask, what finds its queue full, what nobody waits for any
           more: all before anything is opened, so whatever a question would have come to costs the same here.
 Promises: searchers take turns, second rounds before first ones, and no more work than threads can do.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from dataclasses import dataclass, field
 
 WAITING = 64  # of one searcher and round
@@ -41,7 +41,7 @@ class Pace:
 
 @dataclass(slots=True)
 class Bucket:
-    """What one searcher may still ask at once."""
+    """What one searcher may still ask at once, through one gateway."""
 
     pace: Pace
     left: float
@@ -59,17 +59,19 @@ class Bucket:
 
 @dataclass(slots=True)
 class Turns:
-    """Hands out turns on one loop. Callers bound the names of searchers: to the roster's members."""
+    """Hands out turns on one loop. Callers bound who is a searcher: a member of the roster on one link."""
 
     at_once: int
     pace: Pace
     _working: int = 0
-    _buckets: dict[str, Bucket] = field(default_factory=dict)
+    _buckets: dict[Hashable, Bucket] = field(default_factory=dict)
     # By round, the searchers that wait: the first of them is next, and goes to the end with what is left.
-    _lines: dict[int, dict[str, deque[asyncio.Future[None]]]] = field(default_factory=lambda: {2: {}, 1: {}})
+    _lines: dict[int, dict[Hashable, deque[asyncio.Future[None]]]] = field(
+        default_factory=lambda: {2: {}, 1: {}}
+    )
 
     @contextlib.asynccontextmanager
-    async def turn(self, searcher: str, round_: int, within_s: float) -> AsyncIterator[None]:
+    async def turn(self, searcher: Hashable, round_: int, within_s: float) -> AsyncIterator[None]:
         """Wait for a turn and hold it.
 
         Args:
@@ -97,7 +99,7 @@ class Turns:
         """How many wait, of all searchers and both rounds."""
         return sum(len(line) for lines in self._lines.values() for line in lines.values())
 
-    async def _wait(self, searcher: str, round_: int, until: float) -> None:
+    async def _wait(self, searcher: Hashable, round_: int, until: float) -> None:
         """Stand in line until called; leave it when it is too late, or when whoever waits gave up."""
         line = self._lines[round_].setdefault(searcher, deque())
         if len(line) >= WAITING:
@@ -136,7 +138,7 @@ class Turns:
                 return called
         return None
 
-    def _leave(self, searcher: str, round_: int, called: asyncio.Future[None]) -> None:
+    def _leave(self, searcher: Hashable, round_: int, called: asyncio.Future[None]) -> None:
         lines = self._lines[round_]
         line = lines.get(searcher, deque())
         if called in line:
@@ -144,7 +146,7 @@ class Turns:
             if not line:
                 del lines[searcher]
 
-    def _bucket(self, searcher: str, now: float) -> Bucket:
+    def _bucket(self, searcher: Hashable, now: float) -> Bucket:
         return self._buckets.setdefault(searcher, Bucket(self.pace, self.pace.burst, now))
 
 

@@ -77,6 +77,12 @@ def is_asked_again(connection: Connection, request: EvaluateRequest, now: dateti
     )
 
 
+def was_asked(connection: Connection, request: EvaluateRequest) -> bool:
+    """Whether this very question came before, whatever became of it."""
+    same = {"searcher": request.searcher, "lookup_id": request.lookup_id, "core": core_of(request)}
+    return _NEWEST.row(connection, same).received_ms is not None
+
+
 def check_newest(connection: Connection, asked: Row[Any]) -> None:
     """Return only if a question has not been asked again since.
 

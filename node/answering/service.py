@@ -1,9 +1,9 @@
 """Carries a dispatched question through the custodian: queue, crypto thread, durable change, tick, reply.
 
 Sees:     sealed bytes and the agency id that the gateway names; the custodian opens them.
-Refuses:  without a word what its searcher may not ask now or nobody waits for; nothing of it is opened,
-          but for the question by which it shows that the day is full.
-Promises: nothing leaves before its change is durable; round two leaves a whole number of ticks after it
+Refuses:  without a word what its searcher may not ask now or nobody waits for.
+Promises: what one gateway says in a member's name takes no turn of that member at another gateway;
+          nothing leaves before its change is durable; round two leaves a whole number of ticks after it
           came, so that the time its work took is not what the gateway sees.
 """
 
@@ -18,11 +18,12 @@ from functools import partial
 
 import structlog
 
+from elsewhere.clock import to_ms
 from elsewhere.errors import ElsewhereError
 from elsewhere.lookup import Ruling
 from elsewhere.wire.v1 import link_pb2
 from node.answering.custodian import Custodian, LimitReached, Prepared
-from node.answering.intake import DAY_FULL, hour_of
+from node.answering.intake import DAY_FULL, note_refused
 from node.answering.queueing import LOG_EVERY_S, Dropped, Drops, Told, Turns
 from node.errors import ReplayRefused
 from node.store.writer import Writer
@@ -40,11 +41,13 @@ class Answering:
     tick_s: float  # 0: replies leave at once
     turns: Turns
     drops: Drops = field(default_factory=Drops)
-    # Searchers that have asked as much today as is taken of one, and the hour in which that showed.
-    full: dict[str, int] = field(default_factory=dict)
 
-    async def handle(self, dispatch: link_pb2.Dispatch) -> link_pb2.Reply | None:
+    async def handle(self, dispatch: link_pb2.Dispatch, link: str = "") -> link_pb2.Reply | None:
         """Answer one dispatch that came just now.
+
+        Args:
+            dispatch: as it came.
+            link: the gateway that it came from.
 
         Returns:
             None if it was dropped, or if the store cannot be written: nothing may be released then.
@@ -52,12 +55,11 @@ class Answering:
         arrived = asyncio.get_running_loop().time()
         searcher = self._counted_as(dispatch.searcher)
         try:
-            self._check_day(searcher, dispatch.round)
-            async with self.turns.turn(searcher, dispatch.round, dispatch.remaining_ms / 1000):
+            async with self.turns.turn((link, searcher), dispatch.round, dispatch.remaining_ms / 1000):
                 sealed = await self._answer(dispatch)
         except Dropped as drop:
-            if drop.code == DAY_FULL:
-                self.full[searcher] = hour_of(self.custodian.clock())
+            if drop.code == DAY_FULL:  # it was opened, so the searcher did sign it
+                self._note_beyond(searcher)
             self._tell(drop.code, self.drops.note(drop.code, searcher, arrived))
             if self.drops.is_first_untold(drop.code):
                 asyncio.get_running_loop().call_later(LOG_EVERY_S, self._tell_rest, drop.code)
@@ -90,13 +92,10 @@ class Answering:
         """Log what was dropped since the last line: a flood that has ended is told whole."""
         self._tell(code, self.drops.rest(code, asyncio.get_running_loop().time()))
 
-    def _check_day(self, searcher: str, round_: int) -> None:
-        """Return unless the store said within this hour that no more questions of a searcher are taken today.
-
-        The store is asked by the first one of each hour, so nothing of the others is opened.
-        """
-        if round_ == 1 and self.full.get(searcher) == hour_of(self.custodian.clock()):
-            raise Dropped(DAY_FULL)
+    def _note_beyond(self, searcher: str) -> None:
+        """Count a question beyond its agency's day for the log entry of the hour; nothing waits for that."""
+        came = to_ms(self.custodian.clock())
+        self.writer.submit(partial(note_refused, searcher=searcher, code=DAY_FULL, received_ms=came))
 
     async def _answer(self, dispatch: link_pb2.Dispatch) -> bytes:
         try:

@@ -120,6 +120,19 @@ async def test_names_that_a_gateway_makes_up_share_one_queue_and_one_pace(tmp_pa
         await asyncio.gather(*made_up)
 
 
+async def test_noise_in_a_members_name_keeps_its_questions_from_no_other_gateway(tmp_path: Path) -> None:
+    async with police(tmp_path, others_per_s=0.1, others_burst=4) as two:
+        await asyncio.gather(*hand(two, 5, dispatch("social")))
+        part = two.part(somebody())
+        frame = dispatch("social")
+        frame.lookup_id, frame.sealed = part.request.lookup_id, part.seal_question()
+        noisy = two.police.links[0]._parts.address
+        assert await two.police.answering.handle(frame, link=noisy) is None
+        reply = await two.police.answering.handle(frame, link="another.example:443")
+        assert reply is not None
+        assert part.open_reply(reply.sealed).ruling.decision is Decision.PERMIT
+
+
 async def test_a_dropped_question_gets_no_reply_and_a_flood_few_lines(tmp_path: Path, work: Work) -> None:
     async with police(tmp_path, others_per_s=0.1, others_burst=1) as two:
         work.go_on.set()

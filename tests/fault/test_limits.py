@@ -16,6 +16,7 @@ from sqlalchemy import select
 import node.answering.repeats
 from elsewhere.agreement.local import LocalPolicy
 from elsewhere.asking import Ask
+from elsewhere.clock import to_ms
 from elsewhere.lookup import AnswerState, Decision, RedeemReply, RedeemRequest, Reveal
 from elsewhere.matchkeys import question_keys
 from elsewhere.question import build_question
@@ -89,7 +90,8 @@ async def test_an_agencys_day_has_its_limit_whoever_asks_there(tmp_path: Path) -
 
 async def test_what_is_refused_fills_no_limit_and_what_a_person_decides_does(tmp_path: Path) -> None:
     async with pair(tmp_path, ("per_person_per_day = 60", "per_person_per_day = 3")) as two:
-        for change in ({"match_key_version": "0"}, {"epoch": 9}, {"issued_ms": 1}):
+        skewed = {"issued_ms": to_ms(two.clock()) - 3_600_000}
+        for change in ({"match_key_version": "0"}, {"epoch": 9}, skewed):
             parts = [with_request(part, **change) for part in _many(two, 2, **AMBER)]
             assert "PERMIT" not in await _codes(two, parts)
         denied = [

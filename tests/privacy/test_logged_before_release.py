@@ -48,8 +48,8 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shar
         with pytest.MonkeyPatch.context() as patch:
             handle = Answering.handle
 
-            async def handle_and_look(answering: Answering, dispatch: link_pb2.Dispatch) -> Any:
-                reply = await handle(answering, dispatch)
+            async def handle_and_look(answering: Answering, dispatch: link_pb2.Dispatch, **told: str) -> Any:
+                reply = await handle(answering, dispatch, **told)
                 if reply is not None and reply.sealed:
                     # The very moment at which the link is handed the reply.
                     watched.seen.append((dispatch.round, is_durable(watched, dispatch)))
