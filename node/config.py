@@ -62,7 +62,7 @@ class LookupConfig(Section):
         default=4,
         ge=2,
         le=1000,
-        description="times its agreed limit: all questions of one other agency in a day; more are dropped",
+        description="times its agreed limit: new questions of one other agency in a day; more are dropped",
     )
 
 
