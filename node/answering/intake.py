@@ -104,7 +104,8 @@ def close_hours(connection: Connection, now: datetime, still_open: timedelta) ->
         still_open: how long after it came a question may yet be redeemed.
     """
     ended = (tally.c.code.not_in(_ROOMS), tally.c.hour < hour_of(now - still_open))
-    rows = connection.execute(select(tally).where(*ended).order_by(tally.c.hour, tally.c.searcher, tally.c.code)).all()
+    order = (tally.c.hour, tally.c.searcher, tally.c.code)
+    rows = connection.execute(select(tally).where(*ended).order_by(*order)).all()
     for row in rows:
         facts = {
             "counterparty": row.searcher,

@@ -205,7 +205,7 @@ async def test_what_was_recorded_on_the_way_is_dropped_once_its_row_has_gone(tmp
             part = with_request(two.part(somebody()), issued_ms=to_ms(two.clock() + off))
             kept.append(frame_of(part))
         handle = two.police.links[0]._parts.handle
-        assert all([(await handle(frame)).sealed for frame in kept])
+        assert all([(reply := await handle(frame)) and reply.sealed for frame in kept])
         for later in (timedelta(days=3, hours=23), timedelta(days=4, minutes=1), timedelta(days=6)):
             two.clock.by = start + later
             with two.police._store.write() as connection:
