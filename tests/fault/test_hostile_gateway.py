@@ -126,7 +126,7 @@ async def test_a_message_kept_and_sent_again_gets_the_same_bytes_until_it_gets_n
     for number, frame in enumerate(first.values()):
         assert (await relay.hand(made, altered(frame, route=_route(10 + number)))).refused
     assert kept(police) == before
-    # After days, when even the nonce is forgotten, the question's own time speaks against it: nobody counts it.
+    # After days, when even the nonce is forgotten, the question's own time speaks against it.
     made.clocks["police"].by = timedelta(days=5)
     with police._store.write() as connection:
         forget(connection, made.clocks["police"]())
