@@ -60,20 +60,11 @@ def drop_sets(store: Store, kept: Collection[KeyId], now: datetime) -> int:
 
 
 def drop_replaced(store: Store, keys: Collection[KeyId], now: datetime) -> int:
-    """Remove the sets whose collection and epoch have another key by now; otherwise as `drop_sets`.
-
-    Their catalogues go first, but for the numbers of the versions that others have seen.
-    """
+    """Remove the sets whose collection and epoch have another key by now; otherwise as `drop_sets`."""
     names = {(collection, epoch) for collection, epoch, _ in keys}
     replaced = [
         row for row in _sets(store) if (row.collection, row.epoch) in names and _key_of(row) not in keys
     ]
-    if replaced:
-        with store.write() as conn:
-            for row in replaced:
-                name = {"collection": row.collection, "epoch": row.epoch}
-                conn.execute(update(published).filter_by(**name).values(_VOID))
-                conn.execute(delete(published_piece).filter_by(**name))
     return _drop(store, replaced, now)
 
 
@@ -104,6 +95,11 @@ def _drop(store: Store, gone: Sequence[Any], now: datetime) -> int:
     with store.write() as conn:
         conn.execute(delete(load_set).where(load_set.c.set_id.in_(ids)))
         conn.execute(update(tag_set).where(tag_set.c.id.in_(ids)).values(key_digest=None))
+        for row in gone:
+            # Their catalogues, but for the number of the version that others have seen.
+            name = {"collection": row.collection, "epoch": row.epoch}
+            conn.execute(update(published).filter_by(**name).values(_VOID))
+            conn.execute(delete(published_piece).filter_by(**name))
     for row in gone:
         delete_set(store, row.id)
         facts: dict[str, Json] = {"collection": row.collection, "epoch": row.epoch, "event": "destroyed"}
