@@ -132,14 +132,16 @@ class Catalogues:
         """Say which pieces bring a searcher up to date, and give the snapshot key sealed to it. Blocks.
 
         Raises:
-            PieceMissing: nothing is cached, there is no grant for the caller, or no such chunk.
+            PieceMissing: nothing is cached, a caller who is not its custodian has no grant, or no such chunk.
         """
         name = _name(request.custodian, request.collection, request.epoch)
         with self._lock:
             held = self._store.chain(name)
             if held is None:
                 raise PieceMissing("expected a cached catalogue; its custodian has published none")
-            grant = self._store.grant(name, held.snapshot_version, caller)
+            # A custodian may see what is held of its own; it has the key itself.
+            is_own = caller == request.custodian
+            grant = b"" if is_own else self._store.grant(name, held.snapshot_version, caller)
             if grant is None:
                 raise PieceMissing("expected a grant for the caller; the custodian has sealed none to it")
             pieces = self._store.pieces(name, above=request.held_version)
@@ -311,7 +313,7 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
 
 def _head(piece: CachedPiece, caller: str, grant: bytes) -> catalogue_pb2.FetchResponse:
     """The head of a piece as one searcher may see it."""
-    grants = [catalogue_pb2.KeyGrant(searcher=caller, sealed=grant)] if piece.is_snapshot else []
+    grants = [catalogue_pb2.KeyGrant(searcher=caller, sealed=grant)] if piece.is_snapshot and grant else []
     return catalogue_pb2.FetchResponse(
         piece=catalogue_pb2.Piece(
             custodian=piece.name.custodian,

@@ -277,6 +277,7 @@ class Node:
             gateways=[partial(self._channel, place) for place in range(len(config.gateways))],
             executor=self._background,
             tick_s=config.catalogue.tick_s,
+            set_back=partial(self.rotation.withdraw, is_set_back=True),
         )
 
     def _peers_parts(self, random: RandomBytes) -> PeersParts:

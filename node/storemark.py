@@ -1,26 +1,33 @@
 """A mark outside the store of how far it has come, so that an older one put in its place is noticed.
 
-Holds:    number and digest of an entry of the log, in the node's folder; nothing of what is in it.
+Holds:    number and digest of an entry of the log, and the names of sources, in the node's folder.
+Promises: once a store was set back, the mark says so until every source that was in force has been loaded
+          again, or its people took the store as it is, and nothing that was stated before is stated any more.
 
 Others have catalogues, answers and receipts that a restored store knows nothing of. A version of a catalogue
 would be made twice with different tags, and who holds the first would be told "nothing" about records that
-are in the second alone. So what was stated before is never answered from such a store.
+are in the second alone. What was loaded since is not in it either: of a child who came since, "nothing" would
+be said until its source is loaded again.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
 from elsewhere.keyfiles import replace_file
-from node.caseload.index import current_load
+from node import logbook
+from node.errors import StoreSetBack
+from node.processes.rights import hold_right_to_keys
 from node.statefile import read_state, whole
-from node.store.caseload import member
+from node.store.caseload import source
+from node.store.engine import Store
 from node.store.exchange import log
 
 FILE_NAME: Final = "store-mark.json"
@@ -32,11 +39,23 @@ _REMEDY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class StoreMark:
-    """How far a store had come. Every version of a catalogue that was given out is in its log."""
+    """How far a store had come. Every load and every snapshot that was given out is in its log."""
 
     entry: int = 0  # the number of the newest entry of the log; 0: there is none
     digest: str = ""  # of that entry, hexadecimal
-    has_records: bool = False  # whether any record was in force
+    sources: tuple[str, ...] = ()  # in force, or awaited
+    # After a set-back, each source that is to be loaded again, with its newest load as it was then, or 0.
+    # None: there was no set-back, or all that follows from it is done.
+    awaited: Mapping[str, int] | None = field(default=None, hash=False)
+
+    def check_settled(self) -> None:
+        """Return unless sources are to be loaded again; raises StoreSetBack, which names them."""
+        if self.awaited:
+            raise StoreSetBack(
+                "expected every source that this node had to be loaded again, as its store was set back; "
+                f"missing: {', '.join(sorted(self.awaited))}. Until then nobody can ask, or they were told "
+                "that nothing was found. If what the store holds is all, run 'elsewhere node accept-store'"
+            )
 
 
 def read_mark(directory: Path) -> StoreMark:
@@ -51,21 +70,61 @@ def write_mark(directory: Path, mark: StoreMark) -> None:
 
 def _parse(found: Mapping[str, Any]) -> StoreMark:
     """Read a mark."""
-    entry, digest, has_records = whole(found["entry"], 0, 2**63 - 1), found["digest"], found["has_records"]
-    if not isinstance(digest, str) or not isinstance(has_records, bool):
-        raise TypeError
-    if len(bytes.fromhex(digest)) != (32 if entry else 0):
+    entry, digest = whole(found["entry"], 0, 2**63 - 1), found["digest"]
+    if not isinstance(digest, str) or len(bytes.fromhex(digest)) != (32 if entry else 0):
         raise ValueError
-    return StoreMark(entry, digest, has_records)
+    sources, awaited = found.get("sources", []), found.get("awaited")
+    if not isinstance(sources, list) or not all(isinstance(name, str) for name in sources):
+        raise TypeError
+    if awaited is not None and not isinstance(awaited, dict):
+        raise TypeError
+    if awaited is not None:
+        awaited = {name: whole(load, 0, 2**63 - 1) for name, load in awaited.items()}
+    return StoreMark(entry, digest, tuple(sources), awaited)
 
 
-def mark_of(connection: Connection) -> StoreMark:
-    """Give the mark of a store as it is now."""
+def follow(held: StoreMark, connection: Connection, *, is_set_back: bool = False) -> StoreMark:
+    """Give the mark to hold from now on: of the store as it is, and of what it waits for.
+
+    Args:
+        held: the mark until now.
+        is_set_back: it is known that the store was set back, whatever the mark says.
+    """
     newest = connection.execute(select(log.c.seq, log.c.digest).order_by(log.c.seq.desc()).limit(1))
     row = newest.one_or_none()
-    held = select(member.c.record_id).where(member.c.load_id == current_load(connection)).limit(1)
-    has_records = connection.execute(held).first() is not None
-    return StoreMark(row.seq, row.digest.hex(), has_records) if row else StoreMark(0, "", has_records)
+    loads = {name: int(load) for name, load in connection.execute(select(source.c.name, source.c.load_id))}
+    awaited = held.awaited
+    if is_set_back or is_behind(connection, held):
+        awaited = {name: loads.get(name, 0) for name in {*held.sources, *(awaited or ()), *loads}}
+    elif awaited is not None:
+        awaited = {name: load for name, load in awaited.items() if loads.get(name, 0) <= load}
+    sources = tuple(sorted({*loads, *(awaited or ())}))
+    entry, digest = (row.seq, row.digest.hex()) if row is not None else (0, "")
+    return StoreMark(entry, digest, sources, awaited)
+
+
+def accept(directory: Path, store: Store, now: datetime) -> tuple[str, ...]:
+    """Take what a store that was set back holds as all there is, and log that; no source is awaited any more.
+
+    Returns: the sources that were awaited; none if there was nothing to accept.
+
+    Raises: StateDamaged, StoreBusy, StoreUnavailable.
+    """
+    with hold_right_to_keys(directory, store):
+        with store.write() as conn:
+            mark = follow(read_mark(directory), conn)
+            missing = tuple(sorted(mark.awaited or ()))
+            if missing:
+                logbook.append(conn, logbook.make_entry("store_accepted", {"missing": list(missing)}, now))
+        if missing:
+            with store.read() as conn:
+                write_mark(directory, follow(replace(mark, awaited={}), conn))
+    return missing
+
+
+def settled(mark: StoreMark) -> StoreMark:
+    """Give the mark once nothing is stated any more that was before a set-back."""
+    return mark if mark.awaited else replace(mark, awaited=None)
 
 
 def is_behind(connection: Connection, mark: StoreMark) -> bool:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "status": Lazy("elsewhere.cli.node_run", "status", "Say whether a lookup could succeed now."),
     "rotate": Lazy("elsewhere.cli.node_rotate", "rotate", "Change keys now, not when it is time."),
     "take-store": Lazy("elsewhere.cli.node_store", "take_store", "Make another node's store this one's."),
+    "accept-store": Lazy("elsewhere.cli.node_store", "accept_store", "Take a restored store as it is."),
     "upgrade": Lazy("elsewhere.cli.upgrade", "node", "Bring the store to this version's tables."),
 }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from elsewhere.cli.paths import FOLDER
+from elsewhere.cli.words import printable
 from elsewhere.errors import ElsewhereError
 from elsewhere.fields import format_instant
 
@@ -132,6 +133,7 @@ def key_status_to_json(found: KeyStatus | None) -> dict[str, object] | None:
         "next_epoch": format_instant(found.next_epoch_utc),
         "next_sealing": format_instant(found.next_sealing_utc),
         "rotating": found.is_rotating,
+        "missing_sources": list(found.missing_sources),
         "overdue_since": format_instant(found.overdue_since_utc) if found.overdue_since_utc else None,
     }
 
@@ -146,6 +148,9 @@ def describe_keys(found: KeyStatus, now: datetime) -> list[str]:
         lines.append(f"  keys of {entry.collection}: epoch {entry.epoch} {entry.state} {when}{end}")
     if not found.epochs:
         lines.append("  keys: none that others can ask under until all records are tagged anew")
+    if found.missing_sources:
+        lines.append(f"  STORE SET BACK: load again: {', '.join(map(printable, found.missing_sources))};")
+        lines.append("  see docs/store.md, 'Restore'")
     if found.is_rotating:
         lines.append("  a new epoch was ordered; records are being tagged under its keys")
     else:

@@ -1,6 +1,7 @@
-"""`elsewhere node take-store`: a store that another node has used becomes this one's.
+"""`elsewhere node take-store` and `accept-store`: another node's store, or a restored one, as this one's own.
 
-Promises: nothing is changed while a process of this node runs, or one of any node works with the store.
+Promises: a store is taken from another node only while no process of this node runs, nor one of any node
+          works with the store.
 """
 
 from __future__ import annotations
@@ -45,3 +46,30 @@ def take_store(directory: Path, yes: bool) -> None:
         click.echo("looking whether a process still works with it, for some ten seconds if one was killed")
         take_over(store, who, datetime.now(UTC))
     click.echo("the store is this node's; when it starts it tags all records anew under its own keys")
+
+
+@click.command("accept-store")
+@click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
+@click.option("--yes", is_flag=True, help="What the store holds is all this agency knows: do not ask.")
+def accept_store(directory: Path, yes: bool) -> None:
+    """Take a store that was set back as it is, though sources have not been loaded again.
+
+    Of a child who is in what is missing, others are then told that nothing was found. It is logged.
+    """
+    from node.caseload.index import record_count
+    from node.config import load_config
+    from node.owning import open_own
+    from node.storemark import accept, follow, read_mark
+
+    with open_own(load_config(directory), claims=False) as store:
+        with store.read() as conn:
+            missing, records = follow(read_mark(directory), conn).awaited, record_count(conn)
+        if not missing:
+            click.echo("nothing to accept: no source is to be loaded again")
+            return
+        click.echo(f"not loaded since the store was set back: {', '.join(sorted(missing))}")
+        click.echo(f"the store holds {records} records")
+        if not yes:
+            click.confirm("Is that all that this agency knows?", abort=True)
+        accept(directory, store, datetime.now(UTC))
+    click.echo("accepted and logged; the node tags all records under new keys, and can be asked after that")

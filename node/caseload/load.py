@@ -27,7 +27,8 @@ from node.caseload.sweep import sweep
 from node.caseload.workers import Workers
 from node.errors import LoadRefused
 from node.keys.ring import key_ids
-from node.processes.rights import hold_right_to_load
+from node.processes.rights import hold_right_to_keys, hold_right_to_load
+from node.storemark import follow, read_mark, write_mark
 
 
 def dry_run(
@@ -127,15 +128,26 @@ def retag(job: LoadJob, progress: Progress = no_progress) -> LoadReport:
 def _alone(job: LoadJob) -> Iterator[None]:
     """Be the only load, and clear away what this one or a killed one leaves."""
     with hold_right_to_load(job.work, job.store):
+        _mark(job)  # before anything is loaded into a store that was set back
         stated = job.keys.stated()  # more of them cannot come while this lasts
         sweep(job.store, stated)
         drop_replaced(job.store, key_ids(job.keys.read()), job.now)
         try:
             yield
+            with contextlib.suppress(StoreUnavailable, StoreBusy, OSError):  # else the next step does it
+                _mark(job)
         finally:
             # What cannot be cleared away now is invisible, and the next load tries again.
             with contextlib.suppress(StoreUnavailable, StoreBusy):
                 sweep(job.store, stated)
+
+
+def _mark(job: LoadJob) -> None:
+    """Have the mark outside the store follow it; if the store was set back, it says so from now on."""
+    with hold_right_to_keys(job.work, job.store), job.store.read() as conn:
+        held = read_mark(job.work)
+        if (mark := follow(held, conn)) != held:
+            write_mark(job.work, mark)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ from sqlalchemy import (
     update,
 )
 
+from elsewhere.canonical import Json
+from node import logbook
 from node.caseload.carried import Origins, PersonRef
 from node.caseload.index import current_load
 from node.caseload.rows import CaseRow
@@ -101,7 +103,7 @@ class Staging:
             source_name: whose records it replaces; None: nobody's.
         """
         self._store, self._source = store, source_name
-        self._now, self._today = int(now.timestamp()), now.date()
+        self._now, self._today, self._started = int(now.timestamp()), now.date(), now
         with store.write() as conn:
             self.before = current_load(conn)
             self.tagged_before = _read_tagged(conn, self.before)
@@ -317,6 +319,10 @@ class Staging:
                 conn.execute(insert(load_set), [{"load_id": self.id, "set_id": n} for n in tagged.set_ids])
             done = update(load).where(load.c.id == self.id)
             conn.execute(done.values(state=DONE, finished_utc=self._now, rules=tagged.rules))
+            # So that a store from before this load is told from one after it.
+            told: dict[str, Json] = {"source": self._source, "load": self.id}
+            told |= {"rows": facts.rows, "refused": facts.refused} if facts is not None else {}
+            logbook.append(conn, logbook.make_entry("loaded", told, self._started))
 
     def _members(self, kept_until: Mapping[int, datetime.date | None]) -> list[dict[str, object]]:
         """Rows that put records in force with this load, each a child of its own until they are grouped."""

@@ -151,9 +151,26 @@ class OwnCatalogue:
         """Have the next version be a snapshot under a fresh key."""
         self._is_renewal_due = True
 
-    def skip(self, version: int) -> None:
-        """Never make a version up to this one: a gateway has it from before this store was restored."""
-        self._floor = max(self._floor, version)
+    @property
+    def agency(self) -> str:
+        """Whose it is."""
+        return self._parts.agency
+
+    def is_other_than_made(self, envelope: bytes) -> bool:
+        """Tell whether a statement is ours, and of a version that is not in this store, or not like that.
+
+        Then this store is older than what was published from it.
+        """
+        state = self.state
+        try:
+            told = self._read_statement(envelope)
+        except ElsewhereError:
+            return False
+        if state is None or (told.custodian, told.collection, told.epoch) != (self.agency, *self.name):
+            return False
+        made = {piece.statement.version: piece.statement.root for piece in state.pieces}
+        # Of versions before the snapshot nothing is left to compare with.
+        return told.version > state.newest.version or made.get(told.version, told.root) != told.root
 
     def step(self) -> None:
         """Make the next version: a delta, or a snapshot when there is none or a delta will not do.

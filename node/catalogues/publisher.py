@@ -6,8 +6,8 @@ Promises: while a gateway listens, exactly one delta a tick of one constant size
           new; a member that is no longer in force has no key to what is published from the next tick on.
           Of a node's processes one publishes, and what all of them state of its catalogues is what it wrote.
 
-A gateway says in its notices what it has; its word decides only what it is sent. A gateway that claims
-too much withholds, which it could do anyway.
+A gateway says in its notices what it has; its word decides only what it is sent. What it can show beside,
+signed by this node, tells that the store was set back.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from elsewhere.wire.channel import MAX_GRANTS
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
 from node.catalogues.grants import in_force, recipients, seal_grant
 from node.catalogues.own import OwnCatalogue, OwnParts, OwnPiece, OwnState, drop_others
+from node.catalogues.shown import shows_another
 from node.catalogues.standing import Name, Standing
 from node.catalogues.takers import ChannelSource, Taker
 from node.links.calls import CallBroke, breaking
@@ -42,7 +43,6 @@ REFUSED_BEFORE_RENEWAL = 2  # versions; each is offered again and again until th
 RETRY_FIRST_S = 0.5  # before a gateway is offered again what it did not take; twice as long each time
 PATIENCE_TICKS = 1  # and a call's timeout: for so long a version may wait to be taken
 STATE_EVERY_S = 1.0  # at the latest, what is stated follows what has waited too long
-MAX_AHEAD = 2**20  # versions that a gateway may claim to have beyond ours and be believed
 
 T = TypeVar("T")
 
@@ -59,6 +59,7 @@ class PublisherParts:
     gateways: Sequence[ChannelSource]  # for each gateway, its channel while it is linked
     executor: Executor
     tick_s: float
+    set_back: Callable[[], None]  # withdraws what was stated: the store is older than what was published
     now_s: Callable[[], float] = time.monotonic
 
 
@@ -237,18 +238,18 @@ class Publisher:
         self, gateway: Taker, stub: catalogue_pb2_grpc.CatalogueServiceAsyncStub, own: OwnCatalogue
     ) -> bool:
         """Send the versions that a gateway lacks of one catalogue, then the grants; False if it refuses."""
+        known = gateway.heads.get(own.name)
+        version = known.version if known is not None else gateway.hints.get(own.name, 0)
+        if known is None and version and await shows_another(stub, own, version):
+            # A version must not get a second content, and of what is in the lost one nothing would be found.
+            _log.error("catalogue.behind", collection=own.collection, epoch=own.epoch)
+            await self._call(self._parts.set_back)
+            return True
         state = own.state
         if state is None:
             return True
-        known = gateway.heads.get(own.name)
-        version = known.version if known is not None else gateway.hints.get(own.name, 0)
-        if version > state.newest.version + MAX_AHEAD:
-            version = 0  # believed, it could use up all the versions there are
         if version > state.newest.version:
-            # This store is older than what was published from it: a version must not get a second content.
-            _log.warning("catalogue.behind", collection=own.collection, epoch=own.epoch)
-            own.skip(version)
-            return True  # what follows is made at the next tick
+            version = 0  # its word alone; it is offered everything
         if version == state.newest.version:
             self._note_head(gateway, own, state.pieces[-1])
         # A gateway that lacks more than it said, or has forgotten, is offered everything.

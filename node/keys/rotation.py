@@ -3,7 +3,8 @@
 Holds:    every key of the node while it takes a step.
 Sees:     which records are tagged under what; no person.
 Refuses:  to state an epoch under whose key not every record is tagged, be it that the store was restored from
-          before, or holds tags of another key; to take a step in a process that does not lead.
+          before, or holds tags of another key, or any while sources of
+          a store that was set back are missing; to take a step in a process that does not lead.
 Promises: every step may be repeated, so a node that is killed between any two goes on where it was. What a
           step follows from is durable and nowhere else: key files, the statement, the order, the store. It
           is taken under the right to the keys, so one that was begun in a term that has ended since is over
@@ -52,7 +53,7 @@ from node.keys.ring import (
 from node.keys.stating import Plan, Schedule
 from node.processes.rights import hold_right_to_keys, hold_right_to_load
 from node.store.engine import Store
-from node.storemark import StoreMark, is_behind, mark_of, read_mark, write_mark
+from node.storemark import StoreMark, follow, is_behind, read_mark, settled, write_mark
 
 _NOBODY: frozenset[Name] = frozenset()
 _log = structlog.get_logger(__name__)
@@ -63,9 +64,8 @@ class _Found:
     """What the store says, as of one moment."""
 
     void: frozenset[Name]  # stated, and nothing true can be answered under it
-    is_behind: bool  # the store is older than what was given out from it
-    is_lost: bool  # it is behind and holds no record, though it did
-    mark: StoreMark
+    is_set_back: bool  # it has just been noticed that the store is older than what was given out from it
+    mark: StoreMark  # to hold from now on
 
 
 def _anybody(connection: Connection) -> None:
@@ -92,17 +92,23 @@ class Rotation:
         """How long keys live."""
         return self.keys.schedule
 
-    def withdraw(self) -> None:
+    def withdraw(self, *, is_set_back: bool = False) -> None:
         """State no epoch that cannot be answered under; a node does so before anybody can ask it.
 
         Any process of a node may call it: it neither makes nor destroys a key, and where all is well it
         does nothing.
 
-        Raises: as `step`, but for LeadLost.
+        Args:
+            is_set_back: somebody has shown that the store is older than what was given out from it.
+
+        Raises: as `step`, but for LeadLost and StoreSetBack.
         """
         with hold_right_to_keys(self.directory, self.store):
             self.keys.refresh()
-            if (found := self._look()).void:
+            found = self._look(is_set_back=is_set_back)
+            if found.mark.awaited is not None:
+                self._mark(found.mark)
+            if found.void:
                 self._withdraw(found, self.clock())
 
     def step(self) -> frozenset[Name]:
@@ -114,7 +120,7 @@ class Rotation:
 
         Raises:
             LeadLost: another process leads. Nothing was done.
-            StoreSetBack: the store is gone with all records. Nothing is stated before some are loaded.
+            StoreSetBack: nothing is stated before every source has been loaded again; it names them.
             StoreUnavailable, StoreBusy, KeyFileMissing, OSError: the next step tries again.
         """
         with hold_right_to_keys(self.directory, self.store):
@@ -124,43 +130,46 @@ class Rotation:
             self.keys.refresh()
             self._renew_sealing(now)
             found = self._look()
+            self._mark(found.mark)
             order = self._withdraw(found, now)
-            if found.is_lost:
-                raise StoreSetBack(
-                    "expected the records that this node had; the store holds none. Restore it, or load "
-                    "every source again: until then nobody can ask, or they were told that nothing was found"
-                )
-            if found.mark != read_mark(self.directory):
-                write_mark(self.directory, found.mark)
+            self._mark(settled(found.mark))
             for name in sorted(order.epochs if order is not None else ()):
                 add_oprf(self.directory, name, self.random)
+            found.mark.check_settled()
             waits_for = self._state(order, now)
             self._destroy_keys(order)
         self._destroy_rows(now)
         return waits_for
 
-    def _look(self) -> _Found:
+    def _mark(self, mark: StoreMark) -> None:
+        """Hold a mark from now on."""
+        if mark != read_mark(self.directory):
+            write_mark(self.directory, mark)
+
+    def _look(self, *, is_set_back: bool = False) -> _Found:
         """Look at the store."""
         held, stated = read_mark(self.directory), frozenset(self.keys.view.names)
         with self.store.read() as conn:
-            mark, behind = mark_of(conn), is_behind(conn, held)
+            is_noticed = is_set_back or is_behind(conn, held)
+            mark = follow(held, conn, is_set_back=is_noticed)
             # Tags are missing, or were made by other match keys; or others hold catalogues and the store
             # knows nothing of them, or another key made them. "Nothing found" would be false: no answer is
             # better.
             untagged = {key[:2] for key in self.keys.view.ids if not is_tagged_in(conn, [key])}
-            void = stated if behind else frozenset(untagged | (stated & void_catalogues(conn)))
-        return _Found(void, behind, behind and held.has_records and not mark.has_records, mark)
+            void = frozenset(untagged | (stated & void_catalogues(conn)))
+        return _Found(void if mark.awaited is None else stated, is_noticed, mark)
 
     def _withdraw(self, found: _Found, now: datetime) -> Order | None:
         """Drop the epochs that cannot be answered under from the statement; give the order to carry out."""
         words = [f"{name}/{epoch}" for name, epoch in sorted(found.void)]
         # Written before anything is dropped: killed in between, the next step must not forget it.
         order = self._order(now, is_due=bool(found.void))
-        if found.is_behind and not found.is_lost:
+        if found.is_set_back:
             _log.error(
                 "store.set_back",
                 code=StoreSetBack.code,
                 epochs=words,
+                missing=sorted(found.mark.awaited or ()),
                 remedy="load every source again; records are tagged under new keys, see docs/store.md",
             )
         if found.void:

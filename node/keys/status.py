@@ -16,6 +16,7 @@ from node.keys.identity import read_own
 from node.keys.orders import read_order
 from node.keys.ring import KeyRing
 from node.keys.stating import LINGER, Schedule
+from node.storemark import read_mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ class KeyStatus:
     next_epoch_utc: datetime
     is_rotating: bool  # new epochs were ordered and are not stated yet
     overdue_since_utc: datetime | None  # when a change was due that should have come about by now
+    missing_sources: tuple[
+        str, ...
+    ] = ()  # to be loaded again, or nothing is stated: docs/store.md, "Restore"
 
 
 def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus | None:
@@ -69,6 +73,7 @@ def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus 
         next_epoch_utc=next_epoch,
         is_rotating=order is not None,
         overdue_since_utc=min((moment for moment in due if moment + schedule.alarm < now), default=None),
+        missing_sources=tuple(sorted(read_mark(directory).awaited or ())),
     )
 
 

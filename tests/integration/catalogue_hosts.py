@@ -196,6 +196,7 @@ async def publisher_of(agency: Agency, *gateways: Gateway) -> Publisher:
             gateways=[partial(_channel, gateway, agency.name) for gateway in gateways],
             executor=agency.executor,
             tick_s=60,
+            set_back=lambda: None,
         )
     )
     await made.open()

@@ -12,6 +12,8 @@ import pytest
 import pytest_asyncio
 
 from elsewhere.lookup import Head
+from elsewhere.signing import sign_document
+from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
 from node.catalogues.own import OwnState
 from node.catalogues.peers import Peers, PeersParts
@@ -267,6 +269,7 @@ async def publisher(
             gateways=[lambda: gateway[1]],
             executor=health.executor,
             tick_s=60,
+            set_back=lambda: None,
         )
     )
     await made.open()
@@ -298,6 +301,7 @@ async def test_a_gateway_that_takes_no_more_deltas_is_given_a_snapshot(
 async def test_a_gateway_that_claims_an_absurd_version_cannot_use_all_versions_up(
     gateway: tuple[Scripted, grpc.aio.Channel], publisher: Publisher
 ) -> None:
+    gateway[0].scripts = [[]]  # it can show nothing
     publisher.take_notices(0, [notice(2**63, ("health", "involvement", 1))])
 
     await publisher.send()
@@ -305,6 +309,31 @@ async def test_a_gateway_that_claims_an_absurd_version_cannot_use_all_versions_u
     await publisher.send()
 
     assert publisher.head("involvement", 1).version == gateway[0].taken[-1].version < 2**20
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+async def test_only_what_was_signed_here_shows_that_the_store_was_set_back(
+    agencies: dict[str, Agency],
+    gateway: tuple[Scripted, grpc.aio.Channel],
+    publisher: Publisher,
+    monkeypatch: pytest.MonkeyPatch,
+    is_ours: bool,
+) -> None:
+    set_back: list[None] = []
+    parts = replace(publisher._parts, set_back=lambda: set_back.append(None))
+    monkeypatch.setattr(publisher, "_parts", parts)
+    state = publisher._own[0].state
+    assert state is not None
+    newer = replace(state.newest, version=9, snapshot_version=9).to_json()
+    by = agencies["health" if is_ours else "police"].own_parts.signing
+    piece = catalogue_pb2.Piece(statement=sign_document([by], CATALOGUE_STATEMENT_TYPE, newer))
+    gateway[0].scripts = [[catalogue_pb2.FetchResponse(piece=piece)]]
+    publisher.take_notices(0, [notice(9, ("health", "involvement", 1))])
+
+    await publisher.send()
+
+    assert bool(set_back) is is_ours
+    assert bool(gateway[0].taken) is not is_ours
 
 
 async def test_nothing_is_sent_before_a_gateway_has_said_what_it_has(

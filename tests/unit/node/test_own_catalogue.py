@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from elsewhere.catalogue.sealed import open_delta
 from elsewhere.catalogue.statement import delta_root, snapshot_root
 from elsewhere.catalogue.tags import contains
 from elsewhere.errors import LogUnavailable
+from elsewhere.signing import SigningKey, sign_document
+from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node.catalogues import own as own_catalogue
 from node.catalogues.own import MAX_BACKLOG_TICKS, OwnCatalogue, OwnState, drop_others
 from node.store.exchange import log, published, published_piece
@@ -297,16 +300,24 @@ def test_a_lost_file_gives_a_new_snapshot_of_a_new_version(police: Agency, harm:
     assert all(state_of(again).catalogue.contains_each(tags))
 
 
-def test_a_version_that_a_gateway_knows_from_before_is_skipped(police: Agency) -> None:
+def test_a_statement_of_ours_that_this_store_did_not_make_is_told_from_all_others(police: Agency) -> None:
     own = police.opened()
     own.step()
-
-    own.skip(40)
     own.step()
-    own.step()
+    made, newest = [piece.envelope for piece in state_of(own).pieces], state_of(own).newest
+    assert not any(map(own.is_other_than_made, made))
 
-    assert state_of(own).newest.version == 42
-    assert state_of(own).newest.snapshot_version == 41
+    def signed(**changes: Any) -> bytes:
+        return own._sign(replace(newest, **changes))
+
+    assert own.is_other_than_made(signed(version=3))
+    assert own.is_other_than_made(signed(root=bytes(32)))
+    for other in (signed(version=3, epoch=7), signed(version=3, custodian="schools"), b"", b"{}"):
+        assert not own.is_other_than_made(other)
+    alien = sign_document(
+        [SigningKey(bytes(range(32)))], CATALOGUE_STATEMENT_TYPE, replace(newest, version=3).to_json()
+    )
+    assert not own.is_other_than_made(alien)
 
 
 def test_grants_are_remembered_for_their_snapshot_only(police: Agency) -> None:
