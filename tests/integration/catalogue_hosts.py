@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -186,7 +186,9 @@ def _channel(gateway: Gateway, name: str) -> grpc.aio.Channel | None:
     return gateway.channels.get(name)
 
 
-async def publisher_of(agency: Agency, *gateways: Gateway) -> Publisher:
+async def publisher_of(
+    agency: Agency, *gateways: Gateway, set_back: Callable[[], None] = lambda: None
+) -> Publisher:
     """A publisher as a new process makes it, which has heard from every gateway."""
     made = Publisher(
         PublisherParts(
@@ -196,7 +198,7 @@ async def publisher_of(agency: Agency, *gateways: Gateway) -> Publisher:
             gateways=[partial(_channel, gateway, agency.name) for gateway in gateways],
             executor=agency.executor,
             tick_s=60,
-            set_back=lambda: None,
+            set_back=set_back,
         )
     )
     await made.open()

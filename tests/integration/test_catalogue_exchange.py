@@ -194,10 +194,7 @@ async def test_a_store_that_makes_a_version_again_with_another_content_is_told_b
         conn.execute(delete(published_piece))
         conn.execute(delete(published))
 
-    again = await publisher_of(police, gateway)
-    again._parts = replace(again._parts, set_back=lambda: set_back.append(None))
-    await again.send()
-
+    await (await publisher_of(police, gateway, set_back=lambda: set_back.append(None))).send()
     assert set_back
 
 
