@@ -74,6 +74,7 @@ OWN = {
     "node.caseload.sqlite_source.open_sqlite",
     "node.links.link.Link.open_session",
     "node.keys.live.open_keys",
+    "node.owning.open_own",
     "node.store.engine.open_store",
 }
 _READS = re.compile(
