@@ -16,13 +16,13 @@ from sqlalchemy import Connection
 from elsewhere.matchkeys import record_keys
 from elsewhere.oprf.voprf import OprfKey, generate_key, tag_each
 from elsewhere.person.identity import Person, Written
-from node.caseload.index import CaseRecord, find_tag
 from node.caseload.job import LoadJob
 from node.caseload.load import load_file
 from node.caseload.mapping import CsvForm, SourceMapping, parse_mapping
 from node.caseload.report import LoadReport
 from node.keys.ring import Name
 from node.store.engine import Store
+from tests.held import CaseRecord, find_tag
 from tests.stores import PLACES
 
 NOW = datetime.datetime(2026, 3, 2, 9, 0, tzinfo=datetime.UTC)

@@ -14,7 +14,6 @@ import tomli_w
 
 from elsewhere.matchkeys import record_keys
 from elsewhere.oprf.voprf import tag_each
-from node.caseload.index import find_tag
 from node.caseload.job import LoadJob
 from node.caseload.load import load_file, retag
 from node.caseload.tagkeys import FolderKeys
@@ -25,6 +24,7 @@ from node.keys.rotation import Rotation
 from node.keys.stating import Schedule
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, mapping, person, write_csv
+from tests.held import find_tag
 from tests.stores import PLACES
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

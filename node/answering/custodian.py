@@ -188,7 +188,8 @@ class Custodian:
             key = view.digest(request.collection, request.epoch)
             if not is_tagged(connection, request, key) and ruling["decision"] not in _UNFIT:
                 raise RecordsUntagged("expected every record to be tagged as in round one; not all are")
-            found = self._find(connection, Both(request, asked, str(ruling["tier"])), now)
+            agreed = self.guard.max_age_days(request.collection)
+            found = self._find(connection, Both(request, asked, str(ruling["tier"]), agreed), now)
             counts = is_counted(connection, row, found.opened)
             reached = limited or self.guard.find_limit(request, now, connection)
         if counts and not row.counted and reached is not None:

@@ -101,6 +101,13 @@ class Guard:
             return Verdict(Ruling(Decision.REVIEW, *words, expected_by_ms=to_ms(decided.expected_by)))
         return Verdict(Ruling(Decision.PERMIT, clause=decided.clause), decided.tier.name, decided.obligations)
 
+    def max_age_days(self, collection: str) -> int:
+        """How old a source may be before answers say so, as agreed; 0 without an agreement."""
+        agreement = self.trust.agreement
+        asked = (INVOLVEMENT, SHIELDED) if collection == PROTECTED else (collection,)
+        terms = [agreement.collection(name) for name in asked] if agreement is not None else []
+        return min((found.max_age_days for found in terms if found is not None), default=0)
+
     def find_limit(self, request: EvaluateRequest, now: datetime, connection: Connection) -> Ruling | None:
         """Say which limit a further question would break; None when it fits.
 

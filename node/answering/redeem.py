@@ -10,7 +10,7 @@ Source:   docs/protocol.md, "Round two at the custodian".
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -23,7 +23,7 @@ from elsewhere.random import RandomBytes
 from node.answering.answer import compose
 from node.answering.heldkeys import keys_behind
 from node.caseload.child import child_of, holders_of_each
-from node.caseload.index import source_states
+from node.caseload.index import SourceState, source_states
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Both:
     request: EvaluateRequest
     asked: RedeemRequest
     tier: str  # "" where it did not permit: then nothing is redeemed
+    max_age_days: int = 0  # of a source, as agreed; 0: only what the agency promised itself
 
 
 def redeem(connection: Connection, rounds: Both, *, now: datetime, random: RandomBytes) -> Redeemed:
@@ -73,7 +74,7 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
             opened |= 1 << reveal.slot
     verdict = judge(found, names_asked=asked.names_asked)
     match = verdict.groups[0] if verdict.kind is VerdictKind.MATCH else None
-    states = source_states(connection)
+    states = _as_agreed(source_states(connection), rounds.max_age_days)
     answer = compose(verdict, child_of(connection, match, states), states, tier, now)
     return Redeemed(answer, tuple(sorted(subjects)), verdict.reason, opened)
 
@@ -81,3 +82,13 @@ def redeem(connection: Connection, rounds: Both, *, now: datetime, random: Rando
 def _decoy(slot: int, random: RandomBytes) -> Reveal:
     """A reveal that opens nothing and costs what a real one costs."""
     return Reveal(slot, random(32), voprf.scalar_from_uniform(random(64)))
+
+
+def _as_agreed(states: dict[str, SourceState], max_age_days: int) -> dict[str, SourceState]:
+    """Hold sources to what the parties agreed, where that is less than what the agency promised itself."""
+    if not max_age_days:
+        return states
+    return {
+        name: replace(state, max_age_days=min(state.max_age_days or max_age_days, max_age_days))
+        for name, state in states.items()
+    }

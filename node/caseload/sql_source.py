@@ -2,9 +2,9 @@
 
 Refuses:  SQL text; what `sql_url` refuses of a URL.
 Promises: one statement, so one state of the table; what it asks for is what the mapping names. On PostgreSQL
-          and SQLite the session can change nothing; SQL Server has no such session, there it is the login
-          that may not. Memory does not grow with the table. No message quotes a cell or the password.
-Source:   ibis 12; psycopg 3, transaction characteristics; SQLite, PRAGMA query_only.
+          the session can change nothing; SQL Server has no such session, there it is the login that may not.
+          Memory does not grow with the table. No message quotes a cell or the password.
+Source:   ibis 12; psycopg 3, transaction characteristics.
 """
 
 from __future__ import annotations
@@ -49,8 +49,6 @@ def open_sql(form: SqlForm, mapping: SourceMapping, folder: Path) -> Iterator[Ta
 
             con.con.isolation_level, con.con.read_only = IsolationLevel.REPEATABLE_READ, True
             con.con.execute("SET default_transaction_read_only = on")  # outside of ibis's transactions too
-        elif parts.scheme == "sqlite":
-            con.con.execute("PRAGMA query_only = ON")
         try:
             table: Table = con.table(form.table, database=form.schema_name or None)
             names = pick_columns(mapping, table.columns)

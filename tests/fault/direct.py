@@ -21,10 +21,10 @@ from elsewhere.wire.v1 import link_pb2
 from gateway import enrolment
 from gateway.agreed import TEXT_FILE
 from node.asking.part import Part
-from node.caseload import index
 from node.config import load_config
 from node.program import Node
 from tests.federation import KAI, ZOE, Federation, Shifted
+from tests.held import short_tags as shown_tags
 
 
 @dataclass
@@ -105,7 +105,7 @@ class Pair:
     def every_hit(self, part: Part, reply: EvaluateReply) -> list[Reveal]:
         """Each slot whose tag the police hold, without the choice that an unaltered node makes."""
         with self.police._store.read() as connection:
-            theirs = index.short_tags(connection, part.request.collection, part.request.epoch)
+            theirs = shown_tags(connection, part.request.collection, part.request.epoch)
         held = OwnTags(frozenset(int(tag) for tag in theirs))
         question = part.question
         tags = voprf.unblind_tags(question.inputs, question.blinds, reply.elements)

@@ -20,6 +20,7 @@ from node.caseload.journal import BUCKETS
 from node.caseload.load import retag
 from node.store.caseload import entry, member, record, tag
 from node.store.engine import Store, open_store
+from tests import held
 from tests.caseload import ANN, BOB, EVA, KEYS, folder_of, found, job, load_rows, path_of, person, write_csv
 from tests.stores import PLACES
 
@@ -65,7 +66,7 @@ def _state(store: Store) -> dict[str, Any]:
             "records": records,
             "count": index.record_count(conn),
             "sources": index.source_states(conn),
-            "shorts": {c: index.short_tags(conn, c, 1).tolist() for c in ("involvement", "protected")},
+            "shorts": {c: held.short_tags(conn, c, 1).tolist() for c in ("involvement", "protected")},
         }
 
 
@@ -179,12 +180,18 @@ def test_a_running_node_reads_and_writes_while_another_process_loads(store: Stor
                 )
             with store.write() as conn:
                 assert index.current_load(conn) >= 1
+        _, err = process.communicate()
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
-    # The old caseload or the new one, nothing in between.
-    assert seen <= {(2, 1, 0), (len(ROWS), 0, 1)}
+    assert process.returncode == 0, err
+    # The old caseload or the new one, nothing in between; and the new one in the end.
+    old, new = (2, 1, 0), (len(ROWS), 0, 1)
+    assert seen <= {old, new}
+    with store.read() as conn:
+        counts = [len(found(conn, person(row))) for row in (ANN, EVA)]
+        assert (index.record_count(conn), *counts) == new
 
 
 @pytest.mark.parametrize(("room", "resumed"), [(30, 0), (110, len(ROWS))])

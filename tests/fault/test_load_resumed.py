@@ -19,6 +19,7 @@ from node.caseload.workers import Derived, TagSet, Untagged, derive
 from node.caseload.workplace import JOURNAL
 from node.errors import LoadRefused
 from node.store.engine import Store, open_store
+from tests import held
 from tests.caseload import ANN, BOB, EVA, KEYS, folder_of, found, job, load_rows, mapping, person, write_csv
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,7 +72,7 @@ def _shown(store: Store) -> dict[str, Any]:
         return {
             "people": [sorted((r.person_ref, r.shield) for r in records.values()) for records in people],
             "count": index.record_count(conn),
-            "shorts": {c: index.short_tags(conn, c, 1).tolist() for c in ("involvement", "protected")},
+            "shorts": {c: held.short_tags(conn, c, 1).tolist() for c in ("involvement", "protected")},
         }
 
 
@@ -181,7 +182,7 @@ def test_a_killed_tagging_for_a_new_epoch_goes_on(store: Store, monkeypatch: pyt
     assert not any(calls)
     with store.read() as conn:
         assert (
-            len(index.short_tags(conn, "involvement", 2)) == len(index.short_tags(conn, "involvement", 1)) > 0
+            len(held.short_tags(conn, "involvement", 2)) == len(held.short_tags(conn, "involvement", 1)) > 0
         )
 
 

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import select
 
 from elsewhere import keyfiles
-from node.caseload.index import short_tags
 from node.keys.orders import Wish, order_epochs, read_order
 from node.store.caseload import tag_set
 from node.store.engine import Store
 from tests.caseload import ANN, BOB
 from tests.changing import OVERLAP, START, World, is_in_force, make_world
+from tests.held import short_tags
 
 # Forked from a process without threads: those of this one, gRPC's among them, would be missing in a child.
 FORK = multiprocessing.get_context("forkserver")

@@ -16,7 +16,6 @@ from elsewhere.keyfiles import write_secret
 from elsewhere.lookup import AnswerState
 from elsewhere.oprf.voprf import generate_key
 from node.caseload.ending import drop_replaced
-from node.caseload.index import short_tags
 from node.caseload.job import LoadJob
 from node.caseload.load import retag
 from node.caseload.staging import Staging
@@ -32,6 +31,7 @@ from tests.changing import OVERLAP, START, World, is_in_force, is_stated, make_w
 from tests.fault.direct import pair
 from tests.fault.rig import somebody
 from tests.federation import ask_about
+from tests.held import short_tags
 from tests.rotating import KAI, ZOE, epochs, hasten, is_held, rotating_federation, until
 
 FIRST = (("involvement", 1), ("protected", 1))

@@ -9,11 +9,11 @@ from elsewhere.catalogue.tags import short_tags as shorts
 from elsewhere.matchkeys import record_keys
 from elsewhere.oprf.voprf import OprfKey, generate_key, tag_each
 from node.caseload.ending import drop_sets, has_other_sets, is_tagged_in
-from node.caseload.index import find_tag, short_tags
 from node.caseload.load import retag
 from node.keys.ring import key_ids
 from node.store.engine import Store, open_store
 from tests.caseload import ANN, BOB, EVA, KEYS, NOW, RANDOM, job, load_rows, person
+from tests.held import find_tag, short_tags
 
 LATER = {(name, 2): generate_key(RANDOM.randbytes) for name, _ in KEYS}
 COLLECTIONS = ("involvement", "protected")

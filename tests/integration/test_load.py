@@ -20,6 +20,7 @@ from node.caseload.workers import Workers
 from node.errors import LoadRefused
 from node.store.caseload import record, tag
 from node.store.engine import Store, open_store
+from tests import held
 from tests.caseload import (
     ANN,
     BOB,
@@ -52,7 +53,7 @@ def test_every_key_of_a_loaded_child_finds_its_record_in_both_collections(store:
             (ann,) = found(conn, person(ANN), collection).values()
             assert ann.person == person(ANN)
         assert found(conn, person(EVA)) == {}
-        assert index.find_tag(conn, "elsewhere", 1, bytes(32)) == []
+        assert held.find_tag(conn, "elsewhere", 1, bytes(32)) == []
         assert index.record_count(conn) == 2
 
 
@@ -105,11 +106,11 @@ def test_a_reload_drops_removed_rows_takes_new_ones_and_keeps_the_tags_of_the_re
 def test_removed_records_stay_in_the_catalogue_so_that_vanishing_tells_nothing(store: Store) -> None:
     load_rows(store, [ANN, BOB])
     with store.read() as conn:
-        before, first = index.short_tags(conn, "involvement", 1), index.current_load(conn)
+        before, first = held.short_tags(conn, "involvement", 1), index.current_load(conn)
     load_rows(store, [ANN, EVA])
 
     with store.read() as conn:
-        after = index.short_tags(conn, "involvement", 1)
+        after = held.short_tags(conn, "involvement", 1)
         new = index.short_tags_since(conn, "involvement", 1, first)
         second = index.current_load(conn)
         assert len(index.short_tags_since(conn, "involvement", 1, second)) == 0
@@ -151,7 +152,7 @@ def test_one_child_twice_is_one_group_and_twins_are_two(store: Store) -> None:
     with store.read() as conn:
         groups = {r.person_ref: r.group_id for r in found(conn, person(ANN)).values()}
         groups |= {r.person_ref: r.group_id for r in found(conn, person(twin)).values()}
-        both = index.records_of_group(conn, groups["1"])
+        both = held.records_of_group(conn, groups["1"])
     assert groups["1"] == groups["77"] != groups["8"]
     assert [r.person_ref for r in both] == ["1", "77"]
 
@@ -196,7 +197,7 @@ def test_a_shielded_location_is_found_in_the_protected_collection_only_and_never
         (ann,) = found(conn, person(ANN), "protected").values()
         ids = conn.execute(select(tag.c.record_id).where(tag.c.record_id == ann.id)).all()
         # Its entries are as many as they would be unshielded.
-        entries = len(index.short_tags(conn, "protected", 1)) - len(index.short_tags(conn, "involvement", 1))
+        entries = len(held.short_tags(conn, "protected", 1)) - len(held.short_tags(conn, "involvement", 1))
     assert ann.shield == "SHIELD_LOCATION"
     assert not ann.with_postcode
     assert len(ids) == len(record_keys(person(ANN), with_postcode=False)) < len(record_keys(person(ANN)))
@@ -209,7 +210,7 @@ def test_a_shielded_identity_is_in_no_collection(store: Store) -> None:
     with store.read() as conn:
         for collection in ("involvement", "protected"):
             assert found(conn, person(ANN), collection) == {}
-            assert len(index.short_tags(conn, collection, 1)) == len(record_keys(person(BOB)))
+            assert len(held.short_tags(conn, collection, 1)) == len(record_keys(person(BOB)))
 
 
 def test_records_under_an_identity_shield_are_never_grouped(store: Store) -> None:

@@ -12,6 +12,7 @@ from node.caseload import index
 from node.caseload.load import dry_run, load_file
 from node.errors import ColumnMissing, LoadRefused, SourceEmpty, SourceUnreadable
 from node.store.engine import Store, open_store
+from tests import held
 from tests.caseload import (
     ANN,
     BOB,
@@ -131,7 +132,7 @@ def test_an_export_in_every_supported_form_gives_the_same_records(tmp_path: Path
         report = load_file(path, mapping(encoding=name), job(store))
         assert (report.loaded, report.refused) == (2, 0), encoding
         with store.read() as conn:
-            shorts.append(index.short_tags(conn, "involvement", 1).tolist())
+            shorts.append(held.short_tags(conn, "involvement", 1).tolist())
         store.close()
 
     assert all(found == shorts[0] for found in shorts)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from node.caseload import index, sql_source
+from node.caseload import index, sql_source, sqlite_source
 from node.caseload.load import dry_run, load_file
 from node.caseload.mapping import SourceMapping, parse_mapping
 from node.errors import ColumnMissing, MappingInvalid, SourceEmpty, SourceUnreadable
@@ -299,9 +299,9 @@ def test_nor_can_the_environment_name_one_that_does_not(
         load_file(None, _mapping({"sql": given}), job(store))
 
 
-@pytest.mark.parametrize("form", FORMS[1:])
+@pytest.mark.needs("postgres")
 def test_the_session_that_reads_a_table_can_change_nothing(
-    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: Server
 ) -> None:
     sessions: list[Any] = []
     connect = sql_source._connect
@@ -311,15 +311,9 @@ def test_the_session_that_reads_a_table_can_change_nothing(
         return sessions[-1]
 
     monkeypatch.setattr(sql_source, "_connect", note)
-    if form == "sqlite":
-        _, made = _sqlite(tmp_path)
-        change = "DELETE FROM everything"
-    else:
-        server = request.getfixturevalue("postgres")
-        _, made = _postgres(server, tmp_path)
-        with server.admin(made["sql"]["url"].rsplit("/", 1)[1]) as con:
-            con.execute("GRANT ALL ON ALL TABLES IN SCHEMA exports TO elsewhere")
-        change = "DELETE FROM exports.cases"
+    _, made = _postgres(postgres, tmp_path)
+    with postgres.admin(made["sql"]["url"].rsplit("/", 1)[1]) as con:
+        con.execute("GRANT ALL ON ALL TABLES IN SCHEMA exports TO elsewhere")
     mapping = _mapping(made)
     assert mapping.source.sql is not None
 
@@ -327,7 +321,28 @@ def test_the_session_that_reads_a_table_can_change_nothing(
         sql_source.open_sql(mapping.source.sql, mapping, tmp_path),
         pytest.raises(Exception, match=r"read-?only"),
     ):
-        sessions[0].con.execute(change)
+        sessions[0].con.execute("DELETE FROM exports.cases")
+
+
+def test_the_connection_that_reads_a_file_can_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def note(*given: Any, **named: Any) -> sqlite3.Connection:
+        connections.append(connect(*given, **named))
+        return connections[-1]
+
+    _, made = _sqlite(tmp_path)
+    mapping = _mapping(made)
+    assert mapping.source.sql is not None
+    monkeypatch.setattr(sqlite_source.sqlite3, "connect", note)
+    with (
+        sqlite_source.open_sqlite(mapping.source.sql, mapping),
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+    ):
+        connections[0].execute("DELETE FROM everything")
 
 
 def test_a_missing_database_file_or_table_is_refused(store: Store, tmp_path: Path) -> None:

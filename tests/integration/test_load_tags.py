@@ -15,9 +15,11 @@ from sqlalchemy import Connection, event, select
 from elsewhere.matchkeys import record_keys
 from elsewhere.oprf.voprf import generate_key
 from node.caseload import index, renewal
+from node.caseload.ending import is_tagged_in
 from node.caseload.load import retag
 from node.store.caseload import record, tag
 from node.store.engine import Store, open_store
+from tests import held
 from tests.caseload import ANN, BOB, EVA, KEYS, found, job, load_rows, person
 
 LATER = {**KEYS, ("involvement", 2): generate_key(Random(2).randbytes)}
@@ -43,7 +45,7 @@ def test_a_new_epoch_tags_the_records_held_in_the_new_set_alone(store: Store) ->
         assert ids < set(conn.execute(select(record.c.id)).scalars())  # none had to be copied
         assert len(found(conn, person(ANN))) == 1
         assert np.array_equal(np.sort(_ordinals(conn, 1)), np.sort(_ordinals(conn, 3)))
-        assert len(index.short_tags(conn, "involvement", 2)) == len(index.short_tags(conn, "involvement", 1))
+        assert len(held.short_tags(conn, "involvement", 2)) == len(held.short_tags(conn, "involvement", 1))
     assert load_rows(store, [ANN, BOB, EVA], keys=LATER).tags == 0
 
 
@@ -106,7 +108,7 @@ def test_records_are_tagged_in_a_new_set_without_any_export(store: Store) -> Non
     with store.read() as conn:
         assert index.source_states(conn) == before
         assert index.record_count(conn) == 3
-        new, old = (index.short_tags(conn, "involvement", epoch) for epoch in (2, 1))
+        new, old = (held.short_tags(conn, "involvement", epoch) for epoch in (2, 1))
         assert found(conn, person(ANN)) == {}
         assert len(found(conn, person(ANN), "protected")) == len(found(conn, person(EVA))) == 1
     assert len(new) == len(old) == report.tags == report.new_entries
@@ -131,13 +133,13 @@ def test_records_tagged_by_other_match_key_rules_are_noticed_and_tagged_again(
     monkeypatch.setattr(renewal, "version", lambda: "0")
     load_rows(store, [ANN])
     with store.read() as conn:
-        assert index.is_outdated(conn)
+        assert not is_tagged_in(conn, ())
     monkeypatch.undo()
 
     load_rows(store, [ANN])
 
     with store.read() as conn:
-        assert not index.is_outdated(conn)
+        assert is_tagged_in(conn, ())
         assert len(found(conn, person(ANN))) == 1
 
 
@@ -155,7 +157,7 @@ def test_worker_processes_give_the_same_tags_as_one_process(tmp_path: Path) -> N
         store = open_store(f"sqlite:///{folder / 'store.sqlite'}")
         load_rows(store, rows, workers=workers)
         with store.read() as conn:
-            shorts.append(index.short_tags(conn, "protected", 1))
+            shorts.append(held.short_tags(conn, "protected", 1))
         store.close()
 
     assert np.array_equal(shorts[0], shorts[1])

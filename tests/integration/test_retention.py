@@ -20,6 +20,7 @@ from node.caseload.retention import expire
 from node.processes.rights import hold_right_to_load
 from node.store.caseload import record, tag
 from node.store.engine import Store, open_store
+from tests import held
 from tests.caseload import (
     ANN,
     BOB,
@@ -92,7 +93,7 @@ def test_a_load_leaves_out_what_may_no_longer_be_kept_and_refuses_nothing_for_it
 def test_a_record_is_there_until_its_last_day_and_gone_on_the_next_without_a_load(store: Store) -> None:
     _load(store, [SEEN, BOB], Keep(days_after_contact=366))
     with store.read() as conn:
-        before = index.short_tags(conn, "involvement", 1)
+        before = held.short_tags(conn, "involvement", 1)
 
     assert expire(store, folder_of(store), TODAY) == 0
     with store.read() as conn:
@@ -102,7 +103,7 @@ def test_a_record_is_there_until_its_last_day_and_gone_on_the_next_without_a_loa
     with store.read() as conn:
         assert found(conn, person(ANN)) == found(conn, person(ANN), "protected") == {}
         assert len(found(conn, person(BOB))) == 1
-        assert np.array_equal(index.short_tags(conn, "involvement", 1), before)
+        assert np.array_equal(held.short_tags(conn, "involvement", 1), before)
         # Nothing of the child is left but catalogue entries.
         assert conn.execute(select(func.count()).select_from(record)).scalar_one() == 1
         assert len(set(conn.execute(select(tag.c.record_id)).scalars())) == 1

@@ -25,9 +25,9 @@ from gateway.links import Link
 from gateway.lookups import Lookups
 from node.asking.part import Part
 from node.asking.questions import QuestionMaker
-from node.caseload.index import find_tag
 from node.store.exchange import log, subject
 from tests.federation import Federation, person
+from tests.held import find_tag
 from tests.privacy.people import ASKER, DORRAN, POPULATION, QUILLA, QUILLA_NHS, YSOLDE, ask
 from tests.privacy.transcript import Transcript, tapped
 

@@ -15,9 +15,9 @@ from sqlalchemy import Connection, select
 from elsewhere.catalogue.tags import short_tags
 from elsewhere.matchkeys import record_keys
 from elsewhere.oprf.voprf import OprfKey, generate_key, tag_each
-from node.caseload import index
 from node.store.caseload import record, tag, tag_set
 from node.store.engine import Store, open_store
+from tests import held
 from tests.caseload import ANN, BOB, KEYS, load_rows, person
 
 # (source, person id there), each with a postcode of its own, so that no other row has its keys.
@@ -98,7 +98,7 @@ def _check(store: Store, model: Model, keys: Mapping[tuple[str, int], OprfKey], 
             assert theirs == ({} if model.is_shielded else {p: _tags(key, ROWS[p]) for p in model.here()})
             shown |= set().union(*made.values())
             # No decoy either: the catalogue has what was once shown and not one entry more.
-            entries = index.short_tags(conn, collection, epoch).tolist()
+            entries = held.short_tags(conn, collection, epoch).tolist()
             own = {value for row in (*ROWS.values(), BOB) for value in _tags(key, row)}
             assert entries == sorted(short_tags(list(shown & own)).tolist())
 
