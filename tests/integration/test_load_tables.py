@@ -337,7 +337,7 @@ def test_the_connection_that_reads_a_file_can_change_nothing(
     _, made = _sqlite(tmp_path)
     mapping = _mapping(made)
     assert mapping.source.sql is not None
-    monkeypatch.setattr(sqlite_source.sqlite3, "connect", note)
+    monkeypatch.setattr(sqlite3, "connect", note)
     with (
         sqlite_source.open_sqlite(mapping.source.sql, mapping),
         pytest.raises(sqlite3.OperationalError, match="readonly"),
