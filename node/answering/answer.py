@@ -58,7 +58,7 @@ def compose(
         tier=tier,
         contact=_contact(child) if above_r1 else Contact(),
         last_contact_band=_band(child.last_contact, now) if above_r1 else "",
-        flags=_flags(child) if tier == "R3" else (),
+        flags=_flags(child, now.date()) if tier == "R3" else (),
         source_age_days=age_days,
         source_stale=stale,
     )
@@ -81,11 +81,14 @@ def _band(seen: date | None, now: datetime) -> str:
     return next((band for limit, band in _BANDS if days < limit), ">12m")
 
 
-def _flags(child: Child) -> tuple[Flag, ...]:
-    """Those still running first."""
-    return tuple(sorted(child.flags, key=lambda flag: (bool(flag.end_date), flag.code, flag.start_date)))[
-        :MAX_FLAGS
-    ]
+def _flags(child: Child, today: date) -> tuple[Flag, ...]:
+    """Those still running first: without an end, or with one that has not passed."""
+
+    def rank(flag: Flag) -> tuple[bool, str, str]:
+        has_ended = bool(flag.end_date) and flag.end_date < today.isoformat()
+        return has_ended, flag.code, flag.start_date
+
+    return tuple(sorted(child.flags, key=rank)[:MAX_FLAGS])
 
 
 def _freshness(sources: Iterable[SourceState], now: datetime) -> tuple[int, bool]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -197,6 +197,12 @@ class Shield(_Section):
     column: str
     values: dict[str, Literal["", "NONE", "SHIELD_LOCATION", "SHIELD_IDENTITY"]] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _blank_lifts_nothing(self) -> Shield:
+        if self.values.get("") == "NONE":
+            raise ValueError('expected no "" = "NONE": an empty cell lifts no shield')
+        return self
+
 
 class Keep(_Section):
     """How long records may be kept. What is left out sets no limit."""
@@ -237,6 +243,18 @@ class SourceMapping(_Section):
     def _flags_once(self) -> SourceMapping:
         if len({flag.code for flag in self.flags}) != len(self.flags):
             raise ValueError("expected each flag code once")
+        return self
+
+    @model_validator(mode="after")
+    def _empty_or_a_value(self) -> SourceMapping:
+        """A text that is read as an empty cell would not be seen as the shield or flag that it stands for."""
+        listed: dict[str, Iterable[str]] = {"record.status.values": self.record.status.values}
+        listed["shield.values"] = self.shield.values if self.shield else ()
+        listed |= {f"flags.values of {flag.code}": flag.values for flag in self.flags}
+        for place, texts in listed.items():
+            for text in self.source.empty:
+                if text.strip() and text.strip() in texts:
+                    raise ValueError(f"expected {text!r} in source.empty or in {place}, not in both")
         return self
 
     def columns(self) -> tuple[str, ...]:

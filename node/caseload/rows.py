@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +26,10 @@ from node.caseload.mapping import Cells, SourceMapping
 from node.caseload.periods import kept_until
 
 MAX_REF = 200
+# What a CSV export writes behind a date: "T00:00:00Z", " 00:00", " 12:00:00 AM", " 00:00:00.000 +01:00".
+_TIME = re.compile(
+    r"[T ]\d{1,2}[:.]\d{2}([:.]\d{2}([.,]\d+)?)?( ?[AaPp]\.?[Mm]\.?)?( ?(Z|[+-]\d{2}:?\d{2}))?$"
+)
 
 
 class RowError(Exception):
@@ -204,11 +209,14 @@ class RowReader:
         return (Name(tuple(given), family),) if given or family else ()
 
     def _date(self, fields: Sequence[str], cells: Cells | None) -> PartialDate | None:
-        """A date in the mapping's formats; times after the date ("2019-03-07 00:00:00") are cut off."""
-        text = self._one(fields, cells)
+        return self._read_date(self._one(fields, cells))
+
+    def _read_date(self, text: str) -> PartialDate | None:
+        """A date in the mapping's formats; a time after it ("2019-03-07 00:00:00") is cut off."""
+        text = " ".join(text.split())
         found = parse_date(text, self._formats)
-        if found is not None and found.date is None and len(words := text.replace("T", " ").split()) == 2:
-            again = parse_date(words[0], self._formats)
+        if found is not None and found.date is None and (time := _TIME.search(text)):
+            again = parse_date(text[: time.start()], self._formats)
             return again if again is not None and again.date is not None else found
         return found
 
@@ -232,13 +240,14 @@ class RowReader:
         return found
 
     def _shield(self, fields: Sequence[str]) -> str | None:
-        """What the row states: None for an empty cell, or a value that says nothing."""
+        """What the row states; None for nothing, as for an empty cell that the mapping does not list."""
         shield = self._map.shield
-        if shield is None or not (text := self._cell(fields, shield.column)):
+        if shield is None:
             return None
-        if text not in shield.values:
+        text = self._cell(fields, shield.column)
+        if text and text not in shield.values:
             raise RowError("shield.unknown")
-        return shield.values[text] or None
+        return shield.values.get(text) or None
 
     def _flags(self, fields: Sequence[str]) -> tuple[list[list[str]], list[str]]:
         """The flags set, as [code, start, end], and notes about those that cannot be told."""
@@ -246,17 +255,17 @@ class RowReader:
         notes: list[str] = []
         for flag in self._map.flags:
             text = self._cell(fields, flag.column) if flag.column else ""
-            dates = [self._flag_date(fields, column, notes) for column in (flag.start, flag.end)]
+            start, end = (self._cell(fields, name) if name else "" for name in (flag.start, flag.end))
+            dates = [self._flag_date(written, notes) for written in (start, end)]
             if text and text not in flag.values:
                 notes.append("flag.unknown")
-            if flag.values.get(text, False) or (not flag.column and dates[0]):
+            if flag.values.get(text, False) or (not flag.column and start):
                 found.append([flag.code, *dates])
         return found, notes
 
-    def _flag_date(self, fields: Sequence[str], column: str, notes: list[str]) -> str:
+    def _flag_date(self, text: str, notes: list[str]) -> str:
         """ISO 8601, "" for none."""
-        text = self._cell(fields, column) if column else ""
-        found = parse_date(text, self._formats)
+        found = self._read_date(text)
         if found is not None and not found.is_exact:
             notes.append("flag.date_unreadable")
         return found.date.isoformat() if found is not None and found.date and found.is_exact else ""

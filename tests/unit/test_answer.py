@@ -56,6 +56,16 @@ def test_r3_gives_contact_band_and_flags_those_still_running_first() -> None:
     assert (answer.last_contact_band, answer.flags) == ("<7d", (PLAN, OLD_PLAN))
 
 
+@pytest.mark.parametrize(("end", "is_running"), [(0, True), (30, True), (-1, False)])
+def test_a_flag_runs_until_its_end_has_passed(end: int, is_running: bool) -> None:
+    ending = Flag("LAC", "2026-01-05", (NOW.date() + timedelta(days=end)).isoformat())
+    open_ended = Flag("UNBORN_PLAN", "2026-01-05")
+
+    flags = _answer(child=_child(flags=(open_ended, ending))).flags
+
+    assert flags == ((ending, open_ended) if is_running else (open_ended, ending))
+
+
 def test_r2_gives_no_flags() -> None:
     assert _answer("R2").flags == ()
     assert _answer("R2").contact.service == "Front door"

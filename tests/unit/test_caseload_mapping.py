@@ -78,6 +78,7 @@ def test_a_good_mapping_lists_every_column_once(tmp_path: Path) -> None:
         ("record.status", {"column": "s", "values": {"a": "SOMETIMES"}}),
         ("shield.values", {}),
         ("shield.values", {"x": "SHIELD_ALL"}),
+        ("shield.values", {"": "NONE", "x": "SHIELD_LOCATION"}),
         ("flags", [{"code": "RISK_SCORE", "start": "a"}]),
         ("flags", [{"code": "LAC"}]),
         ("flags", [{"code": "LAC", "column": "a"}]),
@@ -89,6 +90,17 @@ def test_a_wrong_key_is_refused_by_name(path: str, value: object) -> None:
         parse_mapping(_document(path, value))
 
     assert path.split(".")[0] in refusal.value.key or refusal.value.key == "file"
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("place", "shield.values"), (" open ", "record.status.values"), ("Y", "flags.values of CP_PLAN")],
+)
+def test_a_text_is_not_both_empty_and_a_value(text: str, place: str) -> None:
+    with pytest.raises(MappingInvalid) as refusal:
+        parse_mapping(_document("source.empty", ["NULL", text]))
+
+    assert all(word in str(refusal.value) for word in (repr(text), "source.empty", place))
 
 
 def test_an_unknown_key_is_named_in_full() -> None:

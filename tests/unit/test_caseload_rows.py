@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import tomllib
 from collections.abc import Mapping
 
 import pytest
 
 from elsewhere.person.identity import Person
+from node.caseload.mapping import parse_mapping
 from node.caseload.rows import CaseRow, RowError, RowReader
-from tests.caseload import ANN, COLUMNS, TODAY, mapping
+from tests.caseload import ANN, COLUMNS, MAPPING, TODAY, mapping
 
 
 def _read(row: Mapping[str, str]) -> CaseRow:
@@ -140,8 +142,29 @@ def test_odd_values_are_noted_and_never_refuse_a_row(change: dict[str, str], not
     assert _read(ANN | change).notes == notes
 
 
-def test_a_time_after_a_date_is_cut_off() -> None:
-    assert _person(ANN | {"dob": "02/03/2015 00:00:00"}).birth_date == _person(ANN).birth_date
+@pytest.mark.parametrize(
+    "time",
+    [" 00:00", " 00:00:00", "T00:00:00Z", " 00:00:00.000", " 12:00:00 AM", " 9.30 p.m.", " 00:00:00 +01:00"],
+)
+def test_a_time_after_a_date_is_cut_off(time: str) -> None:
+    assert _person(ANN | {"dob": "02/03/2015" + time}).birth_date == _person(ANN).birth_date
+    row = _read(ANN | {"cp": "Y", "cp_start": "01/02/2026" + time, "seen": "01/03/2026" + time})
+    assert (row.flags, row.last_contact) == (
+        '[["CP_PLAN", "2026-02-01", ""]]',
+        datetime.date(2026, 3, 1),
+    )
+
+
+def test_a_time_is_cut_off_a_date_in_words() -> None:
+    form = mapping(date_formats=["%d-%b-%Y", "%d %b %Y"])
+    for written in ("02-OCT-2015 00:00", "2 Oct 2015 12:00:00 AM"):
+        row = ANN | {"dob": written}
+        read = RowReader(form, COLUMNS, TODAY).read([row.get(name, "") for name in COLUMNS])
+        assert read.notes == ()
+
+
+def test_what_follows_a_date_and_is_no_time_makes_it_unreadable() -> None:
+    assert _read(ANN | {"dob": "02/03/2015 guessed"}).notes == ("birth_date.unreadable",)
 
 
 def test_a_blank_status_means_what_the_mapping_says() -> None:
@@ -153,6 +176,37 @@ def test_a_blank_status_means_what_the_mapping_says() -> None:
 )
 def test_a_row_states_a_shield_none_or_nothing(text: str, shield: str | None) -> None:
     assert _read(ANN | {"shield": text}).shield == shield
+
+
+def _read_as(changes: dict[str, object], row: Mapping[str, str]) -> CaseRow:
+    """Read a row by the mapping with some of its tables changed."""
+    form = parse_mapping(tomllib.loads(MAPPING) | changes)
+    return RowReader(form, COLUMNS, TODAY).read([row.get(name, "") for name in COLUMNS])
+
+
+@pytest.mark.parametrize("text", ["", "  ", "NULL"])
+def test_an_empty_cell_shields_where_the_mapping_says_so(text: str) -> None:
+    form = {"shield": {"column": "shield", "values": {"": "SHIELD_LOCATION", "open": "NONE"}}}
+
+    assert _read_as(form, ANN | {"shield": text}).shield == "SHIELD_LOCATION"
+    with pytest.raises(RowError) as refusal:
+        _read_as(form, ANN | {"shield": text, "status": "?"})
+    assert refusal.value.is_shielded
+
+
+@pytest.mark.parametrize("start", ["01/02/2026 00:00", "01/02/2026"])
+def test_a_start_date_alone_sets_a_flag(start: str) -> None:
+    form: dict[str, object] = {"flags": [{"code": "LAC", "start": "cp_start", "end": "cp_end"}]}
+
+    assert _read_as(form, ANN | {"cp_start": start}).flags == '[["LAC", "2026-02-01", ""]]'
+    assert _read_as(form, ANN).flags == "[]"
+
+
+def test_a_start_that_cannot_be_read_sets_a_flag_without_a_date() -> None:
+    form: dict[str, object] = {"flags": [{"code": "LAC", "start": "cp_start", "end": "cp_end"}]}
+    row = _read_as(form, ANN | {"cp_start": "spring"})
+
+    assert (row.flags, row.notes) == ('[["LAC", "", ""]]', ("flag.date_unreadable",))
 
 
 def test_a_flag_is_set_by_its_value_and_carries_its_dates() -> None:
