@@ -178,9 +178,9 @@ def test_a_row_states_a_shield_none_or_nothing(text: str, shield: str | None) ->
     assert _read(ANN | {"shield": text}).shield == shield
 
 
-def _read_as(changes: dict[str, object], row: Mapping[str, str]) -> CaseRow:
+def _read_as(changes: Mapping[str, object], row: Mapping[str, str]) -> CaseRow:
     """Read a row by the mapping with some of its tables changed."""
-    form = parse_mapping(tomllib.loads(MAPPING) | changes)
+    form = parse_mapping({**tomllib.loads(MAPPING), **changes})
     return RowReader(form, COLUMNS, TODAY).read([row.get(name, "") for name in COLUMNS])
 
 
