@@ -47,7 +47,11 @@ _PHASES = {
     help="When the export was made (UTC), if not when FILE was written: 2026-03-01, or 2026-03-01T06:00:00.",
 )
 @click.option("--fresh", is_flag=True, help="Make all tags anew, also those that a killed load had made.")
-@click.option("--allow-fewer", is_flag=True, help="Load though over half of the records held would be gone.")
+@click.option(
+    "--allow-fewer",
+    is_flag=True,
+    help="Load though over half of the records held, or a field of them, would be gone.",
+)
 def load(file: Path | None, mapping_path: Path, directory: Path, **options: object) -> None:
     """Replace the records of one source by those of FILE, all at once or not at all.
 

@@ -19,6 +19,6 @@ class LoadJob:
     now: datetime.datetime  # aware
     work: Path  # an existing folder of the node's own, for the right to load and for spilled tags
     exported: datetime.datetime | None = None  # when the export was made; None: as the export itself says
-    allow_fewer: bool = False  # load though more than half of the records held would be gone
+    allow_fewer: bool = False  # load though over half of the records held, or a field of them, would be gone
     is_fresh: bool = False  # make all tags anew, those too that a killed load had made
     workers: int = 0  # processes; 0: one a core

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from elsewhere.errors import StoreBusy, StoreUnavailable
 from node.caseload.ending import drop_replaced
+from node.caseload.fields import check_kept, held_fields
 from node.caseload.job import LoadJob
 from node.caseload.mapping import SourceMapping
 from node.caseload.reading import Reading, read_rows
@@ -85,7 +86,8 @@ def load_source(
 
     Raises:
         SourceUnreadable, SourceEmpty, ColumnMissing: the export is not what its mapping says.
-        LoadRefused: too many rows were refused, or too few are left; `.report` has the counts.
+        LoadRefused: too many rows were refused, too few are left, or a field of them is lost; `.report` has
+            the counts.
         LoadRunning, LoadOvertaken, StoreBusy: another process is at store or keys; try again.
         StoreUnavailable: the disk is full, or the store is gone.
     In every case nothing has changed.
@@ -175,6 +177,9 @@ def _stage(given: _Input, job: LoadJob, staging: Staging, workers: Workers) -> N
             f"expected at least half of the {held} records held; {tally.good} came: "
             "is the export cut short? If it is right, allow fewer"
         )
+    if not job.allow_fewer:
+        with job.store.read() as conn:
+            check_kept(given.reading.fields, held_fields(conn, tally.source, staging.before))
     tally.removed = staging.removed_persons()
     staging.carry_others()
 

@@ -1,7 +1,7 @@
 """Good rows out of an export, with everything else counted: the part that a load and its dry run share.
 
 Sees:     every row of an export; keeps of each only short hashes, to see repeats.
-Refuses:  a file of which so much is refused that its mapping cannot be the right one.
+Refuses:  a file of which so much is refused, or whose dates are so odd, that its mapping cannot be right.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from node.caseload.fields import FieldCounts, check_dates
 from node.caseload.mapping import SourceMapping
 from node.caseload.report import Progress, Tally
 from node.caseload.rows import CaseRow, RowError, RowReader
@@ -38,6 +39,7 @@ class Reading:
     withheld: set[str] = field(
         default_factory=set, repr=False
     )  # persons with a refused row that has a shield
+    fields: FieldCounts = field(default_factory=FieldCounts)  # over the rows that were yielded
 
 
 def read_rows(
@@ -47,7 +49,7 @@ def read_rows(
 
     Raises:
         SourceUnreadable, SourceEmpty, ColumnMissing: the export is not what its mapping says.
-        LoadRefused: too many rows were refused.
+        LoadRefused: too many rows were refused, or too many dates cannot be read.
     """
     tally, seen = reading.tally, _Seen()
     check_columns(source, mapping.columns())
@@ -71,9 +73,11 @@ def read_rows(
             elif is_new:
                 tally.good += 1
                 tally.notes.update(outcome.notes)
+                reading.fields.add(outcome.fields)
                 yield outcome
         reading.progress("read", *source.progress)
     _check_refused(tally, mapping.source.max_refused_percent)
+    check_dates(reading.fields)
 
 
 def _note_shield(row: CaseRow, reading: Reading) -> None:

@@ -17,6 +17,7 @@ from node.caseload.remembered import Remembered, read_remembered, remember
 from node.caseload.report import LoadReport
 from node.errors import LoadOvertaken, LoadRefused, LoadRunning
 
+MAX_NOTED: Final = 4  # codes of notes in a line
 SETTLE_S: Final = 3.0  # a file that has not changed for so long is whole
 _PASSING = (LoadRunning, LoadOvertaken, StoreBusy, StoreUnavailable)  # no fault of the export
 
@@ -80,7 +81,7 @@ class Reloading:
         self._tell(
             one,
             f"{report.loaded} rows loaded, {report.loaded - report.unchanged} of them new or changed, "
-            f"{report.removed} persons gone, {report.refused} rows refused",
+            f"{report.removed} persons gone, {report.refused} rows refused{_noted(report)}",
         )
         return True
 
@@ -93,6 +94,14 @@ class Reloading:
     def _tell(self, one: Remembered, words: str) -> None:
         self._told.pop(one.name, None)
         self.say(f"{self.clock():%Y-%m-%dT%H:%M:%SZ} {one.name}: {words}")
+
+
+def _noted(report: LoadReport) -> str:
+    """What a loaded export's rows were noted for, the commonest first."""
+    commonest = sorted(report.notes.items(), key=lambda note: (-note[1], note[0]))
+    more = ["..."] if len(commonest) > MAX_NOTED else []
+    codes = [f"{code} {count}" for code, count in commonest[:MAX_NOTED]]
+    return f"; to be looked at: {', '.join(codes + more)}" if codes else ""
 
 
 def _codes(err: ElsewhereError) -> str:

@@ -12,7 +12,7 @@ import datetime
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from elsewhere.errors import PersonMalformed
@@ -22,6 +22,7 @@ from elsewhere.person.identifiers import is_nhs_number, is_temporary_upn, is_upn
 from elsewhere.person.identity import Name, Person, Unborn
 from elsewhere.person.names import family_words, first_names
 from elsewhere.person.places import read_postcode
+from node.caseload.fields import contact_field, person_fields
 from node.caseload.mapping import Cells, SourceMapping
 from node.caseload.periods import kept_until
 
@@ -60,6 +61,7 @@ class CaseRow:
     out_of_hours: str
     notes: tuple[str, ...]
     kept_until: datetime.date | None  # the first day on which it may not be kept
+    fields: tuple[tuple[str, bool], ...] = field(repr=False)  # those filled, and whether each can be used
 
     @property
     def digest(self) -> bytes:
@@ -109,12 +111,13 @@ class RowReader:
             raise RowError("person.malformed")
         shield = self._shield(fields)
         person = self._person(fields)
-        notes = _person_notes(person, self._today)
+        filled = person_fields(person)
+        notes = _person_notes(person, filled, self._today)
         if person.unborn is None and not _can_be_found(person):
             raise RowError("person.empty")
         record = self._map.record
         last_contact, contact_note = self._last_contact(fields)
-        flags, flag_notes = self._flags(fields)
+        flags, flag_notes, flag_dates = self._flags(fields)
         status = self._status(fields)
         return CaseRow(
             person_ref=person_ref,
@@ -130,6 +133,7 @@ class RowReader:
             kept_until=kept_until(
                 self._map.keep, person.birth_date, last_contact, is_current=status == "CURRENT"
             ),
+            fields=(*filled.items(), *contact_field(last_contact, contact_note), *flag_dates),
         )
 
     def _refusal(self, fields: Sequence[str], person_ref: str, code: str) -> RowError:
@@ -249,19 +253,25 @@ class RowReader:
             raise RowError("shield.unknown")
         return shield.values.get(text) or None
 
-    def _flags(self, fields: Sequence[str]) -> tuple[list[list[str]], list[str]]:
-        """The flags set, as [code, start, end], and notes about those that cannot be told."""
+    def _flags(self, fields: Sequence[str]) -> tuple[list[list[str]], list[str], list[tuple[str, bool]]]:
+        """The flags set, as [code, start, end]; notes about those that cannot be told; which dates can."""
         found: list[list[str]] = []
         notes: list[str] = []
+        dated: list[tuple[str, bool]] = []
         for flag in self._map.flags:
             text = self._cell(fields, flag.column) if flag.column else ""
             start, end = (self._cell(fields, name) if name else "" for name in (flag.start, flag.end))
             dates = [self._flag_date(written, notes) for written in (start, end)]
+            dated += [
+                (f"flags.{flag.code}", bool(day))
+                for written, day in zip((start, end), dates, strict=True)
+                if written
+            ]
             if text and text not in flag.values:
                 notes.append("flag.unknown")
             if flag.values.get(text, False) or (not flag.column and start):
                 found.append([flag.code, *dates])
-        return found, notes
+        return found, notes, dated
 
     def _flag_date(self, text: str, notes: list[str]) -> str:
         """ISO 8601, "" for none."""
@@ -277,7 +287,7 @@ def _can_be_found(person: Person) -> bool:
     return has_number or any(first_names(name.given) or family_words(name.family) for name in person.names)
 
 
-def _person_notes(person: Person, today: datetime.date) -> list[str]:
+def _person_notes(person: Person, filled: Mapping[str, bool], today: datetime.date) -> list[str]:
     """Codes of what will be used for no match key, or looks wrong."""
     notes = []
     date = person.birth_date
@@ -287,14 +297,13 @@ def _person_notes(person: Person, today: datetime.date) -> list[str]:
         notes.append("birth_date.unreadable")
     elif date.date > today:
         notes.append("birth_date.future")
-    if person.nhs_number and not is_nhs_number(person.nhs_number):
+    if not filled.get("person.nhs_number", True):
         notes.append("nhs_number.invalid")
     if person.upn and not is_upn(person.upn):
         notes.append("upn.temporary" if is_temporary_upn(person.upn) else "upn.invalid")
-    given = person.names[0].given if person.names else ()
-    if not first_names(given):
-        notes.append("given.placeholder" if given else "given.missing")
-    if not (person.names and family_words(person.names[0].family)):
+    if not filled.get("person.given"):
+        notes.append("given.placeholder" if "person.given" in filled else "given.missing")
+    if not filled.get("person.family"):
         notes.append("family.missing")
     read = [read_postcode(text) for text in person.postcodes]
     if any(code is None or not code.is_usable for code in read):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,19 @@ def test_a_file_is_loaded_again_when_it_or_its_mapping_has_changed_and_not_befor
 
     assert loads.done == ["cases"] * 2
     assert said[1].endswith("cases: 3 rows loaded, 2 of them new or changed, 0 persons gone, 0 rows refused")
+
+
+def test_the_line_of_a_load_says_what_was_noted_most_often(folder: Path) -> None:
+    said = list[str]()
+
+    def load_noted(one: Remembered) -> LoadReport:
+        noted = Counter({"b.odd": 7, "a.odd": 7, "c.odd": 9, "d.odd": 1, "e.odd": 1})
+        return Tally(one.name, is_dry_run=False, good=9, notes=noted).report()
+
+    (folder / "cases.csv").write_text("ab", "utf-8")
+    assert Reloading(folder, load_noted, said.append, lambda: NOW, _no_pause).every()
+
+    assert said[0].endswith("0 rows refused; to be looked at: c.odd 9, a.odd 7, b.odd 7, d.odd 1, ...")
 
 
 def test_a_table_is_read_every_time_and_never_by_looking_for_changed_files(folder: Path) -> None:
