@@ -23,7 +23,7 @@ from node.store.caseload import member, record
 
 SAMPLE = 2000  # records held that are looked at: enough to tell most from few
 TOLERATED = 1  # one odd value refuses no load
-_DATES = ("person.birth_date", "unborn.mother_birth_date", "unborn.due_date", "record.last_contact", "flags.")
+_DATES = ("person.birth_date", "unborn.mother_birth_date", "unborn.due_date", "record.last_contact")
 
 
 def person_fields(person: Person) -> dict[str, bool]:
@@ -76,7 +76,7 @@ def check_dates(counts: FieldCounts) -> None:
     """
     for name, filled in sorted(counts.filled.items()):
         odd = filled - counts.usable[name]
-        if name.startswith(_DATES) and odd > TOLERATED and odd * 2 > filled:
+        if name in _DATES and odd > TOLERATED and odd * 2 > filled:
             raise LoadRefused(
                 f"expected {name} in the mapping's date_formats; {odd} of {filled} filled cells cannot be "
                 "read: add their format, or to empty what stands there in place of a date"

@@ -117,7 +117,7 @@ class RowReader:
             raise RowError("person.empty")
         record = self._map.record
         last_contact, contact_note = self._last_contact(fields)
-        flags, flag_notes, flag_dates = self._flags(fields)
+        flags, flag_notes = self._flags(fields)
         status = self._status(fields)
         return CaseRow(
             person_ref=person_ref,
@@ -133,7 +133,7 @@ class RowReader:
             kept_until=kept_until(
                 self._map.keep, person.birth_date, last_contact, is_current=status == "CURRENT"
             ),
-            fields=(*filled.items(), *contact_field(last_contact, contact_note), *flag_dates),
+            fields=(*filled.items(), *contact_field(last_contact, contact_note)),
         )
 
     def _refusal(self, fields: Sequence[str], person_ref: str, code: str) -> RowError:
@@ -253,25 +253,19 @@ class RowReader:
             raise RowError("shield.unknown")
         return shield.values.get(text) or None
 
-    def _flags(self, fields: Sequence[str]) -> tuple[list[list[str]], list[str], list[tuple[str, bool]]]:
-        """The flags set, as [code, start, end]; notes about those that cannot be told; which dates can."""
+    def _flags(self, fields: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+        """The flags set, as [code, start, end], and notes about those that cannot be told."""
         found: list[list[str]] = []
         notes: list[str] = []
-        dated: list[tuple[str, bool]] = []
         for flag in self._map.flags:
             text = self._cell(fields, flag.column) if flag.column else ""
             start, end = (self._cell(fields, name) if name else "" for name in (flag.start, flag.end))
             dates = [self._flag_date(written, notes) for written in (start, end)]
-            dated += [
-                (f"flags.{flag.code}", bool(day))
-                for written, day in zip((start, end), dates, strict=True)
-                if written
-            ]
             if text and text not in flag.values:
                 notes.append("flag.unknown")
             if flag.values.get(text, False) or (not flag.column and start):
                 found.append([flag.code, *dates])
-        return found, notes, dated
+        return found, notes
 
     def _flag_date(self, text: str, notes: list[str]) -> str:
         """ISO 8601, "" for none."""

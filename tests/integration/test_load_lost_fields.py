@@ -42,7 +42,7 @@ def _refused(store: Store, *changes: Mapping[str, str]) -> str:
 
 @pytest.mark.parametrize(
     ("column", "name"),
-    [("dob", "person.birth_date"), ("seen", "record.last_contact"), ("cp_start", "flags.CP_PLAN")],
+    [("dob", "person.birth_date"), ("seen", "record.last_contact")],
 )
 def test_a_changed_date_format_refuses_a_load_and_its_dry_run(store: Store, column: str, name: str) -> None:
     changes = [{column: f"{day}-Mar-2015"} for day in (2, 3, 4)]
