@@ -22,6 +22,7 @@ from tests.caseload import COLUMNS, MAPPING, job, mapping, write_csv
 # Every cell of this row carries a word that stands nowhere else.
 CANARY = {name: f"QZ{name.replace('_', '').upper()}QZ" for name in COLUMNS}
 GOOD = CANARY | {"dob": "02/03/2015", "status": "open", "shield": "", "cp": "Y", "accuracy": ""}
+GOOD |= {"seen": "01/03/2026", "due": ""}  # a load with many odd dates is refused
 BAD: list[Mapping[str, str]] = [
     CANARY,
     GOOD | {"status": "QZSTATUSQZ"},
