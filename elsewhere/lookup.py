@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from elsewhere.errors import LookupMalformed
+from elsewhere.statement import MAX_EPOCH
 
 PROTOCOL_VERSION = 1
 SLOTS = 40  # of every question, whatever is asked
@@ -134,7 +135,7 @@ class EvaluateRequest:
         _expect(len(self.lookup_id) == ID_BYTES, "lookup id")
         for name in ("searcher", "custodian", "collection", "match_key_version"):
             _expect_words(getattr(self, name), WORD_CHARACTERS, name)
-        _expect(self.epoch >= 1, "epoch")
+        _expect(1 <= self.epoch <= MAX_EPOCH, "epoch")
         _expect(len(self.commitment) == DIGEST_BYTES, "commitment")
         _expect(0 < self.issued_ms < 2**53, "issued time")
         _expect(len(self.nonce) == ID_BYTES, "nonce")

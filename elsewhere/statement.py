@@ -25,7 +25,7 @@ STATEMENT_TYPE: Final = "application/vnd.elsewhere.key-statement.v1+json"
 CATALOGUE_STATEMENT_TYPE: Final = "application/vnd.elsewhere.catalogue-statement.v1+json"
 COLLECTION: Final = r"[a-z][a-z0-9_-]{1,31}"
 OPRF_PUBLIC_BYTES: Final = 32
-MAX_EPOCH: Final = 2**32 - 1
+MAX_EPOCH: Final = 2**31 - 1
 MAX_STATEMENT_BYTES: Final = 64 * 1024  # of the envelope of a key or catalogue statement
 
 

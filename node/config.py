@@ -64,6 +64,10 @@ class LookupConfig(Section):
         le=1000,
         description="times its agreed limit: new questions of one other agency in a day; more are dropped",
     )
+    asks_only: bool = Field(
+        default=False,
+        description="this agency has no records of its own; else none is answered before the first load",
+    )
 
 
 class DeskConfig(Section):

@@ -26,6 +26,21 @@ class RecordsUntagged(ElsewhereError):
     code = "records.untagged"
 
 
+class RecordsMissing(ElsewhereError):
+    """This agency has loaded no records yet, so it cannot say that nothing is known.
+
+    An agency that has none says so: `lookup.asks_only`.
+    """
+
+    code = "records.none"
+
+
+class CatalogueOverdue(ElsewhereError):
+    """Records were loaded some time ago, and no catalogue that shows them all could be handed out since."""
+
+    code = "catalogue.overdue"
+
+
 class CatalogueAhead(ElsewhereError):
     """Who asks says that it holds a newer catalogue of this agency than its own store knows of.
 

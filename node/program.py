@@ -11,11 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
-import signal
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 import grpc
@@ -33,6 +31,7 @@ from elsewhere.wire.v1 import directory_pb2
 from node.answering.custodian import Custodian
 from node.answering.guard import Guard
 from node.answering.queueing import BEYOND_WORKERS, Pace, Turns
+from node.answering.readiness import Expected
 from node.answering.service import Answering
 from node.asking.history import History
 from node.asking.questions import QuestionMaker
@@ -42,7 +41,8 @@ from node.asking.searcher import Searcher, SearcherParts
 from node.catalogues.own import OwnParts
 from node.catalogues.peers import Peers, PeersParts
 from node.catalogues.publisher import Publisher, PublisherParts
-from node.config import NodeConfig, load_config
+from node.catalogues.times import within
+from node.config import NodeConfig
 from node.desk.service import DeskServer, DeskService
 from node.desk.tls import load_tls
 from node.forgetting import Forgetting
@@ -52,7 +52,6 @@ from node.keys.rotator import Rotator
 from node.keys.status import check_on_time
 from node.keys.vault import Vault
 from node.links.link import Link, LinkParts
-from node.logs import configure
 from node.membership.directory import DirectoryIntake, IntakeParts
 from node.membership.trust import Trust
 from node.owning import keep_looking, unless_own
@@ -105,6 +104,7 @@ class Node:
                 trust=self.trust,
                 policy=config.local_policy(),
                 clock_tolerance=timedelta(seconds=config.lookup.clock_tolerance_s),
+                expected=Expected(within(config.catalogue.tick_s), config.lookup.asks_only),
                 others_in_all=config.lookup.others_in_all,
             ),
             store=self._store,
@@ -354,47 +354,3 @@ class Node:
         if self.trust.agreement is not None:
             ends["agreement"] = self.trust.agreement.validity.valid_until
         return ends
-
-
-def utc_now() -> datetime:
-    """The machine's clock."""
-    return datetime.now(UTC)
-
-
-def run(
-    place: Place, *, listen: str = "", clock: Clock = utc_now, random: RandomBytes = secrets.token_bytes
-) -> int:
-    """Run one process of a node until SIGTERM or SIGINT, then drain.
-
-    Args:
-        place: the node's folder and which process this is.
-        listen: host:port of this process's desk; empty: what `desk.listen` says, in `main` alone.
-        clock, random: the machine's, outside tests.
-
-    Returns:
-        0 after an orderly end; 1 if it stopped because a part of it had failed.
-
-    Raises:
-        ConfigInvalid, KeyFileExposed, KeyFileMissing, NotAdmitted, NodeRunning, StoreVersionWrong,
-            StoreExposed, StoreTaken: it did not start.
-    """
-    configure()
-
-    async def main() -> int:
-        config = load_config(place.node)
-        if listen or place.process != MAIN:
-            # An address is one process's; the others would not start for it.
-            config = config.model_copy(update={"desk": config.desk.model_copy(update={"listen": listen})})
-        node = Node(config, clock=clock, random=random, process=place.process)
-        stopping = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        await node.start()
-        await stopping.wait()
-        _log.info("node.stopping")
-        await node.stop()
-        _log.info("node.stopped")
-        return int(node.parts.has_failed)
-
-    with place.alone():
-        return asyncio.run(main())

@@ -93,6 +93,7 @@ class Federation:
     beat_ms: int = 3000  # so that no busy machine makes a link fall silent
     _serving: asyncio.Task[None] | None = None
     _port: int = 0
+    _without_records: set[str] = field(default_factory=set)
 
     def found(self) -> None:
         """Write the gateway's folder."""
@@ -134,6 +135,8 @@ class Federation:
         request, _ = enrol.init(directory, applicant, random=secrets.token_bytes)
         admission = enrolment.admit(self.folder / "gw", request, now=datetime.now(UTC))
         enrol.accept(directory, admission.to_bytes(), now=datetime.now(UTC))
+        if not rows:
+            self._without_records.add(agency)
         self.configure(agency, **settings)
         if rows:
             self.load(agency, rows)
@@ -149,6 +152,8 @@ class Federation:
         }
         if PLACES.server is not None:
             base["store"] = {"url": PLACES.url(self.folder / agency)}
+        if agency in self._without_records:
+            base["lookup"]["asks_only"] = True
         for name, value in settings.items():
             base[name] = {**base.get(name, {}), **value} if isinstance(value, dict) else value
         (self.folder / agency / "node.toml").write_text(tomli_w.dumps(base))

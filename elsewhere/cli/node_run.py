@@ -37,7 +37,7 @@ def run(directory: Path, process: str, listen: str) -> None:
     It says on standard error what it does: in words on a terminal, in JSON lines anywhere else.
     """
     from node.processes.place import Place
-    from node.program import run as run_node
+    from node.running import run as run_node
 
     sys.exit(run_node(Place(directory, process), listen=listen))
 

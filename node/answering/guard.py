@@ -23,7 +23,7 @@ from elsewhere.lookup import PROTOCOL_VERSION, SLOTS, Decision, EvaluateRequest,
 from elsewhere.matchkeys import version as match_key_version
 from elsewhere.oprf.group import check_batch
 from elsewhere.roster import Roster
-from node.answering.readiness import find_unready
+from node.answering.readiness import Expected, find_unready
 from node.answering.repeats import is_asked_again
 from node.caseload.shields import INVOLVEMENT, PROTECTED, SHIELDED
 from node.errors import ClockSkewed
@@ -58,6 +58,7 @@ class Guard:
     trust: Trust
     policy: LocalPolicy
     clock_tolerance: timedelta
+    expected: Expected
     others_in_all: int = (
         4  # times what the agreement allows one agency in a day: new questions that are taken
     )
@@ -88,7 +89,8 @@ class Guard:
         limited = self.find_limit(request, now, connection)
         skewed, differing = self._find_skew(request, now), _find_difference(request, agreement)
         dead = self._find_dead(request, view.own, now)
-        unready = find_unready(connection, request, view.digest(request.collection, request.epoch))
+        key = view.digest(request.collection, request.epoch)
+        unready = find_unready(connection, request, key, self.expected, now)
         refused = skewed or _find_incompatible(request) or dead or unready or differing or unfit
         if refused is not None:
             return Verdict(refused)

@@ -32,6 +32,7 @@ _VOID: Final = {
     "granted": "{}",
     "stated_version": None,
     "stated_root": None,
+    "stated_load": 0,
 }
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,11 +26,7 @@ from elsewhere.canonical import Json
 from elsewhere.catalogue.files import read_catalogue, write_catalogue
 from elsewhere.catalogue.padding import SEED_SIZE, commit_seed, next_delta, pad
 from elsewhere.catalogue.sealed import KEY_SIZE, open_delta, seal_delta
-from elsewhere.catalogue.statement import (
-    CatalogueStatement,
-    delta_root,
-    snapshot_root,
-)
+from elsewhere.catalogue.statement import CatalogueStatement, delta_root, snapshot_root
 from elsewhere.catalogue.tags import Catalogue, ShortTags, as_set, union
 from elsewhere.clock import Clock
 from elsewhere.errors import CatalogueBroken, ElsewhereError
@@ -40,13 +36,13 @@ from elsewhere.signing import SigningKey, open_document, sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node import logbook
 from node.caseload.index import current_load, record_count, short_tags_since
+from node.catalogues.times import MAX_BACKLOG_TICKS
 from node.processes.lead import Lead
 from node.store.engine import Store
 from node.store.exchange import published, published_piece
 from node.store.writer import Writer
 
 MAX_CHAIN = 2000  # deltas on one snapshot; whoever comes new fetches them all
-MAX_BACKLOG_TICKS = 50  # a backlog that would take longer goes out as a snapshot
 
 _log = structlog.get_logger(__name__)
 
@@ -114,6 +110,9 @@ class OwnCatalogue:
         self._floor = 0  # no version up to this one is made again
         self._seed = b""
         self._is_renewal_due = False
+        self._is_unsure = False  # whether a version that was said to have failed may be there
+        self._covered = 0  # the newest load whose tags are all in the newest version
+        self._covers: dict[int, int] = {}  # the same for each version of this term that is not stated yet
         self._lock = threading.Lock()  # a step and a note at once could each undo the other
 
     @property
@@ -180,6 +179,8 @@ class OwnCatalogue:
             LeadLost: nothing was published; another process does it.
         """
         with self._lock:
+            if self._is_unsure:
+                self._settle()
             self._look()
             state = self.state
             if (
@@ -209,9 +210,21 @@ class OwnCatalogue:
         with self._lock:
             if head.version <= self.stated.version:
                 return
-            values = {"stated_version": head.version, "stated_root": head.root}
+            values: dict[str, object] = {"stated_version": head.version, "stated_root": head.root}
+            if covered := self._covers.get(head.version):
+                values["stated_load"] = covered
             self._write(update(published).where(*self._is(published)).values(values))
             self.stated = head
+            self._covers = {version: n for version, n in self._covers.items() if version > head.version}
+
+    def _settle(self) -> None:
+        """Find out whether the version that was said to have failed is there, and go on from what is."""
+        with self._parts.store.read() as conn:
+            made = conn.execute(select(published.c.version).where(*self._is(published))).scalar_one_or_none()
+        if made is not None and (self.state is None or made != self.state.newest.version):
+            self.state, self._pending, self._seen_load = None, self._pending[:0], 0
+            self.open()
+        self._is_unsure = False
 
     def _look(self) -> None:
         """Add what the caseload has gained to what waits to be published."""
@@ -243,6 +256,7 @@ class OwnCatalogue:
         self._commit(made, unpadded=len(everything))
         self._seed, self._floor, self._is_renewal_due = seed, version, False
         self._pending = self._pending[:0]
+        self._note_covered(version)
         self._sweep(keep=path)
 
     def _make_delta(self, state: OwnState) -> None:
@@ -259,6 +273,13 @@ class OwnCatalogue:
         made = replace(state, pieces=(*state.pieces, piece), catalogue=catalogue)
         self._commit(made, unpadded=None)
         self._floor, self._pending = version, delta.carried
+        self._note_covered(version)
+
+    def _note_covered(self, version: int) -> None:
+        """Note up to which load all tags are in a version that has just been made."""
+        if not len(self._pending):
+            self._covered = self._seen_load
+        self._covers[version] = self._covered
 
     def _commit(self, made: OwnState, *, unpadded: int | None) -> None:
         """Write a version's row and piece in one transaction; only then is it the state others may see."""
@@ -286,7 +307,9 @@ class OwnCatalogue:
             row = {"version": newest.version, "statement": piece.envelope, "ciphertext": piece.ciphertext}
             conn.execute(insert(published_piece).values(**name, **row))
 
+        self._is_unsure = True  # a server that is lost while it commits may have committed
         self._parts.writer.submit(change).result()
+        self._is_unsure = False
         self.state = made
 
     def _write(self, change: Update) -> None:
@@ -375,24 +398,3 @@ def _term_of(path: Path) -> int:
     """The term in a file's name; 0 where there is none."""
     term = path.name.split(".")[4:5]
     return int(term[0]) if term and term[0].isdecimal() else 0
-
-
-def drop_others(parts: OwnParts, kept: Collection[tuple[str, int]]) -> None:
-    """Forget the catalogues of keys that are destroyed: rows, snapshot keys and files."""
-
-    term = parts.lead.number
-
-    def change(conn: Connection) -> None:
-        parts.lead.check(conn, term)
-        rows = conn.execute(select(published.c.collection, published.c.epoch)).all()
-        gone = [(row.collection, row.epoch) for row in rows if (row.collection, row.epoch) not in kept]
-        for collection, epoch in gone:
-            for table in (published, published_piece):
-                conn.execute(delete(table).where(table.c.collection == collection, table.c.epoch == epoch))
-
-    parts.writer.submit(change).result()
-    for path in parts.folder.glob("own.*"):
-        # By its name, as a crash may have removed the row alone.
-        _, collection, epoch, *_ = path.name.split(".")
-        if (collection, int(epoch)) not in kept:
-            path.unlink(missing_ok=True)

@@ -29,19 +29,19 @@ from elsewhere.lookup import Head
 from elsewhere.statement import SealingKeyEntry
 from elsewhere.wire.channel import MAX_GRANTS
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
+from node.catalogues.ended import drop_others
 from node.catalogues.grants import in_force, recipients, seal_grant
-from node.catalogues.own import OwnCatalogue, OwnParts, OwnPiece, OwnState, drop_others
+from node.catalogues.own import OwnCatalogue, OwnParts, OwnPiece, OwnState
 from node.catalogues.shown import shows_another
 from node.catalogues.standing import Name, Standing
 from node.catalogues.takers import ChannelSource, Taker
+from node.catalogues.times import CALL_TIMEOUT_S, patience_s
 from node.links.calls import CallBroke, breaking
 from node.membership.trust import Trust
 
-CALL_TIMEOUT_S = 30.0
 CHUNK_TIMEOUT_S = 5.0  # more for each chunk of a snapshot
 REFUSED_BEFORE_RENEWAL = 2  # versions; each is offered again and again until the next one is made
 RETRY_FIRST_S = 0.5  # before a gateway is offered again what it did not take; twice as long each time
-PATIENCE_TICKS = 1  # and a call's timeout: for so long a version may wait to be taken
 STATE_EVERY_S = 1.0  # at the latest, what is stated follows what has waited too long
 
 T = TypeVar("T")
@@ -74,6 +74,7 @@ class Publisher:
         self._standing = self._new_standing()
         self._stating = asyncio.Lock()
         self._told_late: set[Name] = set()
+        self._not_made: set[Name] = set()  # since a version could be made
 
     async def run(self) -> None:
         """Publish every tick until `close`; cancelled when the term is over."""
@@ -102,7 +103,7 @@ class Publisher:
             LeadLost, LogUnavailable, OSError: it has not begun.
         """
         self._parts.own.folder.mkdir(mode=0o700, exist_ok=True)
-        self._own, self._standing = [], self._new_standing()
+        self._own, self._standing, self._not_made = [], self._new_standing(), set()
         await self._follow(self._parts.names())
         for gateway in self._gateways:
             gateway.forget()
@@ -122,8 +123,10 @@ class Publisher:
                 own.renew()  # who has left must not read on
             try:
                 await self._call(own.step)
+                self._not_made.discard(own.name)
             except (ElsewhereError, OSError, SQLAlchemyError) as err:
                 code = getattr(err, "code", "store.unavailable")
+                self._not_made.add(own.name)
                 _log.error("catalogue.not_made", collection=own.collection, epoch=own.epoch, code=str(code))
             if own.state is not None:
                 self._standing.made(own.name, own.state.pieces[-1].head)
@@ -179,8 +182,8 @@ class Publisher:
 
     @property
     def is_current(self) -> bool:
-        """Whether no version has waited too long for a gateway to take it."""
-        return not self._standing.late()
+        """Whether versions can be made, and none has waited too long for a gateway to take it."""
+        return not self._not_made and not self._standing.late()
 
     async def send(self) -> None:
         """Bring every linked gateway up to date now."""
@@ -375,15 +378,12 @@ class Publisher:
     def _note_head(self, gateway: Taker, own: OwnCatalogue, piece: OwnPiece) -> None:
         """Note what a gateway has; what all that listen have is what can be fetched."""
         gateway.heads[own.name] = piece.head
-        known = [
-            other.heads[own.name]
-            for other in self._gateways
-            if other.live is not None and own.name in other.heads
-        ]
+        live = [other.heads for other in self._gateways if other.live is not None]
+        known = [heads[own.name] for heads in live if own.name in heads]
         self._standing.taken(own.name, min(known, key=lambda head: head.version, default=piece.head))
 
     def _new_standing(self) -> Standing:
-        return Standing(PATIENCE_TICKS * self._parts.tick_s + CALL_TIMEOUT_S, self._parts.now_s)
+        return Standing(patience_s(self._parts.tick_s), self._parts.now_s)
 
     async def _call(self, work: Callable[..., T], *given: object) -> T:
         """Run work that blocks off the event loop."""

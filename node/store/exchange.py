@@ -145,6 +145,8 @@ published = Table(
     # What every process states to those who ask; it never goes back. Absent before anything could be fetched.
     Column("stated_version", BigInteger),
     Column("stated_root", LargeBinary(32)),
+    # The newest load whose tags are all in the version stated.
+    Column("stated_load", BigInteger, nullable=False, server_default="0"),
     # The term of the process that made the snapshot (`lease.number`), which is in the name of its file;
     # 0: made by a version without terms.
     Column("snapshot_term", BigInteger, nullable=False, server_default="0"),

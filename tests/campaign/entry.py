@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, event
 
 from elsewhere.hardening import harden
 from node.processes.place import Place
-from node.program import run
+from node.running import run
 
 UNLIMITED_PAGES = 4_294_967_294  # SQLite's own greatest
 

@@ -15,7 +15,8 @@ from secrets import token_bytes
 
 from elsewhere.wire.v1 import link_pb2
 from node.config import load_config
-from node.program import Node, utc_now
+from node.program import Node
+from node.running import utc_now
 
 BATCH = 1 << 20
 

@@ -19,7 +19,7 @@ from elsewhere.asking import Coverage
 from gateway.attach import LinkService
 from gateway.catalogues import Catalogues
 from gateway.directory import Directory
-from node.catalogues.publisher import CALL_TIMEOUT_S
+from node.catalogues.times import CALL_TIMEOUT_S
 from node.keys.ring import COLLECTIONS
 from node.membership.trust import Trust
 from tests.federation import PATIENCE_S, ZOE, ask_about, federation

@@ -21,7 +21,7 @@ from node.config import NodeConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/configuration.md").read_text("utf-8")
-TYPES = {str: "text", int: "whole number", float: "number", list[str]: "list of texts"}
+TYPES = {str: "text", int: "whole number", float: "number", list[str]: "list of texts", bool: "true or false"}
 MODELS: dict[str, type[Section]] = {"node.toml": NodeConfig, "gateway.toml": GatewayConfig}
 OF_PROGRAM = ("dir", "policy")  # the folder is no setting; the policy has a table of its own
 

@@ -20,7 +20,9 @@ from elsewhere.errors import LogUnavailable
 from elsewhere.signing import SigningKey, sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node.catalogues import own as own_catalogue
-from node.catalogues.own import MAX_BACKLOG_TICKS, OwnCatalogue, OwnState, drop_others
+from node.catalogues.ended import drop_others
+from node.catalogues.own import OwnCatalogue, OwnState
+from node.catalogues.times import MAX_BACKLOG_TICKS
 from node.store.exchange import log, published, published_piece
 from tests.unit.node.exchange_world import DELTA_TAGS, NAMES, Agency, make_agencies, numbers
 
