@@ -1,13 +1,14 @@
 """Typed columns of a Parquet file or a database as the text that a CSV export would hold.
 
-Refuses:  columns that have no one text: times with a zone, whose day depends on who reads them; bytes;
-          records within records; lists for which the mapping states no separator.
+Refuses:  columns that have no one text, by name: times with a zone, whose day depends on who reads them;
+          bytes; records within records; lists for which the mapping states no separator.
 Promises: a date is written in the mapping's first date format, so that it is read back as it was; a missing
-          value is an empty cell.
+          value, or a number that is none, is an empty cell; no message quotes a cell.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import hashlib
@@ -72,10 +73,8 @@ class TableSource:
         """
         try:
             for columns in self._batches():
-                texts = [
-                    [self._to_text(value, separator) for value in column]
-                    for column, separator in zip(columns, self._separators, strict=True)
-                ]
+                given = zip(self.header, columns, self._separators, strict=True)
+                texts = [self._to_texts(*column) for column in given]
                 for row in zip(*texts, strict=True):
                     self._read += 1
                     self._hash.update(json.dumps(row).encode())
@@ -89,11 +88,22 @@ class TableSource:
         if not self._read:
             raise SourceEmpty("expected rows in the table; there is none")
 
+    def _to_texts(self, name: str, column: Sequence[object], separator: str) -> list[str]:
+        """The cells of one column of a batch."""
+        try:
+            return [self._to_text(value, separator) for value in column]
+        except Exception as err:  # its words may quote a cell
+            said = str(err) if type(err) is _NoTextError else _kind(err)
+            raise SourceUnreadable(
+                f"column {name!r}, in the {BATCH_ROWS} rows from row {self._read + 1}: "
+                f"expected values that have a text: {said}"
+            ) from None
+
     def _to_text(self, value: object, separator: str) -> str:
         """One cell."""
         if isinstance(value, str):
             return value
-        if value is None or (isinstance(value, float) and math.isnan(value)):
+        if value is None or (isinstance(value, decimal.Decimal | float) and not math.isfinite(value)):
             return ""
         if isinstance(value, bool):
             return "true" if value else "false"
@@ -106,8 +116,14 @@ class TableSource:
         if isinstance(value, list | tuple):
             return separator.join(filter(None, (self._to_text(part, "") for part in value)))
         if isinstance(value, bytes):
-            raise TypeError("bytes have no text")
+            raise _NoTextError("bytes came, or text that is not UTF-8")
+        if isinstance(value, dict):
+            raise _NoTextError("a nested record came")
         return str(value)
+
+
+class _NoTextError(Exception):
+    """A value that has no text; the words are ours. Never leaves this module."""
 
 
 def check_types(mapping: SourceMapping, schema: pa.Schema) -> None:
@@ -154,8 +170,15 @@ def _check_type(name: str, kind: pa.DataType, *, has_separator: bool) -> None:
         raise SourceUnreadable(
             f"column {name!r} holds times with a zone, whose day depends on the reader: make it a date"
         )
-    if types.is_nested(kind) or types.is_binary(kind) or types.is_large_binary(kind):
+    if types.is_nested(kind) or _is_bytes(kind):
         raise SourceUnreadable(f"column {name!r} holds {kind}, which has no text: make a view without it")
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    from pyarrow import types
+
+    kinds = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
+    return any(is_one(kind) for is_one in kinds)
 
 
 def _kind(err: Exception) -> str:
@@ -164,12 +187,21 @@ def _kind(err: Exception) -> str:
     return f"{type(err).__name__} ({code})" if code else type(err).__name__
 
 
-def made_at(value: object) -> datetime.datetime | None:
-    """When a table was made, by the newest value of a column: a time in UTC, or a day."""
-    if isinstance(value, str):
-        value = datetime.datetime.fromisoformat(value)
-    if isinstance(value, datetime.datetime):
-        return value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
-    if isinstance(value, datetime.date):
-        return datetime.datetime.combine(value, datetime.time(), datetime.UTC)
-    return None
+def made_at(value: object, column: str) -> datetime.datetime:
+    """When a table was made, by the newest value of its made_column: a time in UTC, or a day.
+
+    Raises:
+        SourceUnreadable: it is neither, or there is none; counted as made now, an old table would look new.
+    """
+    with contextlib.suppress(ValueError):
+        if isinstance(value, str):
+            value = datetime.datetime.fromisoformat(value)
+        if isinstance(value, datetime.datetime):
+            return value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+        if isinstance(value, datetime.date):
+            return datetime.datetime.combine(value, datetime.time(), datetime.UTC)
+    came = "no row has one" if value is None else f"what came is none ({type(value).__name__})"
+    raise SourceUnreadable(
+        f"expected a day or time in column {column!r}, the made_column, as a date or a text like "
+        f"2026-03-01 or 2026-03-01T04:00:00; {came}"
+    )

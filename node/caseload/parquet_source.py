@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from node.caseload.cells import BATCH_ROWS, TableSource, check_types, pick_columns
 from node.caseload.csv_source import MAX_FIELD
 from node.caseload.mapping import SourceMapping
-from node.errors import LibraryMissing, SourceUnreadable
+from node.errors import ColumnMissing, LibraryMissing, SourceUnreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_COLUMN_BYTES: Final = 256 * 2**20  # of one column of a row group, unpacked
 MAX_LISTED: Final = 4_000_000  # values in lists, in one column of a row group
+ODD_DAY: Final = "outside of the years 1 to 9999"  # stands for such a day, and is noted as no date
 MAX_BATCH_BYTES: Final = 64 * 2**20  # of text in one column of BATCH_ROWS rows
 _BUFFER = 1024 * 1024
 
@@ -35,6 +36,7 @@ def open_parquet(path: Path, mapping: SourceMapping) -> Iterator[TableSource]:
 
     Raises:
         SourceUnreadable: it cannot be opened, is no Parquet file, or a mapped column has no text.
+        ColumnMissing: a mapped column is there twice.
         LibraryMissing: pyarrow is not installed.
     """
     try:
@@ -51,7 +53,7 @@ def open_parquet(path: Path, mapping: SourceMapping) -> Iterator[TableSource]:
                 parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=texts)
             )
             names = _pick(file, mapping)
-        except SourceUnreadable:
+        except (SourceUnreadable, ColumnMissing):
             raise
         except OSError as err:
             raise SourceUnreadable(f"expected a readable file: {err.strerror or 'no Parquet file'}") from None
@@ -69,7 +71,10 @@ def _pick(file: parquet.ParquetFile, mapping: SourceMapping) -> list[str]:
     """The mapped columns that the file has, each of which can be read."""
     import pyarrow as pa
 
-    names = pick_columns(mapping, file.schema_arrow.names)
+    there = file.schema_arrow.names
+    names = pick_columns(mapping, there)
+    if repeated := tuple(name for name in names if there.count(name) > 1):
+        raise ColumnMissing(repeated, repeated=True)
     check_types(mapping, pa.schema([file.schema_arrow.field(name) for name in names]))
     _check_sizes(file, names)
     return names
@@ -111,8 +116,15 @@ def _values(name: str, column: pa.Array) -> list[Any]:
     text = column
     while types.is_list(text.type) or types.is_large_list(text.type):
         text = text.flatten()
+    if types.is_date(column.type) or types.is_timestamp(column.type):
+        return _days(column)
     if not types.is_dictionary(text.type):
-        return list(column.to_pylist())
+        try:
+            return list(column.to_pylist())
+        except Exception as err:  # its words may quote a cell
+            raise SourceUnreadable(
+                f"column {name!r}: expected values that have a text: {type(err).__name__}"
+            ) from None
     used = text.indices.value_counts()
     sizes = compute.binary_length(text.dictionary.take(used.field("values")))
     if (compute.max(sizes).as_py() or 0) > MAX_FIELD:
@@ -122,3 +134,15 @@ def _values(name: str, column: pa.Array) -> list[Any]:
             f"column {name!r}: expected at most {MAX_BATCH_BYTES // 2**20} MiB in {BATCH_ROWS} rows"
         )
     return list((text.dictionary_decode() if text is column else column).to_pylist())
+
+
+def _days(column: pa.Array) -> list[datetime.date | str | None]:
+    """The days of a column, without their times: Python has dates of four-digit years only."""
+    import pyarrow as pa
+
+    counts = column.cast(pa.date32(), safe=False).cast(pa.int32()).to_pylist()
+    epoch, last = datetime.date(1970, 1, 1).toordinal(), datetime.date.max.toordinal()
+    return [
+        None if n is None else datetime.date.fromordinal(n + epoch) if 1 <= n + epoch <= last else ODD_DAY
+        for n in counts
+    ]

@@ -8,6 +8,7 @@ Source:   SQLite, "Uniform Resource Identifiers": mode=ro.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from node.caseload.cells import BATCH_ROWS, NO_TABLE, TableSource, made_at, pick_columns
 from node.caseload.mapping import SourceMapping, SqlForm
-from node.errors import SourceUnreadable
+from node.errors import ColumnMissing, SourceUnreadable
 
 
 @contextlib.contextmanager
@@ -23,7 +24,8 @@ def open_sqlite(form: SqlForm, mapping: SourceMapping) -> Iterator[TableSource]:
     """Open a file, and look the table up.
 
     Raises:
-        SourceUnreadable: no such file, no database, or no such table.
+        SourceUnreadable: no such file, no database, or no such table; or the made_column holds no time.
+        ColumnMissing: there is no such made_column.
     """
     path = Path(unquote(urlsplit(form.url).path.removeprefix("/")))
     table = _quote(form.table)
@@ -34,9 +36,10 @@ def open_sqlite(form: SqlForm, mapping: SourceMapping) -> Iterator[TableSource]:
             "expected the database file that [source.sql] names; it is not there"
         ) from None
     with contextlib.closing(con):
+        con.text_factory = _to_text
         try:
             there = [name for (name, *_) in con.execute(f"SELECT * FROM {table} LIMIT 0").description]  # noqa: S608 - quoted
-            made = _newest(con, table, form.made_column) if form.made_column else None
+            made = _made(con, form, there) if form.made_column else None
         except sqlite3.Error as err:
             raise SourceUnreadable(NO_TABLE.format(form.table, type(err).__name__)) from None
         names = pick_columns(mapping, there)
@@ -48,13 +51,24 @@ def open_sqlite(form: SqlForm, mapping: SourceMapping) -> Iterator[TableSource]:
             while rows := cursor.fetchmany(BATCH_ROWS):
                 yield list(zip(*rows, strict=True))
 
-        yield TableSource(mapping, names, batches, made_at(made))
+        yield TableSource(mapping, names, batches, made)
 
 
-def _newest(con: sqlite3.Connection, table: str, column: str) -> object:
-    """The greatest value of a column."""
-    (value,) = con.execute(f"SELECT max({_quote(column)}) FROM {table}").fetchone()  # noqa: S608 - quoted
-    return value
+def _made(con: sqlite3.Connection, form: SqlForm, there: Sequence[str]) -> datetime.datetime:
+    """When the table was made: the greatest value of a column; SQLite takes a wrong name for a text."""
+    column = form.made_column
+    if column not in there:
+        raise ColumnMissing((column,))
+    (value,) = con.execute(f"SELECT max({_quote(column)}) FROM {_quote(form.table)}").fetchone()  # noqa: S608 - quoted
+    return made_at(value, column)
+
+
+def _to_text(raw: bytes) -> str | bytes:
+    """A text, which SQLite does not check; bytes if it is not UTF-8, and then its column is refused."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def _quote(name: str) -> str:
