@@ -1,4 +1,4 @@
-"""Typed cells that no export in CSV would hold are read as text or noted; what has no text is refused by its column."""
+"""Typed cells that no export in CSV would hold are text or noted; what has none is refused by its column."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.caseload import TODAY
 from tests.postgres_server import Server
 
 DAY = datetime.date(2015, 3, 2)
-# Three good rows beside each odd one, so that it is the cell that is looked at and not the share of such cells.
+# Three good rows beside each odd one, so that it is the cell that counts and not the share of such cells.
 GOOD = {"id": ["1", "2", "3"], "given": ["Ann", "Bo", "Eve"], "dob": [DAY] * 3}
 QUOTED = "QZCELLQZ"
 
@@ -97,7 +97,7 @@ def test_what_is_no_text_in_sqlite_is_refused_by_column_and_not_quoted(tmp_path:
     con.close()
     form = {"url": f"sqlite:///{tmp_path / 'cases.sqlite'}", "table": "cases"}
 
-    with pytest.raises(SourceUnreadable, match="'given'.*bytes came, or text that is not UTF-8") as refusal:
+    with pytest.raises(SourceUnreadable, match=r"'given'.*bytes came, or text that is not UTF-8") as refusal:
         dry_run(None, _mapping({"sql": form}), TODAY)
 
     assert not any(word in str(refusal.value) for word in (QUOTED, "Zo"))
