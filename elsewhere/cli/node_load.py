@@ -120,7 +120,7 @@ def _run(
             is_fresh=bool(options["fresh"]),
         )
         report = load_file(file, form, job, progress)
-    remember(directory, here, marker)
+    remember(directory, here, marker, report.load)
     return report
 
 

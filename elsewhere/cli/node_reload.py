@@ -47,14 +47,16 @@ class Interval(click.ParamType[int]):
 @click.option(
     "--every", type=Interval(), metavar="TIME", help="Stay, and look at all sources so often: 30m, 1h."
 )
-def reload(directory: Path, watch: bool, every: int | None) -> None:
-    """Load every source again from where it was last loaded, if it has changed.
+@click.option("--all", "is_all", is_flag=True, help="Load also what has not changed, at the first look.")
+def reload(directory: Path, watch: bool, every: int | None, is_all: bool) -> None:
+    """Load every source again from where it was last loaded, if it has changed or the store has lost it.
 
     Whether a table has changed can only be told by reading it, so it is read each time. What cannot be loaded
     leaves the old records in force, and a file that is still being written waits for the next time. Without
     --watch or --every it looks once, and ends with 0 if all is well; with 1 if something could not be loaded,
     or no source was ever loaded here.
     """
+    from node.caseload.opening import loads_in_force
     from node.caseload.reload import Reloading
     from node.caseload.remembered import read_remembered
     from node.errors import NothingRemembered
@@ -65,15 +67,23 @@ def reload(directory: Path, watch: bool, every: int | None) -> None:
             f"expected sources that were loaded into {directory} before; there are none. Load each once: "
             f"elsewhere node load FILE --mapping MAPPING --dir {directory}"
         )
-    reloading = Reloading(directory, lambda one: _load(directory, one), click.echo, _now, time.sleep)
+    reloading = Reloading(
+        directory,
+        lambda one: _load(directory, one),
+        lambda: loads_in_force(directory),
+        click.echo,
+        _now,
+        time.sleep,
+    )
     if not watch and every is None:
-        sys.exit(0 if reloading.every() else 1)
+        sys.exit(0 if reloading.every(is_all=is_all) else 1)
     for line in _plan(directory, sources, watch=watch, every_s=every or _UNITS["h"]):
         click.echo(line)
     next_look = time.monotonic()
     while True:
         if (left := next_look - time.monotonic()) <= 0:
-            reloading.every()
+            reloading.every(is_all=is_all)
+            is_all = False
             next_look = time.monotonic() + (every or _UNITS["h"])
         elif watch:
             reloading.changed()

@@ -80,7 +80,7 @@ def load_source(
         source: the export, from its first row.
         mapping: what its columns mean.
         job: store, keys and time.
-        progress: told of each phase: read, group, tag, store.
+        progress: told of each phase: read, tag, group, again, store.
 
     Returns: what was loaded, refused and noted.
 
@@ -96,6 +96,7 @@ def load_source(
     try:
         with _alone(job):
             staging = Staging(job.store, mapping.source.name, job.now)
+            reading.tally.load = staging.id
             reading.shielded = staging.shielded_before()
             given = _Input(source, mapping, reading)
             with Workers(tag_sets(job, staging), job.workers, job.keys) as workers:

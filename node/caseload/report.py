@@ -39,6 +39,7 @@ class LoadReport:
     tags: int  # new with this load
     resumed: int  # records of which a load that was killed had made the tags
     new_entries: int  # short tags that no catalogue of their epoch had yet
+    load: int  # its number, as in the log; 0 for a dry run
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ class Tally:
     tags: int = 0
     resumed: int = 0
     new_entries: int = 0
+    load: int = 0
 
     def refuse(self, row: int, code: str) -> None:
         """Count a refused row; list it while the list is of a size that a person reads."""
@@ -86,4 +88,5 @@ class Tally:
             tags=self.tags,
             resumed=self.resumed,
             new_entries=self.new_entries,
+            load=self.load,
         )

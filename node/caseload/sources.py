@@ -66,7 +66,7 @@ def open_source(path: Path | None, mapping: SourceMapping, folder: Path) -> Iter
         )
     with contextlib.ExitStack() as stack:
         if form.sql is not None and form.sql.url.startswith("sqlite:"):
-            yield stack.enter_context(open_sqlite(form.sql, mapping))
+            yield stack.enter_context(open_sqlite(form.sql, mapping, folder))
         elif form.sql is not None:
             yield stack.enter_context(open_sql(form.sql, mapping, folder))
         elif path is not None and form.csv is not None:

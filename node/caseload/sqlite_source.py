@@ -20,14 +20,14 @@ from node.errors import ColumnMissing, SourceUnreadable
 
 
 @contextlib.contextmanager
-def open_sqlite(form: SqlForm, mapping: SourceMapping) -> Iterator[TableSource]:
-    """Open a file, and look the table up.
+def open_sqlite(form: SqlForm, mapping: SourceMapping, folder: Path) -> Iterator[TableSource]:
+    """Open a file, whose relative path starts at the node's folder, and look the table up.
 
     Raises:
         SourceUnreadable: no such file, no database, or no such table; or the made_column holds no time.
         ColumnMissing: there is no such made_column.
     """
-    path = Path(unquote(urlsplit(form.url).path.removeprefix("/")))
+    path = folder / Path(unquote(urlsplit(form.url).path.removeprefix("/")))
     table = _quote(form.table)
     try:
         con = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)

@@ -339,10 +339,17 @@ def test_the_connection_that_reads_a_file_can_change_nothing(
     assert mapping.source.sql is not None
     monkeypatch.setattr(sqlite3, "connect", note)
     with (
-        sqlite_source.open_sqlite(mapping.source.sql, mapping),
+        sqlite_source.open_sqlite(mapping.source.sql, mapping, tmp_path),
         pytest.raises(sqlite3.OperationalError, match="readonly"),
     ):
         connections[0].execute("DELETE FROM everything")
+
+
+def test_a_relative_path_of_a_database_starts_at_the_nodes_folder(store: Store, tmp_path: Path) -> None:
+    _sqlite(tmp_path)
+    form = {"sql": {"url": "sqlite:///cases.sqlite", "table": "cases"}}
+
+    assert load_file(None, _mapping(form), job(store, work=tmp_path)).loaded == 3
 
 
 def test_a_missing_database_file_or_table_is_refused(store: Store, tmp_path: Path) -> None:

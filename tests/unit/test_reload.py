@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -17,13 +20,15 @@ from elsewhere.cli.node_reload import reload
 from elsewhere.errors import ConfigInvalid, ElsewhereError, StoreBusy, StoreUnavailable
 from node.caseload import index
 from node.caseload import reload as reload_module
-from node.caseload.reload import SETTLE_S, Reloading
+from node.caseload.opening import loads_in_force
+from node.caseload.reload import SETTLE_S, STORE_EVERY, Reloading
 from node.caseload.remembered import FILE_NAME, Remembered, read_remembered, remember
 from node.caseload.report import LoadReport, Tally
 from node.errors import LoadRunning, SourceUnreadable
 from node.keys.ring import KeyRing
 from node.store.caseload import record
 from node.store.engine import Store, open_store
+from node.storemark import read_mark, write_mark
 from tests.caseload import ANN, BOB, EVA, MAPPING, NOW, write_csv
 
 
@@ -32,7 +37,7 @@ class Loads:
     """Stands in for loading: notes what is loaded, and fails on demand."""
 
     done: list[str] = field(default_factory=list)
-    error: ElsewhereError | None = None
+    error: ElsewhereError | OSError | None = None
 
     def __call__(self, one: Remembered) -> LoadReport:
         self.done.append(one.name)
@@ -51,7 +56,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _reloading(folder: Path, loads: Loads, said: list[str]) -> Reloading:
-    return Reloading(folder, loads, said.append, lambda: NOW, _no_pause)
+    return Reloading(folder, loads, _all_stand, said.append, lambda: NOW, _no_pause)
+
+
+def _all_stand() -> dict[str, int]:
+    """The store has every source as it was last loaded."""
+    return {"cases": 0, "visits": 0}
+
+
+def _is_due(folder: Path) -> bool:
+    (one,) = read_remembered(folder)
+    return one.is_due(one.marker_now(), None)
 
 
 def _no_pause(seconds: float) -> None:
@@ -82,7 +97,7 @@ def test_the_line_of_a_load_says_what_was_noted_most_often(folder: Path) -> None
         return Tally(one.name, is_dry_run=False, good=9, notes=noted).report()
 
     (folder / "cases.csv").write_text("ab", "utf-8")
-    assert Reloading(folder, load_noted, said.append, lambda: NOW, _no_pause).every()
+    assert Reloading(folder, load_noted, _all_stand, said.append, lambda: NOW, _no_pause).every()
 
     assert said[0].endswith("0 rows refused; to be looked at: c.odd 9, a.odd 7, b.odd 7, d.odd 1, ...")
 
@@ -124,7 +139,7 @@ def test_looking_at_everything_reads_no_file_that_grows_meanwhile(folder: Path) 
             (folder / "cases.csv").write_text("new" * 2 ** len(pauses), "utf-8")
 
     (folder / "cases.csv").write_text("new", "utf-8")
-    reloading = Reloading(folder, loads, said.append, lambda: NOW, grow)
+    reloading = Reloading(folder, loads, _all_stand, said.append, lambda: NOW, grow)
 
     assert not reloading.every()
     assert not reloading.every()
@@ -143,7 +158,7 @@ def test_a_look_at_what_has_not_changed_waits_for_nothing(folder: Path) -> None:
     remember(folder, Remembered("visits", None, folder / "m.toml"), "")
     pauses = list[float]()
 
-    assert Reloading(folder, Loads(), list[str]().append, lambda: NOW, pauses.append).every()
+    assert Reloading(folder, Loads(), _all_stand, list[str]().append, lambda: NOW, pauses.append).every()
 
     assert pauses == []
 
@@ -193,7 +208,7 @@ def test_a_broken_export_is_told_once_and_tried_again_when_it_changes(folder: Pa
     reloading.changed()
 
     assert "3 rows loaded" in said[-1]
-    assert not read_remembered(folder)[0].has_changed()
+    assert not _is_due(folder)
 
 
 def test_what_is_no_fault_of_the_export_is_tried_again_soon(folder: Path) -> None:
@@ -215,9 +230,89 @@ def test_a_change_during_a_load_is_not_missed(folder: Path) -> None:
 
     (folder / "cases.csv").write_text("new", "utf-8")
     said = list[str]()
-    Reloading(folder, load_and_change, said.append, lambda: NOW, _no_pause).every()
+    Reloading(folder, load_and_change, _all_stand, said.append, lambda: NOW, _no_pause).every()
 
-    assert read_remembered(folder)[0].has_changed()
+    assert _is_due(folder)
+
+
+def test_a_source_that_cannot_be_reached_is_told_once_and_ends_no_other(folder: Path) -> None:
+    (folder / "away").symlink_to("away")  # as a file server that is gone: it cannot even be looked at
+    for name in ("away", "zoo"):
+        remember(
+            folder,
+            Remembered(name, folder / ("away" if name == "away" else "cases.csv"), folder / "m.toml"),
+            "x",
+        )
+    loads, said = Loads(), list[str]()
+    reloading = _reloading(folder, loads, said)
+
+    for _ in range(3):
+        reloading.changed()
+    assert not reloading.every()
+
+    assert loads.done == ["zoo", "zoo"]
+    assert [line for line in said if "away" in line] == [
+        "2026-03-02T09:00:00Z away: not loaded, error [source.unreadable]: expected to look at file and "
+        "mapping: Too many levels of symbolic links; the old records stay in force"
+    ]
+
+
+def test_a_file_server_that_goes_away_under_a_load_ends_no_other(folder: Path) -> None:
+    remember(folder, Remembered("visits", None, folder / "m.toml"), "")
+    (folder / "cases.csv").write_text("new", "utf-8")
+    loads, said = Loads(error=OSError(errno.ESTALE, os.strerror(errno.ESTALE))), list[str]()
+
+    assert not _reloading(folder, loads, said).every()
+
+    assert loads.done == ["cases", "visits"]
+    assert all("error [source.unreadable]: expected to read all of it: Stale" in line for line in said)
+
+
+@pytest.mark.parametrize("stands", [{}, {"cases": 6}, {"cases": 8}], ids=["lost", "older", "of another load"])
+def test_a_source_that_the_store_has_not_as_it_was_loaded_is_loaded_again(
+    folder: Path, stands: dict[str, int]
+) -> None:
+    (cases,) = read_remembered(folder)
+    remember(folder, cases, cases.marker, 7)
+    loads, store = Loads(), {"cases": 7}
+    reloading = Reloading(folder, loads, lambda: store, list[str]().append, lambda: NOW, _no_pause)
+    for _ in range(STORE_EVERY + 1):
+        reloading.changed()
+    assert reloading.every()
+    assert loads.done == []
+
+    store = stands
+    assert reloading.every()
+    assert loads.done == ["cases"]
+    remember(folder, cases, cases.marker, 7)
+    for _ in range(STORE_EVERY):
+        reloading.changed()
+    assert loads.done == ["cases"] * 2, "so does a service that stays, without a full look"
+
+
+def test_a_store_that_cannot_be_looked_into_is_no_reason_to_say_that_all_is_well(folder: Path) -> None:
+    def away() -> dict[str, int]:
+        raise StoreUnavailable("away")
+
+    loads, said = Loads(error=StoreUnavailable("away")), list[str]()
+    reloading = Reloading(folder, loads, away, said.append, lambda: NOW, _no_pause)
+    reloading.changed()
+    reloading.changed()
+    assert loads.done == []
+    assert not reloading.every()
+
+    assert "error [store.unavailable]" in said[0]
+
+
+def test_two_processes_that_remember_at_once_lose_nothing(tmp_path: Path) -> None:
+    def remember_some(first: str) -> None:
+        for n in range(20):
+            remember(tmp_path, Remembered(f"{first}{n}", None, tmp_path / "m.toml"), "")
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(remember_some, ["a", "b", "c"]))
+
+    assert len(read_remembered(tmp_path)) == 60
 
 
 def test_a_list_of_sources_changed_by_hand_is_refused(folder: Path) -> None:
@@ -252,8 +347,8 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reload_module, "SETTLE_S", 0.001)
 
 
-def _again(node: Path) -> Result:
-    return CliRunner().invoke(reload, ["--dir", str(node)])
+def _again(node: Path, *options: str) -> Result:
+    return CliRunner().invoke(reload, ["--dir", str(node), *options])
 
 
 def test_what_was_loaded_by_hand_is_loaded_again_by_itself(node: Path, store: Store) -> None:
@@ -266,6 +361,43 @@ def test_what_was_loaded_by_hand_is_loaded_again_by_itself(node: Path, store: St
     assert "cases: 2 rows loaded, 1 of them new or changed, 1 persons gone, 0 rows refused" in result.output
     with store.read() as conn:
         assert set(conn.execute(select(record.c.person_ref)).scalars()) == {"1", "3"}
+
+
+def test_into_a_store_that_was_put_back_every_source_is_loaded_again(node: Path) -> None:
+    copy = (node / "store.sqlite").read_bytes()
+    write_csv(node / "export.csv", [ANN, BOB, EVA])
+    assert "3 rows loaded" in _again(node).output
+    (node / "store.sqlite").write_bytes(copy)
+
+    result = _again(node)
+
+    assert (result.exit_code, "cases: 3 rows loaded, 1 of them new" in result.output) == (0, True), (
+        result.output
+    )
+    assert not read_mark(node).awaited
+    assert "cases: unchanged" in _again(node).output
+
+
+def test_a_rollback_of_the_whole_machine_that_was_noticed_has_every_source_loaded_again(node: Path) -> None:
+    (cases,) = loads_in_force(node).items()
+    write_mark(node, replace(read_mark(node), awaited=dict([cases])))
+
+    assert loads_in_force(node) == {}
+    assert "cases: 2 rows loaded, 0 of them new" in _again(node).output
+    assert not read_mark(node).awaited
+
+
+def test_an_empty_store_in_the_place_of_another_has_every_source_loaded_again(node: Path) -> None:
+    with (node / "node.toml").open("a") as config:
+        config.write(f'[store]\nurl = "sqlite:///{node / "new.sqlite"}"\n')
+
+    assert "cases: 2 rows loaded, 2 of them new" in _again(node).output
+    assert not read_mark(node).awaited
+
+
+def test_all_of_it_is_loaded_again_if_asked_for(node: Path) -> None:
+    assert "cases: unchanged" in _again(node).output
+    assert "cases: 2 rows loaded, 0 of them new" in _again(node, "--all").output
 
 
 def test_an_export_that_is_refused_leaves_the_old_records_and_ends_with_1(node: Path, store: Store) -> None:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from elsewhere.cli import node_reload
 from elsewhere.errors import StoreUnavailable
+from node.caseload import opening
 from node.caseload.remembered import Remembered, remember
 from node.caseload.report import LoadReport, Tally
 from node.errors import NothingRemembered
@@ -53,6 +54,7 @@ class Service:
     def run(self, patch: pytest.MonkeyPatch, folder: Path, *options: str) -> str:
         patch.setattr(node_reload, "time", self)
         patch.setattr(node_reload, "_load", self.load)
+        patch.setattr(opening, "loads_in_force", lambda directory: {"cases": 0, "visits": 0})
         found = CliRunner().invoke(node_reload.reload, ["--dir", str(folder), *options])
         assert isinstance(found.exception, Ended), found.output
         return found.output
