@@ -345,13 +345,6 @@ def test_the_connection_that_reads_a_file_can_change_nothing(
         connections[0].execute("DELETE FROM everything")
 
 
-def test_a_relative_path_of_a_database_starts_at_the_nodes_folder(store: Store, tmp_path: Path) -> None:
-    _sqlite(tmp_path)
-    form = {"sql": {"url": "sqlite:///cases.sqlite", "table": "cases"}}
-
-    assert load_file(None, _mapping(form), job(store, work=tmp_path)).loaded == 3
-
-
 def test_a_missing_database_file_or_table_is_refused(store: Store, tmp_path: Path) -> None:
     _, form = _sqlite(tmp_path)
     for change in ({"url": f"sqlite:///{tmp_path / 'none.sqlite'}"}, {"table": "others"}):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
+import sqlite3
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,10 +14,11 @@ import pytest
 
 from node.caseload import index
 from node.caseload.load import load_source
+from node.caseload.mapping import parse_mapping
 from node.caseload.sources import Source, check_columns, open_source
 from node.errors import ColumnMissing
 from node.store.engine import open_store
-from tests.caseload import ANN, BOB, COLUMNS, NOW, found, job, mapping, person, write_csv
+from tests.caseload import ANN, BOB, COLUMNS, MAPPING, NOW, found, job, mapping, person, write_csv
 
 
 class Table:
@@ -74,3 +78,14 @@ def test_columns_that_are_missing_or_repeated_are_named() -> None:
         check_columns(Table(header=["id"]), ["id", "due"])
     with pytest.raises(ColumnMissing, match="more than one"):
         check_columns(Table(header=["id", "id"]), ["id"])
+
+
+def test_a_relative_path_of_a_database_starts_at_the_nodes_folder(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "cases.sqlite")) as con:
+        con.execute(f"CREATE TABLE cases ({', '.join(COLUMNS)})")
+    document = tomllib.loads(MAPPING)
+    del document["source"]["csv"]
+    document["source"]["sql"] = {"url": "sqlite:///cases.sqlite", "table": "cases"}
+
+    with open_source(None, parse_mapping(document), tmp_path) as source:
+        assert "given" in source.header
