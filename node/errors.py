@@ -128,9 +128,9 @@ class ColumnMissing(ElsewhereError):
 
     code = "source.column"
 
-    def __init__(self, columns: tuple[str, ...], *, repeated: bool = False) -> None:
+    def __init__(self, columns: tuple[str, ...], *, repeated: bool = False, hint: str = "") -> None:
         problem = "once each; more than one" if repeated else "in the header; missing"
-        super().__init__(f"expected the mapped columns {problem}: " + ", ".join(map(repr, columns)))
+        super().__init__(f"expected the mapped columns {problem}: " + ", ".join(map(repr, columns)) + hint)
         self.columns = columns
 
 

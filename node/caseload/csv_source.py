@@ -48,7 +48,7 @@ def open_csv(path: Path, form: CsvForm) -> Iterator[CsvSource]:
 
 
 class CsvSource:
-    """One pass over a CSV file. Row numbers count as a spreadsheet does: the header is row 1."""
+    """One pass over a CSV file. Row numbers count as a spreadsheet does: its first line is row 1."""
 
     def __init__(
         self,
@@ -81,8 +81,14 @@ class CsvSource:
             quoting=csv.QUOTE_MINIMAL if form.quote else csv.QUOTE_NONE,
             strict=True,
         )
-        self.header = tuple(name.strip() for name in next(self._records(), ()))
-        if not any(self.header):
+        self._number = 0  # of the row read last
+        self.header: tuple[str, ...] = ()
+        for fields in self._records():
+            self._number += 1
+            if any(map(str.strip, fields)):  # blank lines may stand before it
+                self.header = tuple(map(str.strip, fields))
+                break
+        if not self.header:
             raise SourceEmpty("expected a header and rows; the file is empty")
 
     @property
@@ -102,12 +108,12 @@ class CsvSource:
             SourceUnreadable: `.line` says where the file stops being what the mapping says.
             SourceEmpty: there was no row.
         """
-        number, found = 1, False
+        found = False
         for fields in self._records():
-            number += 1
+            self._number += 1
             if fields:  # a blank line is no row, yet a spreadsheet counts it
                 found = True
-                yield number, fields
+                yield self._number, fields
         if not found:
             raise SourceEmpty("expected rows below the header; there is none")
 

@@ -204,6 +204,12 @@ class Shield(_Section):
         return self
 
 
+# One [shield] table, or several [[shield]] ones.
+Shields = Annotated[
+    list[Shield], BeforeValidator(lambda given: [given] if isinstance(given, dict) else given)
+]
+
+
 class Keep(_Section):
     """How long records may be kept. What is left out sets no limit."""
 
@@ -235,7 +241,7 @@ class SourceMapping(_Section):
     person: PersonColumns
     unborn: UnbornColumns = UnbornColumns()
     record: RecordColumns
-    shield: Shield | None = None
+    shield: Shields = Field(default_factory=list, max_length=8)
     keep: Keep = Keep()
     flags: list[FlagColumns] = Field(default_factory=list, max_length=len(FLAG_CODES))
 
@@ -249,7 +255,7 @@ class SourceMapping(_Section):
     def _empty_or_a_value(self) -> SourceMapping:
         """A text that is read as an empty cell would not be seen as the shield or flag that it stands for."""
         listed: dict[str, Iterable[str]] = {"record.status.values": self.record.status.values}
-        listed["shield.values"] = self.shield.values if self.shield else ()
+        listed["shield.values"] = [text for shield in self.shield for text in shield.values]
         listed |= {f"flags.values of {flag.code}": flag.values for flag in self.flags}
         for place, texts in listed.items():
             for text in self.source.empty:
@@ -265,8 +271,7 @@ class SourceMapping(_Section):
                 if isinstance(value, Cells):
                     found.update(dict.fromkeys(value.columns))
         found[self.record.status.column] = None
-        if self.shield is not None:
-            found[self.shield.column] = None
+        found.update(dict.fromkeys(shield.column for shield in self.shield))
         for flag in self.flags:
             found.update(dict.fromkeys((flag.column, flag.start, flag.end)))
         return tuple(name for name in found if name)

@@ -25,6 +25,7 @@ from elsewhere.person.places import read_postcode
 from node.caseload.fields import contact_field, person_fields
 from node.caseload.mapping import Cells, SourceMapping
 from node.caseload.periods import kept_until
+from node.caseload.shields import NONE, strictest
 
 MAX_REF = 200
 # What a CSV export writes behind a date: "T00:00:00Z", " 00:00", " 12:00:00 AM", " 00:00:00.000 +01:00".
@@ -141,7 +142,7 @@ class RowReader:
         refusal = RowError(code)
         refusal.person_ref = person_ref
         try:
-            refusal.is_shielded = self._shield(fields) not in (None, "NONE")
+            refusal.is_shielded = self._shield(fields) not in (None, NONE)
         except RowError:
             refusal.is_shielded = True
         return refusal
@@ -245,13 +246,15 @@ class RowReader:
 
     def _shield(self, fields: Sequence[str]) -> str | None:
         """What the row states; None for nothing, as for an empty cell that the mapping does not list."""
-        shield = self._map.shield
-        if shield is None:
-            return None
-        text = self._cell(fields, shield.column)
-        if text and text not in shield.values:
-            raise RowError("shield.unknown")
-        return shield.values.get(text) or None
+        stated = []
+        for shield in self._map.shield:
+            text = self._cell(fields, shield.column)
+            if text and text not in shield.values:
+                raise RowError("shield.unknown")
+            stated.append(shield.values.get(text, ""))
+        found = strictest(filter(None, stated))
+        # Of several columns a silent one may be the one that a shield came from: then nothing is lifted.
+        return found if found != NONE or (stated and all(stated)) else None
 
     def _flags(self, fields: Sequence[str]) -> tuple[list[list[str]], list[str]]:
         """The flags set, as [code, start, end], and notes about those that cannot be told."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from node.caseload.csv_source import open_csv
+from node.caseload.headers import describe_header
 from node.caseload.mapping import SourceMapping
 from node.caseload.parquet_source import open_parquet
 from node.caseload.sql_source import open_sql
@@ -83,6 +84,6 @@ def check_columns(source: Source, wanted: Sequence[str]) -> None:
     """
     header = list(source.header)
     if missing := tuple(name for name in wanted if name not in header):
-        raise ColumnMissing(missing)
+        raise ColumnMissing(missing, hint=describe_header(header, wanted))
     if repeated := tuple(name for name in wanted if header.count(name) > 1):
         raise ColumnMissing(repeated, repeated=True)

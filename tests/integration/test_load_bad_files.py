@@ -70,6 +70,20 @@ BAD: list[tuple[str, bytes, type[ElsewhereError], str]] = [
     ("missing column", b"id,given\n1,Ann\n", ColumnMissing, "'family'"),
     ("repeated column", f"{HEADER},dob\n{_line(cells=WIDTH + 1)}\n".encode(), ColumnMissing, "'dob'"),
     ("another delimiter", HEADER.replace(",", ";").encode() + b"\n1;2\n", ColumnMissing, "'id'"),
+    (
+        "its only column",
+        HEADER.replace(",", ";").encode(),
+        ColumnMissing,
+        "'id;given;.*is delimiter another one",
+    ),
+    ("line for Excel", f"sep=;\n{HEADER}\n".encode(), ColumnMissing, "the first line is one for Excel"),
+    (
+        "another mark",
+        HEADER.encode("utf-8-sig"),
+        ColumnMissing,
+        "not mapped: .*begins with a byte order mark",
+    ),
+    ("no header", b"1,Ann,Leeworth,02/03/2015\n" * 3, ColumnMissing, "not mapped: 4, not shown"),
     ("ragged throughout", f"{HEADER}\n1,Ann\n2,Bob,Lee\n".encode(), LoadRefused, "2 refused"),
 ]
 
@@ -106,6 +120,15 @@ def test_ragged_rows_are_refused_by_number_and_the_rest_is_loaded(store: Store) 
 
     assert report.refused_rows == ((3, "row.ragged"), (5, "row.ragged"))
     assert report.loaded == 3
+
+
+def test_blank_lines_before_the_header_are_passed_over_and_counted(store: Store) -> None:
+    path = folder_of(store) / "late.csv"
+    path.write_text(f"\n{',' * (WIDTH - 1)}\n{HEADER}\n{_line()}\n2,Bob\n", "utf-8")
+
+    report = load_file(path, mapping(max_refused_percent=50), job(store))
+
+    assert (report.loaded, report.refused_rows) == (1, ((5, "row.ragged"),))
 
 
 def test_future_dates_are_noted_and_do_not_refuse_the_row(store: Store) -> None:

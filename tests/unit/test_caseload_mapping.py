@@ -103,6 +103,16 @@ def test_a_text_is_not_both_empty_and_a_value(text: str, place: str) -> None:
     assert all(word in str(refusal.value) for word in (repr(text), "source.empty", place))
 
 
+def test_every_shield_column_is_read_and_none_of_their_texts_is_empty_too() -> None:
+    tables = [{"column": name, "values": {f"in {name}": "NONE"}} for name in ("a", "b")]
+
+    assert {"a", "b"} <= set(parse_mapping(_document("shield", tables)).columns())
+    document = _document("shield", tables)
+    document["source"]["empty"] = ["in b"]
+    with pytest.raises(MappingInvalid, match="'in b'"):
+        parse_mapping(document)
+
+
 def test_an_unknown_key_is_named_in_full() -> None:
     with pytest.raises(MappingInvalid, match=r"person\.surname: expected no such key"):
         parse_mapping(_document("person.surname", "x"))

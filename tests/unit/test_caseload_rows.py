@@ -194,6 +194,33 @@ def test_an_empty_cell_shields_where_the_mapping_says_so(text: str) -> None:
     assert refusal.value.is_shielded
 
 
+@pytest.mark.parametrize(
+    ("texts", "shield"),
+    [
+        (("", ""), None),
+        (("N", ""), None),  # the other column may have said more once
+        (("N", "N"), "NONE"),
+        (("Y", "N"), "SHIELD_IDENTITY"),
+        (("N", "Y"), "SHIELD_LOCATION"),
+        (("Y", "Y"), "SHIELD_IDENTITY"),
+        (("", "Y"), "SHIELD_LOCATION"),
+        (("?", "Y"), "refused"),
+        (("Y", "?"), "refused"),
+    ],
+)
+def test_of_several_shield_columns_the_strictest_holds(texts: tuple[str, str], shield: str | None) -> None:
+    columns = [("shield", "SHIELD_IDENTITY"), ("phone", "SHIELD_LOCATION")]
+    form = {"shield": [{"column": name, "values": {"Y": kind, "N": "NONE"}} for name, kind in columns]}
+    row = ANN | dict(zip(("shield", "phone"), texts, strict=True))
+
+    if shield == "refused":
+        with pytest.raises(RowError) as refusal:
+            _read_as(form, row)
+        assert (refusal.value.code, refusal.value.is_shielded) == ("shield.unknown", True)
+    else:
+        assert _read_as(form, row).shield == shield
+
+
 @pytest.mark.parametrize("start", ["01/02/2026 00:00", "01/02/2026"])
 def test_a_start_date_alone_sets_a_flag(start: str) -> None:
     form: dict[str, object] = {"flags": [{"code": "LAC", "start": "cp_start", "end": "cp_end"}]}

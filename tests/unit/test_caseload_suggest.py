@@ -38,8 +38,8 @@ def test_a_clear_file_gives_a_mapping_that_needs_status_and_shield_decided(tmp_p
     assert found.person.given is not None
     assert found.person.given.columns == ["Forename"]
     assert found.record.status.values == {"Open": "CURRENT", "Closed": "CURRENT"}
-    assert found.shield is not None
-    assert found.shield.values == {"Y": "SHIELD_IDENTITY"}
+    assert len(found.shield) == 1
+    assert found.shield[0].values == {"Y": "SHIELD_IDENTITY"}
     assert '# Not used: "Misc"' in text
     assert not any(word in text for word in ("Ann", "Leeworth", "13/02", "AB1"))
 
@@ -90,7 +90,7 @@ def test_the_columns_of_four_different_systems_find_their_fields(tmp_path: Path,
                 given = found[section][name]
                 assert ([given] if isinstance(given, str) else given) == cells.columns, name
     assert found["record"]["status"]["column"] == wanted.record.status.column
-    assert found["shield"]["column"] == (wanted.shield.column if wanted.shield else "")
+    assert [found["shield"]["column"]] == [shield.column for shield in wanted.shield]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
