@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from elsewhere.wire.v1.catalogue_pb2_grpc import _ServicerContext
 
 GRANT_BYTES = sealed_size(CATALOGUE_KEY)
+PAGE = 32  # pieces that a fetch has in memory at once, with their statements
 
 _log = structlog.get_logger("elsewhere.gateway.catalogues")
 _Requests: TypeAlias = AsyncIterator[catalogue_pb2.PublishRequest]
@@ -129,7 +130,10 @@ class Catalogues:
         return gone
 
     def wanted(self, caller: str, request: catalogue_pb2.FetchRequest) -> tuple[list[CachedPiece], bytes]:
-        """Say which pieces bring a searcher up to date, and give the snapshot key sealed to it. Blocks.
+        """Say which pieces a searcher needs next, and give the snapshot key sealed to it. Blocks.
+
+        Returns:
+            At most PAGE pieces above the version it holds, oldest first; none when it is up to date.
 
         Raises:
             PieceMissing: nothing is cached, a caller who is not its custodian has no grant, or no such chunk.
@@ -144,14 +148,14 @@ class Catalogues:
             grant = b"" if is_own else self._store.grant(name, held.snapshot_version, caller)
             if grant is None:
                 raise PieceMissing("expected a grant for the caller; the custodian has sealed none to it")
-            pieces = self._store.pieces(name, above=request.held_version)
+            pieces = self._store.pieces(name, above=request.held_version, most=PAGE)
         if pieces and pieces[0].is_snapshot and request.from_chunk >= pieces[0].chunks:
             raise PieceMissing(f"expected a chunk below {pieces[0].chunks} to resume at")
         return pieces, grant
 
     def chunks(self, piece: CachedPiece, from_chunk: int) -> Iterator[tuple[int, bytes]]:
-        """The chunks of a cached piece; raises PieceMissing when it has just been superseded."""
-        return read_chunks(piece_path(self._root, piece.name, piece.version), from_chunk)
+        """The chunks of a cached piece; raises PieceMissing as soon as it is superseded."""
+        return read_chunks(piece_path(self._root, piece.name, piece.version), range(from_chunk, piece.chunks))
 
     async def _take(self, caller: str, requests: _Requests, show: Show) -> int:
         """Read a whole publication, then make it the newest and show it."""
@@ -261,16 +265,16 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
         try:
             caller = self._caller(context)
             with self._one_of_few(caller):
-                pieces, grant = await asyncio.to_thread(self._catalogues.wanted, caller, request)
-                for piece in pieces:
-                    yield _head(piece, caller, grant)
-                    chunks = self._catalogues.chunks(piece, request.from_chunk if piece.is_snapshot else 0)
-                    while (found := await asyncio.to_thread(next, chunks, None)) is not None:
-                        self._directory.check_active(caller)
-                        index, ciphertext = found
-                        yield catalogue_pb2.FetchResponse(
-                            chunk=catalogue_pb2.Chunk(index=index, ciphertext=ciphertext)
-                        )
+                while True:
+                    pieces, grant = await asyncio.to_thread(self._catalogues.wanted, caller, request)
+                    for piece in pieces:
+                        yield _head(piece, caller, grant)
+                        async for chunk in self._chunks(caller, piece, request.from_chunk):
+                            yield catalogue_pb2.FetchResponse(chunk=chunk)
+                    if len(pieces) < PAGE:
+                        return
+                    # Goes on as if it had been asked anew, also where a newer snapshot has come meanwhile.
+                    request.held_version, request.from_chunk = pieces[-1].version, 0
         except ElsewhereError as err:
             await context.abort(*to_status(err))
 
@@ -286,6 +290,16 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
             await context.abort(*to_status(err))
         return catalogue_pb2.GrantResponse(added=added)
 
+    async def _chunks(
+        self, caller: str, piece: CachedPiece, from_chunk: int
+    ) -> AsyncIterator[catalogue_pb2.Chunk]:
+        """The chunks of a delta, or of a snapshot from one of them on, while the caller is active."""
+        chunks = self._catalogues.chunks(piece, from_chunk if piece.is_snapshot else 0)
+        while (found := await asyncio.to_thread(next, chunks, None)) is not None:
+            self._directory.check_active(caller)
+            index, ciphertext = found
+            yield catalogue_pb2.Chunk(index=index, ciphertext=ciphertext)
+
     async def _add_grants(self, caller: str, request: catalogue_pb2.GrantRequest) -> int:
         """Add grants and show the catalogue to those who can fetch it now; tells how many were new."""
         added, name, version = await asyncio.to_thread(self._catalogues.add_grants, caller, request)
@@ -295,7 +309,11 @@ class CatalogueService(catalogue_pb2_grpc.CatalogueServiceServicer):
 
     @contextmanager
     def _one_of_few(self, caller: str) -> Iterator[None]:
-        """Count a fetch while it lasts: each has a chunk in memory until its caller reads it."""
+        """Count a fetch while it lasts: each has a chunk in memory until its caller reads it.
+
+        A stalled one is not ended, as a server cannot take back what gRPC holds for its caller; it counts as
+        long as it takes memory.
+        """
         if self._fetching[caller] >= self._most:
             raise FetchesTaken(f"expected at most {self._most} fetches of one agency at once")
         self._fetching[caller] += 1

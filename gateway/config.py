@@ -41,7 +41,7 @@ class CatalogueConfig(Section):
     max_chunks: int = Field(default=1024, ge=1, le=65_536, description="of one snapshot, 1 MiB each")
     max_deltas: int = Field(default=4096, ge=1, le=65_536, description="on one snapshot; then it is renewed")
     quota_mb: int = Field(default=4096, ge=1, le=1_048_576, description="of one custodian, on the disk")
-    fetches: int = Field(default=64, ge=1, le=4096, description="of one agency at once")
+    fetches: int = Field(default=32, ge=1, le=4096, description="of one agency at once")
 
 
 class GatewayConfig(Section):

@@ -23,7 +23,7 @@ from gateway.notices import LIVE_EPOCHS, is_outlived
 from gateway.pieces import piece_path
 from gateway.store import CachedPiece, CatalogueName
 
-MAX_PIECE_STATEMENT_BYTES = 4096  # of the signed envelope; ours have about 1,000
+MAX_PIECE_STATEMENT_BYTES = 2048  # of the signed envelope; ours have about 1,000
 MAX_COLLECTIONS = 8  # of one custodian
 
 

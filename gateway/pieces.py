@@ -10,8 +10,9 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from elsewhere.errors import PieceMissing, PieceRefused
+from elsewhere.errors import PieceMissing, PieceRefused, StoreUnavailable
 from elsewhere.keyfiles import Replacement
 from gateway.store import CachedPiece, CatalogueName
 
@@ -65,30 +66,45 @@ def piece_path(root: Path, name: CatalogueName, version: int) -> Path:
     return root / name.custodian / name.collection / str(name.epoch) / f"{version}.piece"
 
 
-def read_chunks(path: Path, from_chunk: int) -> Iterator[tuple[int, bytes]]:
-    """Give the chunks of a piece with their indices, from one of them on.
+def read_chunks(path: Path, indices: range) -> Iterator[tuple[int, bytes]]:
+    """Give some chunks of a piece that follow each other, with their indices.
 
-    A piece superseded meanwhile is read to its end: the open file stays.
+    The file is open only while a chunk is read. Who takes none for hours would else keep on the disk what
+    was superseded long ago, and no quota would count it.
 
     Raises:
-        PieceMissing: it was superseded before it could be opened, or has been cut short.
+        PieceMissing: it was superseded before it was read to the end.
+        StoreUnavailable: the file has been cut short.
     """
+    start, which = 0, None
+    for index in range(indices.stop):
+        with _open(path) as file:
+            found = os.fstat(file.fileno())
+            which = which or (found.st_ino, found.st_mtime_ns)
+            if which != (found.st_ino, found.st_mtime_ns):
+                raise PieceMissing("expected the piece to be cached; another one is in its place")
+            file.seek(start)
+            (size,) = _LENGTH.unpack(_whole(file.read(_LENGTH.size), _LENGTH.size))
+            start = file.tell() + size
+            if index < indices.start:
+                continue
+            chunk = _whole(file.read(size), size)
+        yield index, chunk
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a piece to read it."""
     try:
-        file = path.open("rb")
+        return path.open("rb")
     except FileNotFoundError:
         raise PieceMissing("expected the piece to be cached; it has just been superseded") from None
-    with file:
-        index = 0
-        while head := file.read(_LENGTH.size):
-            (size,) = _LENGTH.unpack(head)
-            if index < from_chunk:
-                file.seek(size, os.SEEK_CUR)
-            else:
-                chunk = file.read(size)
-                if len(chunk) != size:
-                    raise PieceMissing("expected a whole piece; the cached file is cut short")
-                yield index, chunk
-            index += 1
+
+
+def _whole(found: bytes, size: int) -> bytes:
+    """Give what was read if it is all that should be there."""
+    if len(found) != size:
+        raise StoreUnavailable("expected a whole piece; the cached file is cut short")
+    return found
 
 
 def sweep(root: Path, pieces: list[CachedPiece]) -> None:

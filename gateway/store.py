@@ -190,9 +190,9 @@ class Store:
             snapshot_version, newest, pieces = db.execute(query).one()
         return Chain(snapshot_version, newest, pieces) if pieces else None
 
-    def pieces(self, name: CatalogueName, *, above: int = 0) -> list[CachedPiece]:
-        """The cached pieces of one catalogue above a version, oldest first."""
-        return self._pieces(*_is(_pieces, name), _pieces.c.version > above)
+    def pieces(self, name: CatalogueName, *, above: int = 0, most: int | None = None) -> list[CachedPiece]:
+        """The cached pieces of one catalogue above a version, oldest first; so many of them, or all."""
+        return self._pieces(*_is(_pieces, name), _pieces.c.version > above, most=most)
 
     def pieces_of(self, custodian: str, collection: str = "") -> list[CachedPiece]:
         """The cached pieces of one collection, of all epochs; of all collections where none is named."""
@@ -203,9 +203,9 @@ class Store:
         """Every cached piece."""
         return self._pieces()
 
-    def _pieces(self, *conditions: sa.ColumnElement[bool]) -> list[CachedPiece]:
+    def _pieces(self, *conditions: sa.ColumnElement[bool], most: int | None = None) -> list[CachedPiece]:
         """Pieces by catalogue and version."""
-        query = sa.select(_pieces).where(*conditions).order_by(*_pieces.primary_key.columns)
+        query = sa.select(_pieces).where(*conditions).order_by(*_pieces.primary_key.columns).limit(most)
         with self._database.read() as db:
             return [
                 CachedPiece(

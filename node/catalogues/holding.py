@@ -183,6 +183,12 @@ class Intake:
         """Begin a new stream."""
         self._delta, self._is_expecting = None, False
 
+    def give_up(self) -> bool:
+        """Forget a piece of which a part came, as the gateway has it no more; tells whether there was one."""
+        had_part = self._snapshot is not None or self._is_expecting
+        self._snapshot, self._delta, self._is_expecting = None, None, False
+        return had_part
+
     def take(self, message: catalogue_pb2.FetchResponse) -> Taken | None:
         """Take the next message; gives the version that it completes, if it does.
 

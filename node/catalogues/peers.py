@@ -271,7 +271,8 @@ class Peers:
             except CallBroke as err:
                 if err.code != PieceMissing.code:  # not published yet, as when somebody joins: no news
                     _log.warning("catalogue.fetch_broke", custodian=name.custodian, code=err.code)
-                if intake.progress <= before:
+                is_superseded = err.code == PieceMissing.code and intake.give_up()
+                if not is_superseded and intake.progress <= before:
                     raise CatalogueStale("expected the gateway to send what is newer; it did not") from None
             except ElsewhereError as err:
                 if isinstance(err, CatalogueNoRoom):

@@ -292,9 +292,9 @@ async def test_a_fetch_reads_what_is_above_the_version_held_and_no_more(
     read: list[int] = []
     whole = Store.pieces
 
-    def pieces(store: Store, name: CatalogueName, *, above: int = 0) -> list[CachedPiece]:
+    def pieces(store: Store, name: CatalogueName, *, above: int, most: int) -> list[CachedPiece]:
         assert threading.current_thread() is not threading.main_thread()  # nobody else waits for the disk
-        found = whole(store, name, above=above)
+        found = whole(store, name, above=above, most=most)
         read.append(len(found))
         return found
 
