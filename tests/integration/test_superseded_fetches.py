@@ -51,7 +51,9 @@ def slow_channel(gateway: Gateway, agency: Agency) -> grpc.aio.Channel:
     )
 
 
-async def rest_of(call: grpc.aio.UnaryStreamCall[object, catalogue_pb2.FetchResponse]) -> list[int]:
+async def rest_of(
+    call: grpc.aio.UnaryStreamCall[catalogue_pb2.FetchRequest, catalogue_pb2.FetchResponse],
+) -> list[int]:
     """The chunks that are still to come."""
     found = []
     while isinstance(message := await call.read(), catalogue_pb2.FetchResponse):
