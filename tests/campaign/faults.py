@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.campaign.stage import AGENCIES, CUSTODIANS, DEADLINE_MS, GATEWAYS, NODES, Stage
+from tests.campaign.stage import AGENCIES, DEADLINE_MS, GATEWAYS, NODES, Stage
 
 PROCESSES = (*GATEWAYS, *NODES)
 ON_SQLITE = ("social", "police")
@@ -161,8 +161,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("cut", 4, AGENCIES, _weather(2.0, lambda draw: {"is_open": False})),
     Kind("partition", 2, AGENCIES, _partition),
     Kind("disk_full", 4, ON_SQLITE, _disk_full),
-    Kind("clock_ahead", 2, CUSTODIANS, _clock_stepped(1)),
-    Kind("clock_behind", 2, CUSTODIANS, _clock_stepped(-1)),
+    Kind("clock_ahead", 3, AGENCIES, _clock_stepped(1)),
+    Kind("clock_behind", 3, AGENCIES, _clock_stepped(-1)),
 )
 EACH_ONCE = sum(len(kind.targets) for kind in KINDS)
 
