@@ -74,7 +74,7 @@ class Peers:
     def __init__(self, parts: PeersParts) -> None:
         self._parts = parts
         parts.folder.mkdir(mode=0o700, exist_ok=True)
-        self._room = Room(parts.max_held_tags)
+        self._room = Room(parts.max_held_tags, partial(_count_others, parts.trust))
         self._copies = Copies(PeerFiles(parts.folder, parts.local, parts.random), self._room)
         self._announced: dict[CatalogueName, int] = {}
         self._too_big: dict[CatalogueName, int] = {}  # the announced version that there was no room for
@@ -337,3 +337,8 @@ class Peers:
     async def _call(self, work: Callable[..., T], *given: object) -> T:
         """Run work that blocks off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._parts.executor, work, *given)
+
+
+def _count_others(trust: Trust) -> int:
+    """How many custodians there may be: the active members but this agency."""
+    return sum(member.agency_id != trust.me for member in trust.roster.active_members())

@@ -6,6 +6,7 @@ Keys of those who left, versions that nobody takes, collections that nobody asks
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -165,6 +166,7 @@ async def test_a_catalogue_in_which_nobody_asks_is_not_held(
 async def test_all_catalogues_together_stay_within_the_memory_allowed(
     agencies: dict[str, Agency], gateway: Gateway
 ) -> None:
+    agencies["health"].add_tags(numbers(9000, 7))
     heads = {}
     for name in ("police", "health"):
         publisher = await publisher_of(agencies[name], gateway)
@@ -172,23 +174,47 @@ async def test_all_catalogues_together_stay_within_the_memory_allowed(
         heads[name] = publisher.head("involvement", 1)
     size = _state(publisher).newest.snapshot_count
     peers = await peers_of(agencies["schools"], gateway, max_held_tags=2 * size - 1)
-    await peers.ensure("health", "involvement", 1, heads["health"], timeout_s=10)
+    await peers.ensure(*INVOLVEMENT, heads["police"], timeout_s=10)
 
     with capture_logs() as logs, pytest.raises(CatalogueStale):
-        await peers.ensure(*INVOLVEMENT, heads["police"], timeout_s=10)
+        await peers.ensure("health", "involvement", 1, heads["health"], timeout_s=10)
 
     assert {log["code"] for log in logs if log["event"] == "catalogue.refused"} == {"catalogue.no_room"}
-    assert peers.held(*INVOLVEMENT) is None
-    assert peers.held("health", "involvement", 1) is not None, "those held stay"
-    set_state(agencies["schools"].trust, "health", "revoked")
+    assert peers.held("health", "involvement", 1) is None
+    assert peers.held(*INVOLVEMENT) is not None, "those held stay"
+    set_state(agencies["schools"].trust, "police", "revoked")
     peers.prune()
-    held = await peers.ensure(*INVOLVEMENT, heads["police"], timeout_s=10)
-    assert held.head == heads["police"]
+    held = await peers.ensure("health", "involvement", 1, heads["health"], timeout_s=10)
+    assert held.head == heads["health"]
+
+
+async def test_a_member_that_takes_all_it_can_leaves_another_room_for_what_it_publishes_next(
+    agencies: dict[str, Agency], gateway: Gateway
+) -> None:
+    health = await publisher_of(agencies["health"], gateway)
+    await health.send()
+    agencies["police"].add_tags(numbers(9000, 7))
+    police = await publisher_of(agencies["police"], gateway)
+    await police.send()
+    both = (("health", health), ("police", police))
+    size = sum(own.state.newest.snapshot_count for _, made in both for own in made._own if own.state)
+    peers = await peers_of(agencies["schools"], gateway, max_held_tags=size)
+    for name, made in both:
+        for collection in ("involvement", "protected"):
+            with contextlib.suppress(CatalogueStale):
+                await peers.ensure(name, collection, 1, made.head(collection, 1), timeout_s=10)
+    assert peers.held("police", "protected", 1) is None, "what it would take of the others' part"
+
+    await tick(health)  # an ordinary minute later
+    for collection in ("involvement", "protected"):
+        held = await peers.ensure("health", collection, 1, health.head(collection, 1), timeout_s=10)
+        assert held.head.version == 2
 
 
 async def test_a_catalogue_too_big_is_not_fetched_over_and_over(
     agencies: dict[str, Agency], gateway: Gateway
 ) -> None:
+    agencies["health"].add_tags(numbers(9000, 7))
     for name in ("police", "health"):
         publisher = await publisher_of(agencies[name], gateway)
         await publisher.send()
@@ -208,10 +234,10 @@ async def test_a_catalogue_too_big_is_not_fetched_over_and_over(
         return [log["event"] for log in logs].count("catalogue.refused")
 
     assert [await refused() for _ in range(3)] == [1, 0, 0]
-    (missing,) = (name for name in ("police", "health") if peers.held(name, "involvement", 1) is None)
-    set_state(agencies["schools"].trust, "health" if missing == "police" else "police", "revoked")
+    assert peers.held("health", "involvement", 1) is None
+    set_state(agencies["schools"].trust, "police", "revoked")
     assert await refused() == 0
-    assert peers.held(missing, "involvement", 1) is not None, "room was left, and no newer version announced"
+    assert peers.held("health", "involvement", 1) is not None, "room was left, and no newer version announced"
 
 
 async def test_a_custodian_that_goes_back_behind_what_it_published_is_not_trusted(
