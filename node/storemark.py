@@ -122,6 +122,18 @@ def accept(directory: Path, store: Store, now: datetime) -> tuple[str, ...]:
     return missing
 
 
+def stop_awaiting(directory: Path, store: Store, name: str) -> None:
+    """Wait for a source no more that is none any more, as the store's log says.
+
+    Raises: StateDamaged, StoreBusy, StoreUnavailable.
+    """
+    with hold_right_to_keys(directory, store), store.read() as conn:
+        mark = follow(read_mark(directory), conn)
+        if name in (mark.awaited or ()):
+            rest = {source: load for source, load in (mark.awaited or {}).items() if source != name}
+            write_mark(directory, follow(replace(mark, awaited=rest), conn))
+
+
 def settled(mark: StoreMark) -> StoreMark:
     """Give the mark once nothing is stated any more that was before a set-back."""
     return mark if mark.awaited else replace(mark, awaited=None)

@@ -17,6 +17,7 @@ _COMMANDS = {
     "mapping": Lazy("elsewhere.cli.node_load", "mapping", "Suggest how to read an export of records."),
     "load": Lazy("elsewhere.cli.node_load", "load", "Replace the records of one source by an export."),
     "reload": Lazy("elsewhere.cli.node_reload", "reload", "Load sources again when they have changed."),
+    "drop-source": Lazy("elsewhere.cli.node_sources", "drop_source", "Take a source that has ended out."),
     "run": Lazy("elsewhere.cli.node_run", "run", "Run the node until it is stopped."),
     "status": Lazy("elsewhere.cli.node_run", "status", "Say whether a lookup could succeed now."),
     "rotate": Lazy("elsewhere.cli.node_rotate", "rotate", "Change keys now, not when it is time."),

@@ -16,6 +16,7 @@ import click
 
 from elsewhere.asking import DeskStatus, ProcessStatus
 from elsewhere.cli.node_rotate import describe_keys, key_status_to_json, read_key_status
+from elsewhere.cli.node_sources import describe_sources, read_sources, sources_to_json
 from elsewhere.cli.paths import FOLDER
 from elsewhere.cli.words import printable
 from elsewhere.errors import DeskUnreachable
@@ -67,10 +68,13 @@ def status(directory: Path, wait_s: float, as_json: bool) -> None:
     except DeskUnreachable as err:
         words = f"not running: {err}"
     keys = read_key_status(directory)
+    sources, now = read_sources(directory), datetime.now(UTC)
     if as_json:
-        click.echo(json.dumps({**_status_to_json(found), "keys": key_status_to_json(keys)}))
+        told = {"keys": key_status_to_json(keys), "sources": sources_to_json(sources, now)}
+        click.echo(json.dumps({**_status_to_json(found), **told}))
     else:
-        click.echo("\n".join([words, *(describe_keys(keys, datetime.now(UTC)) if keys is not None else ())]))
+        lines = [words, *(describe_keys(keys, now) if keys is not None else ())]
+        click.echo("\n".join([*lines, *describe_sources(sources or (), now)]))
     sys.exit(0 if found is not None and found.is_ready else 1)
 
 

@@ -29,7 +29,7 @@ from node.caseload.workers import Workers
 from node.errors import LoadRefused
 from node.keys.ring import key_ids
 from node.processes.rights import hold_right_to_keys, hold_right_to_load
-from node.storemark import follow, read_mark, write_mark
+from node.storemark import follow, read_mark, stop_awaiting, write_mark
 
 
 def dry_run(
@@ -124,6 +124,27 @@ def retag(job: LoadJob, progress: Progress = no_progress) -> LoadReport:
         staging.carry_others()
         with Workers(tag_sets(job, staging), job.workers, job.keys) as workers:
             renew(Loading(job, staging, workers, tally, progress), {}, None)
+    return tally.report()
+
+
+def drop_source(name: str, job: LoadJob) -> LoadReport:
+    """Take all records of a source out of force; it is one of this node's no more, nor awaited.
+
+    Shields that it told of stay on the records that other sources hold of the same children.
+
+    Returns: how many persons are gone.
+
+    Raises:
+        LoadRunning, LoadOvertaken, StoreBusy, StoreUnavailable: as `load_source`; nothing has changed.
+    """
+    tally = Tally(name, is_dry_run=False)
+    with _alone(job):
+        staging = Staging(job.store, name, job.now)
+        tally.load, tally.removed = staging.id, staging.removed_persons()
+        staging.carry_others()
+        with Workers(tag_sets(job, staging), job.workers, job.keys) as workers:
+            renew(Loading(job, staging, workers, tally, no_progress), {}, None)
+        stop_awaiting(job.work, job.store, name)
     return tally.report()
 
 

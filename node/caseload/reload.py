@@ -15,7 +15,7 @@ from typing import Final
 
 from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError, StoreBusy, StoreUnavailable
-from node.caseload.remembered import Remembered, read_remembered, remember
+from node.caseload.remembered import Remembered, is_remembered, read_remembered, remember
 from node.caseload.report import LoadReport
 from node.errors import LoadOvertaken, LoadRefused, LoadRunning, SourceUnreadable
 
@@ -94,7 +94,9 @@ class Reloading:
         return self._again(one, now)
 
     def _again(self, one: Remembered, marker: str) -> bool:
-        """Load one source; tells whether that went well."""
+        """Load one source, unless it was dropped since the list was read; tells whether that went well."""
+        if not is_remembered(self.folder, one.name):
+            return True
         try:
             report = self._load(one)
         except ElsewhereError as err:
@@ -102,7 +104,8 @@ class Reloading:
                 self._failed[one.name] = marker
             self._tell_failed(one, marker, err)
             return False
-        remember(self.folder, one, marker, report.load)
+        if is_remembered(self.folder, one.name):
+            remember(self.folder, one, marker, report.load)
         self._failed.pop(one.name, None)
         self._tell(
             one,

@@ -91,6 +91,11 @@ def read_remembered(folder: Path) -> list[Remembered]:
         ) from None
 
 
+def is_remembered(folder: Path, name: str) -> bool:
+    """Whether a source is still to be loaded again by itself."""
+    return any(one.name == name for one in read_remembered(folder))
+
+
 def remember(folder: Path, item: Remembered, marker: str, load: int = 0) -> None:
     """Put a source down as loaded.
 

@@ -306,14 +306,14 @@ class Staging:
         Args:
             shields: those that hold from now on, of every source.
             tagged: how every record of the load is tagged.
-            facts: of the export; None if the load had none.
+            facts: of the export; None if there was none: a source named is then one no more.
         """
         with self._store.write() as conn:
             if shields != _read_shields(conn):
                 _write_shields(conn, shields)
+            conn.execute(delete(source).where(source.c.name == self._source))
             if facts is not None:
                 values = {name: getattr(facts, name) for name in facts.__slots__}
-                conn.execute(delete(source).where(source.c.name == self._source))
                 conn.execute(insert(source).values(name=self._source, load_id=self.id, **values))
             if tagged.set_ids:
                 conn.execute(insert(load_set), [{"load_id": self.id, "set_id": n} for n in tagged.set_ids])
@@ -322,7 +322,8 @@ class Staging:
             # So that a store from before this load is told from one after it.
             told: dict[str, Json] = {"source": self._source, "load": self.id}
             told |= {"rows": facts.rows, "refused": facts.refused} if facts is not None else {}
-            logbook.append(conn, logbook.make_entry("loaded", told, self._started))
+            kind = "source_dropped" if facts is None and self._source is not None else "loaded"
+            logbook.append(conn, logbook.make_entry(kind, told, self._started))
 
     def _members(self, kept_until: Mapping[int, datetime.date | None]) -> list[dict[str, object]]:
         """Rows that put records in force with this load, each a child of its own until they are grouped."""
