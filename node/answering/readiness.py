@@ -4,8 +4,9 @@ Sees:     which sets the newest load is tagged in, which catalogue versions were
           which load; no record, no tag.
 Refuses:  an epoch in which not every record in force is tagged by these match keys under the key held, as in
           a store that was restored from before the epoch, or came from another node, or that a load was
-          brought into that a change of keys had overtaken. To answer before anything was loaded, and once
-          something has been loaded for long that no stated catalogue shows, whatever keeps it.
+          brought into that a change of keys had overtaken. To answer before anything was loaded or once
+          every source was dropped, and once something has been loaded for long that no stated catalogue
+          shows, whatever keeps it.
 Promises: one indexed read, the same whatever is asked.
 """
 
@@ -22,7 +23,7 @@ from elsewhere.database.ready import Ready
 from elsewhere.lookup import Decision, EvaluateRequest, Ruling
 from elsewhere.matchkeys import version
 from node.errors import CatalogueAhead, CatalogueOverdue, RecordsMissing, RecordsUntagged
-from node.store.caseload import DONE, load, load_set, tag_set
+from node.store.caseload import DONE, load, load_set, source, tag_set
 from node.store.exchange import published
 
 
@@ -47,7 +48,7 @@ def find_unready(
         now: aware UTC time.
     """
     found = _read(connection, request, key)
-    if found.current is None and not expected.asks_only:
+    if not found.sources and not expected.asks_only:
         remedy = "that agency has not loaded its records yet; call its duty desk"
         return Ruling(Decision.ERROR, RecordsMissing.code, remedy=remedy)
     if not _is_tagged(found):
@@ -103,6 +104,7 @@ def _state() -> Ready:
     return Ready(
         select(
             newest.label("current"),
+            select(func.count()).select_from(source).scalar_subquery().label("sources"),
             waits.scalar_subquery().label("waits_since"),
             select(load.c.rules).where(load.c.id == newest).scalar_subquery().label("rules"),
             in_set.label("is_in_set"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from elsewhere.asking import State
 from elsewhere.errors import GatewayDraining
 from gateway.links import Link as GatewayLink
+from node.caseload.load import drop_source
+from node.caseload.opening import loads_in_force, open_job
 from node.catalogues import own
 from node.catalogues.times import within
 from node.errors import CatalogueOverdue, RecordsMissing
@@ -127,6 +130,21 @@ async def test_who_has_loaded_nothing_yet_does_not_say_that_nothing_is_known(tmp
         made.load("police", [ZOE])
         while (await made.ask("social", somebody())).state("police") is not State.KNOWN_CURRENT:
             continue
+
+
+async def test_who_has_dropped_its_only_source_does_not_say_that_nothing_is_known(tmp_path: Path) -> None:
+    async with federation(tmp_path) as made:
+        made.join("social", [])
+        made.join("police", [ZOE], lookup={"asks_only": False}, catalogue={"tick_s": TICK_S})
+        await made.start("social", "police")
+        while (await made.ask("social", somebody())).state("police") is not State.KNOWN_CURRENT:
+            continue
+        with open_job(tmp_path / "police", datetime.now(UTC)) as job:
+            (name,) = loads_in_force(tmp_path / "police")
+            await asyncio.to_thread(drop_source, name, job)
+
+        found = (await made.ask("social", somebody())).answers["police"]
+        assert (found.state, found.code) == (State.ERROR, RecordsMissing.code)
 
 
 async def test_who_has_no_records_may_say_so(tmp_path: Path) -> None:
