@@ -25,13 +25,14 @@ from elsewhere.roster import AGENCY_ID, MAX_VERSION
 from elsewhere.sealing import CATALOGUE_KEY, sealed_size
 from elsewhere.statement import COLLECTION
 from elsewhere.wire.channel import MAX_GRANTS, agency_of
-from elsewhere.wire.status import FetchesTaken, to_status
+from elsewhere.wire.status import FetchesTaken, PiecesTaken, to_status
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc
 from gateway.config import CatalogueConfig
 from gateway.custody import Custody, Members
 from gateway.directory import Directory
 from gateway.finishing import to_its_end
 from gateway.notices import is_outlived
+from gateway.pace import Pace
 from gateway.pieces import PieceWriter, piece_path, read_chunks, sweep
 from gateway.store import CachedPiece, CatalogueName, Store
 
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from elsewhere.wire.v1.catalogue_pb2_grpc import _ServicerContext
 
 GRANT_BYTES = sealed_size(CATALOGUE_KEY)
+# Of one agency. A snapshot is a whole fetch for each member. Deltas cost little, and a gateway that has lost
+# everything is sent all those of four chains at once: each is one tick's, a minute unless set otherwise.
+SNAPSHOTS, SNAPSHOT_EVERY_S = 32, 10.0
+DELTAS, DELTA_EVERY_S = 8192, 0.125
 PAGE = 32  # pieces that a fetch has in memory at once, with their statements
 
 _log = structlog.get_logger("elsewhere.gateway.catalogues")
@@ -54,6 +59,7 @@ class Catalogues:
         self._root, self._store, self._config = root, store, config
         self._custody = Custody(members, config.quota_mb * 2**20)
         self._publishing: set[str] = set()
+        self._snapshots, self._deltas = Pace(SNAPSHOTS, SNAPSHOT_EVERY_S), Pace(DELTAS, DELTA_EVERY_S)
         self._lock = threading.Lock()  # what a call reads of the index is of one moment
         root.mkdir(mode=0o700, exist_ok=True)
         pieces = store.all_pieces()
@@ -78,6 +84,7 @@ class Catalogues:
 
         Raises:
             PieceRefused: another's piece, out of order, over a bound, or one is on its way already.
+            PiecesTaken: they come too fast. Nothing was changed.
             StoreUnavailable: the disk is full or fails. Nothing was changed.
         """
         if caller in self._publishing:
@@ -164,6 +171,10 @@ class Catalogues:
         if head is None or head.WhichOneof("part") != "piece":
             raise PieceRefused("expected the head of a piece first")
         piece, grants, room_bytes = await asyncio.to_thread(self._opened, caller, head.piece)
+        # Only what is in order counts: a node that offers what is cached already would else wait for nothing.
+        pace = self._snapshots if piece.is_snapshot else self._deltas
+        if not pace.take(caller, asyncio.get_running_loop().time()):
+            raise PiecesTaken(f"expected fewer versions of {caller} one after the other")
         writer = PieceWriter(piece_path(self._root, piece.name, piece.version), piece.chunks, room_bytes)
         try:
             async for frame in frames:

@@ -44,6 +44,12 @@ class FetchesTaken(ElsewhereError):
     code = "catalogue.busy"
 
 
+class PiecesTaken(ElsewhereError):
+    """The agency publishes so often that all others would do nothing but fetch. Offer the same again."""
+
+    code = "catalogue.too_often"
+
+
 class StatementsTaken(ElsewhereError):
     """The agency sends documents so often that all others would do nothing but read them. Wait."""
 
@@ -65,6 +71,7 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     NotCanonical: grpc.StatusCode.INVALID_ARGUMENT,
     PieceMissing: grpc.StatusCode.NOT_FOUND,
     PieceRefused: grpc.StatusCode.FAILED_PRECONDITION,
+    PiecesTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
     SignatureInvalid: grpc.StatusCode.PERMISSION_DENIED,
     StatementRollback: grpc.StatusCode.FAILED_PRECONDITION,
     StatementsTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -19,9 +19,10 @@ from structlog.testing import capture_logs
 from elsewhere.errors import PieceRefused
 from elsewhere.wire import tls
 from gateway.catalogues import Catalogues
+from gateway.pace import Pace
 from node.catalogues.holding import LONGEST_LAG
 from node.catalogues.own import OwnState
-from node.catalogues.publisher import Publisher
+from node.catalogues.publisher import REFUSED_BEFORE_RENEWAL, Publisher
 from node.errors import CatalogueDiverged, CatalogueStale
 from tests.integration.catalogue_hosts import Gateway, peers_of, publisher_of, tick
 from tests.unit.node.exchange_world import (
@@ -125,6 +126,26 @@ async def test_a_version_that_no_gateway_takes_is_stated_once_it_has_waited_too_
     assert publisher.is_current
     later = await peers.ensure(*INVOLVEMENT, publisher.head("involvement", 1), timeout_s=10)
     assert all(later.contains_each(numbers(3, 9)))
+
+
+async def test_what_came_too_often_is_offered_again_and_is_no_reason_for_a_new_snapshot(
+    agencies: dict[str, Agency], gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher = await publisher_of(agencies["police"], gateway)
+    await publisher.send()
+    monkeypatch.setattr(Pace, "take", lambda self, agency, now_s: False)
+    with capture_logs() as logs:
+        for _ in range(REFUSED_BEFORE_RENEWAL + 2):
+            await tick(publisher)
+    codes = {log["code"] for log in logs if log["event"] == "catalogue.not_taken"}
+    assert codes == {"catalogue.too_often"}
+    monkeypatch.undo()
+
+    await tick(publisher)
+
+    newest = _state(publisher).newest
+    assert (newest.version, newest.snapshot_version) == (REFUSED_BEFORE_RENEWAL + 4, 1)
+    assert publisher.head("involvement", 1).version == newest.version
 
 
 async def test_a_gateway_that_forgets_does_not_take_the_stated_version_back(

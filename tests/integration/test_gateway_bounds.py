@@ -272,6 +272,32 @@ async def test_one_agency_cannot_open_links_all_the_time(
         await attach(another, "social")
 
 
+async def test_one_agency_cannot_have_all_others_fetch_its_catalogue_all_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.catalogues.SNAPSHOTS", 2)
+    monkeypatch.setattr("gateway.catalogues.SNAPSHOT_EVERY_S", 60.0)
+    monkeypatch.setattr("gateway.catalogues.DELTAS", 2)
+    monkeypatch.setattr("gateway.catalogues.DELTA_EVERY_S", 60.0)
+    found(tmp_path)
+    agencies = [join(tmp_path, name) for name in ("police", "social")]
+    async with running(tmp_path) as gateway:
+        for agency in agencies:
+            state_keys(gateway, agency, (NAME, 1))
+
+        async def put(agency: Agency, version: int, snapshot: int) -> int | str:
+            head = piece(version, snapshot, custodian=agency.agency_id, grants=[])
+            return await publish(gateway, agency, parts(head, [b"c"]))
+
+        police, social = agencies
+        taken = [await put(police, 1, 1), await put(police, 2, 2)]
+        assert [*taken, await put(police, 3, 3)] == [1, 2, "catalogue.too_often"]
+        taken = [await put(police, 3, 2), await put(police, 3, 2), await put(police, 4, 2)]
+        assert taken == [3, "catalogue.refused", 4], "what is not in order does not count"
+        assert await put(police, 5, 2) == "catalogue.too_often"
+        assert await put(social, 1, 1) == 1, "another has its own"
+
+
 async def test_a_small_message_that_unpacks_to_a_large_one_is_refused(tmp_path: Path) -> None:
     found(tmp_path)
     police = join(tmp_path, "police")
