@@ -112,6 +112,10 @@ class Database:
                     is_had = bool(conn.execute(select(func.pg_try_advisory_lock(right))).scalar_one())
                 with self._noted(conn) if is_had else contextlib.nullcontext():
                     yield is_had
+                if (
+                    is_had
+                ):  # the server notices only later that a session has ended, and who is next does not wait
+                    conn.execute(select(func.pg_advisory_unlock(right)))
             finally:
                 conn.invalidate()  # the session ends, and the right with it
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Connection, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
@@ -202,6 +202,20 @@ def test_a_missing_server_or_database_is_unavailable(postgres: Server) -> None:
     ):
         with pytest.raises(StoreUnavailable):
             open_store(url)
+
+
+def test_a_right_is_free_as_soon_as_its_holder_is_done(
+    url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if the server had not yet noticed that the holder's session has ended.
+    monkeypatch.setattr(Connection, "invalidate", lambda _conn: None)
+    with store.hold(rights.LOADS) as is_mine:
+        assert is_mine
+    other = open_store(url)
+
+    with other.hold(rights.LOADS) as is_mine:
+        assert is_mine
+    other.close()
 
 
 def test_a_load_from_another_folder_into_the_same_store_is_refused_while_one_runs(
