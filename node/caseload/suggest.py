@@ -3,7 +3,8 @@
 Sees:     every value of the export. The text it returns holds column names and value codes of short lists
           (status, shield), because the operator must map these; never names, dates, numbers or addresses.
 Promises: conservative. An encoding, delimiter or date format is given only if all of the file agrees; what
-          is guessed from a column's name carries a comment asking for a look.
+          is guessed from a column's name carries a comment asking for a look. Where several columns fit, the
+          one that speaks of nobody but the child is taken, and where that is not one, a person chooses.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from node.caseload.csv_source import CsvSource
 from node.caseload.mapping import CsvForm
-from node.errors import SourceEmpty, SourceUnreadable
+from node.errors import LibraryMissing, SourceEmpty, SourceUnreadable
 
 _BOMS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _DELIMITERS = (",", ";", "\t", "|")
@@ -66,6 +67,13 @@ _NAMES: tuple[tuple[str, str], ...] = (
         r"student|learner|customer)\b.*\b(id|ref|reference|no|number)\b|^id$",
     ),
 )
+# A column of the person's fields whose name has one of these is of somebody, or some time, else.
+_OTHERS = re.compile(
+    r"\b(parents?|mothers?|fathers?|mum|dad|carers?|guardians?|partner|spouse|siblings?|brother|sister|kin|nok|"
+    r"relative|emergency|contact|gp|doctor|worker|referrer|school|maiden|former|previous|prev|old)\b"
+)
+_LONG_NUMBER = re.compile(r"\d{6,}")
+_WIDTH = 100  # of a list in one line, in characters
 _SEVERAL = ("person.given", "person.past_postcodes", "person.aliases")
 _DATES = ("person.birth_date", "record.last_contact", "unborn.due_date", "unborn.mother_birth_date")
 
@@ -90,19 +98,23 @@ class _Column:
 
 
 def suggest_mapping(path: Path) -> str:
-    """Write a mapping file for an export.
+    """Write a mapping file for an export; of a Parquet file only the names of its columns are read.
 
     Returns: TOML with comments; lines that need a decision are commented out, so that it does not load
         before somebody has looked where that matters.
 
     Raises:
         SourceEmpty: no header or no row.
-        SourceUnreadable: no encoding or delimiter fits the whole file.
+        SourceUnreadable: no encoding or delimiter fits the whole file, or its first line names no columns.
+        LibraryMissing: what reads Parquet files is not installed.
     """
+    if _is_parquet(path):
+        return _text(_Writer(path, None, _columns_of_parquet(path)).lines())
     encoding, sure = _find_encoding(path)
     form = CsvForm(encoding=encoding, delimiter=_find_delimiter(path, encoding))
     with path.open("rb") as file:
         source = CsvSource(file, form)
+        _check_header(source.header)
         columns = [_Column(name) for name in source.header]
         ragged = 0
         for _, fields in source.rows():
@@ -111,7 +123,40 @@ def suggest_mapping(path: Path) -> str:
                 continue
             for column, text in zip(columns, fields, strict=True):
                 column.add(text.strip())
-    return "\n".join(_Writer(path, form, columns).lines(is_sure=sure, ragged=ragged)) + "\n"
+    return _text(_Writer(path, form, columns).lines(is_sure=sure, ragged=ragged))
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def _columns_of_parquet(path: Path) -> list[_Column]:
+    """The columns of a Parquet file, of whose values nothing is looked at."""
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise LibraryMissing("pyarrow", "Parquet files") from None
+    try:
+        return [_Column(name) for name in parquet.read_schema(path).names]
+    except Exception:  # for a damaged file the library has errors of many kinds, which may quote it
+        raise SourceUnreadable("expected a Parquet file; this is a damaged one") from None
+
+
+def _check_header(header: Sequence[str]) -> None:
+    """Refuse a first line that is the row of a person, and say nothing of what is in it."""
+    for name in header:
+        is_date = any(_fits(name.strip(), form) for form in _DATE_FORMATS)
+        if is_date or _LONG_NUMBER.search(re.sub(r"[ -]", "", name)):
+            raise SourceUnreadable(
+                "expected the names of the columns; a date or a long number came, as in a row of a person. "
+                "Export the file with a header, and without days or numbers in it",
+                line=1,
+            )
 
 
 def _find_encoding(path: Path) -> tuple[str, bool]:
@@ -167,30 +212,39 @@ def _fits(text: str, form: str) -> bool:
 class _Writer:
     """Lays the suggestion out."""
 
-    def __init__(self, path: Path, form: CsvForm, columns: Sequence[_Column]) -> None:
+    def __init__(self, path: Path, form: CsvForm | None, columns: Sequence[_Column]) -> None:
         self._form, self._columns = form, columns
         self._name = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "export"
         if not self._name[0].isalpha():
             self._name = f"source-{self._name}"
-        self._fields: dict[str, list[_Column]] = {}
+        self._fields: dict[str, list[_Column]] = {}  # what is taken
+        self._rivals: dict[str, list[_Column]] = {}  # what fits as well
+        self._unclear: set[str] = set()  # fields of which a person chooses the column
+        fitting: dict[str, list[_Column]] = {}
         for column in columns:
-            wanted = _field_of(column)
-            if wanted and (wanted in _SEVERAL or wanted not in self._fields):
-                self._fields.setdefault(wanted, []).append(column)
+            fitting.setdefault(_field_of(column), []).append(column)
+        for name, several in fitting.items():
+            if name and (not name.startswith("unborn.") or "unborn.due_date" in fitting):
+                self._choose(name, several)
 
-    def lines(self, *, is_sure: bool, ragged: int) -> Iterable[str]:
+    def _choose(self, name: str, fitting: Sequence[_Column]) -> None:
+        """Take one column for a field, or several where it has several."""
+        own = [column for column in fitting if not _is_of_another(name, column)]
+        taken = (own or fitting) if name in _SEVERAL else (own or fitting)[:1]
+        self._fields[name] = list(taken)
+        self._rivals[name] = [column for column in fitting if column not in taken]
+        if not own or len(own) > len(taken):
+            self._unclear.add(name)
+
+    def lines(self, *, is_sure: bool = True, ragged: int = 0) -> Iterable[str]:
         """Write the file, section by section."""
-        form = self._form
         yield "# Suggested by 'elsewhere node mapping suggest'. Look at every line before loading;"
         yield "# docs/caseload.md describes each key. Columns are matched by their names alone."
         if ragged:
             yield f"# Rows that would be refused for more or fewer fields than the header: {ragged}"
         yield from ("", "[source]", f"name = {_quote(self._name[:60])}")
         yield "max_age_days = 7  # how old may an export be before answers say that it is stale?"
-        yield from self._date_lines()
-        sure = "" if is_sure else "  # a guess: the file is not UTF-8; check names with accents"
-        yield from ("", "[source.csv]", f"encoding = {_quote(form.encoding)}{sure}")
-        yield f"delimiter = {_quote(form.delimiter)}"
+        yield from self._form_lines(is_sure=is_sure)
         yield from ("", "[person]")
         parts = {"person.given", "person.family"} & self._fields.keys()
         names = ("given", "family") if parts else ("name",)
@@ -210,14 +264,34 @@ class _Writer:
         yield from ("# [[flags]]", '# code = "CP_PLAN"', '# start = "column with the start date"')
         unused = [c.name for c in self._columns if not any(c in used for used in self._fields.values())]
         if unused:
-            yield from ("", "# Not used: " + ", ".join(map(_quote, unused)))
+            yield from ("", "# Not used:", *(f"#   {_quote(name)}" for name in unused))
+
+    def _form_lines(self, *, is_sure: bool) -> Iterable[str]:
+        """Of what form the export is."""
+        if self._form is None:
+            yield 'date_formats = ["%Y-%m-%d"]  # of days that are texts; of the type date this one fits'
+            yield from ("", "[source.parquet]")
+            return
+        yield from self._date_lines()
+        sure = "" if is_sure else "  # a guess: the file is not UTF-8; check names with accents"
+        yield from ("", "[source.csv]", f"encoding = {_quote(self._form.encoding)}{sure}")
+        yield f"delimiter = {_quote(self._form.delimiter)}"
+
+    def _rival_lines(self, field_name: str) -> Iterable[str]:
+        """What else fits a field, for a person to look at."""
+        if rivals := self._rivals.get(field_name):
+            yield f"# These columns may be meant for {field_name} as well; take the child's own, as of today:"
+            yield from (f"#   {_quote(column.name)}" for column in rivals)
+        elif field_name in self._unclear:
+            yield f"# Is this the child's own {field_name}, as of today? If so, take the # away:"
 
     def _section(self, section: str, names: Sequence[str]) -> Iterable[str]:
         for name in names:
             found = [column.name for column in self._fields.get(f"{section}.{name}", [])]
             if found:
-                value = _quote(found[0]) if len(found) == 1 else "[" + ", ".join(map(_quote, found)) + "]"
-                yield f"{name} = {value}"
+                yield from self._rival_lines(f"{section}.{name}")
+                hidden = "# " if f"{section}.{name}" in self._unclear else ""
+                yield from (f"{hidden}{line}" for line in _assigned(name, found))
             elif name == "id":
                 yield '# id = ""  # required: which column holds the system\'s own id of the person?'
 
@@ -243,6 +317,7 @@ class _Writer:
         if not found:
             yield '# status = { always = "CURRENT" }  # required: this, or a column with its values'
             return
+        yield from self._rival_lines("record.status")
         codes = _codes(found[0])
         values = ", ".join(f'{_quote(code)} = "CURRENT"' for code in codes) or '"?" = "CURRENT"'
         if not codes:
@@ -261,6 +336,7 @@ class _Writer:
         if not found:
             yield from ("# [shield]", '# column = ""', '# values = { "Y" = "SHIELD_LOCATION" }')
             return
+        yield from self._rival_lines("shield")
         values = ", ".join(f'{_quote(code)} = "SHIELD_IDENTITY"' for code in _codes(found[0]))
         yield from ("[shield]", f"column = {_quote(found[0].name)}")
         yield f"values = {{ {values or _quote('?') + ' = ' + _quote('SHIELD_IDENTITY')} }}  # decide each one"
@@ -268,9 +344,28 @@ class _Writer:
 
 def _field_of(column: _Column) -> str:
     """The field that a column's name speaks for, "" for none."""
-    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", column.name)
-    words = re.sub(r"[^a-z0-9]+", " ", spaced.lower()).strip()
+    words = _words(column)
     return next((name for name, pattern in _NAMES if re.search(pattern, words)), "")
+
+
+def _is_of_another(field_name: str, column: _Column) -> bool:
+    """Whether a column that fits a field of the child speaks of another person, or of another time."""
+    is_own = not field_name.startswith("person.") or field_name == "person.past_postcodes"
+    return not is_own and _OTHERS.search(_words(column)) is not None
+
+
+def _words(column: _Column) -> str:
+    """The words of a column's name."""
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", column.name)
+    return re.sub(r"[^a-z0-9]+", " ", spaced.lower()).strip()
+
+
+def _assigned(name: str, columns: Sequence[str]) -> list[str]:
+    """One column, or a list of several, which goes on in further lines if it is long."""
+    if len(columns) == 1:
+        return [f"{name} = {_quote(columns[0])}"]
+    line = f"{name} = [" + ", ".join(map(_quote, columns)) + "]"
+    return [line] if len(line) <= _WIDTH else [f"{name} = [", *(f"  {_quote(one)}," for one in columns), "]"]
 
 
 def _codes(column: _Column) -> list[str]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
-from node.caseload.mapping import parse_mapping, read_mapping
+from node.caseload.mapping import mapping_from_toml, parse_mapping, read_mapping
 from node.caseload.suggest import suggest_mapping
 from node.errors import SourceEmpty, SourceUnreadable
 
@@ -40,7 +42,7 @@ def test_a_clear_file_gives_a_mapping_that_needs_status_and_shield_decided(tmp_p
     assert found.record.status.values == {"Open": "CURRENT", "Closed": "CURRENT"}
     assert len(found.shield) == 1
     assert found.shield[0].values == {"Y": "SHIELD_IDENTITY"}
-    assert '# Not used: "Misc"' in text
+    assert '# Not used:\n#   "Misc"' in text
     assert not any(word in text for word in ("Ann", "Leeworth", "13/02", "AB1"))
 
 
@@ -111,7 +113,7 @@ def test_columns_of_unknown_names_are_left_to_a_person(tmp_path: Path) -> None:
     text = suggest_mapping(path)
 
     assert '# id = ""' in text
-    assert '# Not used: "alpha", "beta"' in text
+    assert '# Not used:\n#   "alpha"\n#   "beta"' in text
 
 
 def test_values_of_a_column_that_is_no_list_of_codes_are_not_shown(tmp_path: Path) -> None:
@@ -145,4 +147,78 @@ def test_a_file_that_is_no_export_is_refused(tmp_path: Path, content: bytes, err
     (path := tmp_path / "a.csv").write_bytes(content)
 
     with pytest.raises(error):
+        suggest_mapping(path)
+
+
+def test_an_export_with_a_hundred_columns_more_gets_a_mapping_that_can_be_read(tmp_path: Path) -> None:
+    header = [
+        "Child ID",
+        "Surname",
+        *(f"Forename {n}" for n in range(9)),
+        *(f"Local field {n}" for n in range(300)),
+    ]
+    (path := tmp_path / "a.csv").write_text(f"{','.join(header)}\n{','.join('x' for _ in header)}\n", "utf-8")
+
+    text = suggest_mapping(path).replace("# status =", "status =").replace("# date_formats", "date_formats")
+
+    found = mapping_from_toml(text.encode())
+    assert found.person.given is not None
+    assert len(found.person.given.columns) == 9
+
+
+def test_a_column_of_the_child_is_taken_before_one_of_a_parent_or_of_another_time(tmp_path: Path) -> None:
+    header = "Parent surname,Parent forename,Parent DOB,Postcode of parent,Maiden surname"
+    header += ",Pupil ID,Surname,Forename,DOB,Postcode"
+    (path := tmp_path / "a.csv").write_text(f"{header}\n{','.join('x' * 10)}\n", "utf-8")
+
+    text = suggest_mapping(path)
+
+    person = tomllib.loads(text)["person"]
+    assert [person[name] for name in ("family", "given", "birth_date", "postcode")] == [
+        "Surname",
+        "Forename",
+        "DOB",
+        "Postcode",
+    ]
+    assert '#   "Parent surname"\n#   "Maiden surname"\nfamily = "Surname"' in text
+    assert '#   "Postcode of parent"\npostcode = "Postcode"' in text
+
+
+@pytest.mark.parametrize("header", ["Pupil ID,Parent surname", "Pupil ID,Surname,Family name"])
+def test_a_column_is_left_to_a_person_where_no_one_of_them_is_the_childs(tmp_path: Path, header: str) -> None:
+    (path := tmp_path / "a.csv").write_text(
+        f"{header}\n{','.join('x' for _ in header.split(','))}\n", "utf-8"
+    )
+
+    text = suggest_mapping(path)
+
+    assert "family" not in tomllib.loads(text)["person"]
+    assert f'# family = "{header.split(",")[1]}"' in text
+
+
+@pytest.mark.parametrize("cell", ["02/03/2015", "2015-03-02", "999 000 0018", "0000000101"])
+def test_a_file_without_a_header_is_refused_and_nothing_of_it_shown(tmp_path: Path, cell: str) -> None:
+    (path := tmp_path / "a.csv").write_text(f"N7,Leeworth,{cell}\nN8,Lee,x\n", "utf-8")
+
+    with pytest.raises(SourceUnreadable, match="line 1: expected the names of the columns") as told:
+        suggest_mapping(path)
+
+    assert not any(word in str(told.value) for word in ("Leeworth", "N7", cell))
+
+
+def test_a_parquet_file_gets_a_mapping_from_its_columns(tmp_path: Path) -> None:
+    columns = {name: ["x"] for name in ("Child ID", "Forename", "Surname", "DOB", "Case status", "Misc")}
+    parquet.write_table(pa.table(columns), path := tmp_path / "a.parquet")
+
+    found = mapping_from_toml(suggest_mapping(path).replace("# status =", "status =").encode())
+
+    assert found.source.parquet is not None
+    assert found.person.id.columns == ["Child ID"]
+    assert found.record.status.column == "Case status"
+
+
+def test_a_damaged_parquet_file_is_called_that(tmp_path: Path) -> None:
+    (path := tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
+
+    with pytest.raises(SourceUnreadable, match="damaged"):
         suggest_mapping(path)
