@@ -1,6 +1,6 @@
 """What one custodian may have cached: catalogues it states a key for, with keys for members, up to a quota.
 
-Holds:    how many bytes each cached piece has.
+Holds:    how many bytes each cached piece has, statement included.
 Sees:     key statements and the labels of catalogues; no tag, and no key.
 Refuses:  pieces that no stated key belongs to, whose signed statement says otherwise or is somebody else's;
           grants to anyone who is no member; bytes over the quota. So one member can neither fill the
@@ -23,7 +23,7 @@ from gateway.notices import LIVE_EPOCHS, is_outlived
 from gateway.pieces import piece_path
 from gateway.store import CachedPiece, CatalogueName
 
-MAX_PIECE_STATEMENT_BYTES = 2048  # of the signed envelope; ours have about 1,000
+MAX_PIECE_STATEMENT_BYTES = 1024  # of the signed envelope; ours have 800 at most
 MAX_COLLECTIONS = 8  # of one custodian
 
 
@@ -52,9 +52,9 @@ class Custody:
         self._lock = threading.Lock()
 
     def count(self, root: Path, piece: CachedPiece) -> None:
-        """Count a piece that is on the disk; one whose file was lost takes no room."""
+        """Count a piece that is on the disk, and its statement; one whose file was lost takes no room."""
         try:
-            size = piece_path(root, piece.name, piece.version).stat().st_size
+            size = piece_path(root, piece.name, piece.version).stat().st_size + len(piece.statement)
         except FileNotFoundError:
             size = 0
         with self._lock:
