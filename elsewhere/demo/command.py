@@ -63,12 +63,19 @@ def demo() -> None:
 def population(out: Path, seed: int, size: int, today: datetime.datetime | None, **wishes: Any) -> None:
     """Write four agencies' exports of one made-up population, with a mapping file each."""
     from elsewhere.demo.population import region
-    from elsewhere.demo.writing import Wishes, answers, drop_stale_answers, write_population
+    from elsewhere.demo.writing import Wishes, answers, drop_stale_answers, left_beside, write_population
 
     if wishes["form"] == "parquet" and find_spec("pyarrow") is None:
         raise click.UsageError("--form parquet needs pyarrow; in the checkout: pip install '.[node,tables]'")
     day = today.date() if today else datetime.date.today()
     wanted = Wishes(out, **wishes)
+    if left := left_beside(wanted):
+        names = ", ".join(path.name for path in left)
+        raise click.BadParameter(
+            f"{out} holds exports that may be of another population: {names}. Take an empty folder, or give "
+            "every --agency that is wanted at once",
+            param_hint="--out",
+        )
     for path in drop_stale_answers(wanted):
         click.echo(f"removed      {path}: it was of an earlier population", err=True)
     for export in write_population(region(seed=seed, size=size, today=day), wanted):

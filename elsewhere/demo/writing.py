@@ -69,6 +69,15 @@ def answers(wishes: Wishes) -> tuple[Path, ...]:
     return tuple(wishes.out / name for name in (*names, *(("questions.csv",) if wishes.questions else ())))
 
 
+def left_beside(wishes: Wishes) -> tuple[Path, ...]:
+    """Name the exports in the folder that this population does not replace: they may be of another one."""
+    written = {
+        f"{agency.id}.{wishes.form}" for agency in agencies() if not wishes.only or agency.id in wishes.only
+    }
+    names = [f"{agency.id}.{form}" for agency in agencies() for form in ("csv", "parquet")]
+    return tuple(wishes.out / name for name in names if name not in written and (wishes.out / name).exists())
+
+
 def drop_stale_answers(wishes: Wishes) -> tuple[Path, ...]:
     """Remove what an earlier population left there and this one does not replace: it is true of no export.
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from elsewhere.demo.command import demo
 from elsewhere.demo.exports import SHAPES
 from elsewhere.demo.households import households
 from elsewhere.demo.numbers import nhs_number, upn
@@ -228,3 +230,18 @@ def test_the_three_questions_meet_exactly_the_records_they_should(
             person for person in _people(agency, _rows(exports[agency])) if keys & set(record_keys(person))
         ]
         assert len(met) == (0 if state == "NOTHING_RETURNED" else 1)
+
+
+def test_exports_of_two_populations_never_lie_side_by_side(tmp_path: Path) -> None:
+    def write(*options: str) -> Result:
+        return CliRunner().invoke(demo, ["population", f"--out={tmp_path}", "--size=50", *options])
+
+    assert write("--agency=police", "--agency=schools").exit_code == 0
+    before = (tmp_path / "police.csv").read_bytes()
+
+    for options in (["--agency=police", "--seed=9"], ["--form=parquet", "--seed=9"]):
+        refused = write(*options)
+        assert refused.exit_code == 2
+        assert "schools.csv" in refused.output
+    assert (tmp_path / "police.csv").read_bytes() == before
+    assert write("--seed=9").exit_code == 0, "all of it is replaced"
