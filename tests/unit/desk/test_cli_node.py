@@ -27,7 +27,7 @@ def test_help_lists_every_command_in_the_order_an_operator_meets_them() -> None:
 
     names = [line.split()[0] for line in output.partition("Commands:")[2].splitlines() if line.strip()]
     assert code == 0
-    expected = ["init", "accept", "mapping", "load", "reload", "run", "status", "rotate"]
+    expected = ["init", "accept", "mapping", "load", "reload", "drop-source", "run", "status", "rotate"]
     assert names == [*expected, "take-store", "accept-store", "upgrade"]
 
 
