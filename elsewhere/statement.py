@@ -21,7 +21,6 @@ from elsewhere.sealing import PUBLIC_BYTES, SealingPublic
 from elsewhere.signing import SigningKey, open_document, sign_document
 
 STATEMENT_TYPE: Final = "application/vnd.elsewhere.key-statement.v1+json"
-# Here and not with catalogues, of which a gateway imports nothing: it checks who signed one, and no more.
 CATALOGUE_STATEMENT_TYPE: Final = "application/vnd.elsewhere.catalogue-statement.v1+json"
 COLLECTION: Final = r"[a-z][a-z0-9_-]{1,31}"
 OPRF_PUBLIC_BYTES: Final = 32

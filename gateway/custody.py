@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from elsewhere.errors import ElsewhereError, PieceRefused
+from elsewhere.published import CatalogueStatement
 from elsewhere.roster import Roster
 from elsewhere.signing import open_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE, KeyStatement
@@ -105,7 +106,7 @@ class Custody:
             raise PieceRefused(f"expected one of the newest {LIVE_EPOCHS} epochs of what is cached")
 
     def check_statement(self, piece: catalogue_pb2.Piece) -> None:
-        """Return only if the custodian signed what the head of a piece says.
+        """Return only if the custodian signed what the head of a piece says, in a statement nodes can read.
 
         Raises:
             PieceRefused: the statement is too long, not signed by it, or about something else.
@@ -114,17 +115,13 @@ class Custody:
             raise PieceRefused(f"expected a statement of 1..{MAX_PIECE_STATEMENT_BYTES} bytes")
         key = self._members.roster.active(piece.custodian).signing_key
         try:
-            told = open_document(piece.statement, CATALOGUE_STATEMENT_TYPE, [key])
+            told = CatalogueStatement.from_json(
+                open_document(piece.statement, CATALOGUE_STATEMENT_TYPE, [key])
+            )
         except ElsewhereError as err:
             raise PieceRefused("expected a catalogue statement signed by its custodian") from err
-        labels = {
-            "custodian": piece.custodian,
-            "collection": piece.collection,
-            "epoch": piece.epoch,
-            "version": piece.version,
-            "snapshot_version": piece.snapshot_version,
-        }
-        if not isinstance(told, dict) or any(told.get(label) != value for label, value in labels.items()):
+        labels = (piece.custodian, piece.collection, piece.epoch, piece.version, piece.snapshot_version)
+        if labels != (told.custodian, told.collection, told.epoch, told.version, told.snapshot_version):
             raise PieceRefused("expected a piece labelled as its statement says; it is labelled otherwise")
 
     def check_grants(self, searchers: Iterable[str]) -> None:

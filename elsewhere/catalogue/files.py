@@ -22,13 +22,13 @@ from elsewhere.catalogue.sealed import (
     GCM_TAG_SIZE,
     KEY_SIZE,
     MAX_CHUNKS,
-    CatalogueId,
     open_snapshot,
     seal_snapshot,
 )
 from elsewhere.catalogue.tags import SHORT_TAG_SIZE, Catalogue
 from elsewhere.errors import CatalogueBroken
 from elsewhere.keyfiles import replacing
+from elsewhere.published import CatalogueId
 from elsewhere.random import RandomBytes
 
 MAGIC = b"ELSWCAT1"

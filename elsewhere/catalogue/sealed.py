@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import mmap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from cryptography.exceptions import InvalidTag
@@ -21,34 +20,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from elsewhere.catalogue.tags import SHORT_TAG_SIZE, ShortTags, check_set, from_bytes, to_bytes
 from elsewhere.errors import CatalogueBroken
+from elsewhere.published import TAGS_PER_CHUNK, CatalogueId, chunk_count
 
 KEY_SIZE = 32
-CHUNK_SIZE = 2**20  # of plaintext: 131,072 tags
+CHUNK_SIZE = TAGS_PER_CHUNK * SHORT_TAG_SIZE  # of plaintext: 1 MiB
 GCM_TAG_SIZE = 16
 MAX_CHUNKS = 65_536
 _NONCE_SIZE = 12
-_TAGS_PER_CHUNK = CHUNK_SIZE // SHORT_TAG_SIZE
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogueId:
-    """Which catalogue, at which version; bound into every chunk."""
-
-    custodian: str
-    collection: str
-    epoch: int
-    version: int
-
-    def bind(self, kind: bytes, index: int, chunks: int) -> bytes:
-        """Write the associated data of one chunk: each part behind its length, or of fixed width."""
-        parts = (b"elsewhere/catalogue/v1", kind, self.custodian.encode(), self.collection.encode())
-        lengths = b"".join(len(part).to_bytes(2) + part for part in parts)
-        return lengths + b"".join(n.to_bytes(8) for n in (self.epoch, self.version, index, chunks))
-
-
-def chunk_count(tag_count: int) -> int:
-    """Give the number of chunks of a set; an empty one has one empty chunk, so its absence shows."""
-    return max(1, -(-tag_count // _TAGS_PER_CHUNK))
 
 
 def seal_snapshot(
@@ -68,7 +46,7 @@ def seal_snapshot(
     check_set(tags)
     cipher, chunks = AESGCM(key), chunk_count(len(tags))
     for index in range(chunks):
-        plain = to_bytes(tags[index * _TAGS_PER_CHUNK : (index + 1) * _TAGS_PER_CHUNK])
+        plain = to_bytes(tags[index * TAGS_PER_CHUNK : (index + 1) * TAGS_PER_CHUNK])
         yield cipher.encrypt(_nonce(index), plain, which.bind(kind, index, chunks))
 
 
@@ -104,7 +82,7 @@ def open_snapshot(
         CatalogueBroken: a chunk is altered, missing, swapped or too many, or the set is not ascending.
     """
     chunks = chunk_count(tag_count)
-    if not 0 <= tag_count <= MAX_CHUNKS * _TAGS_PER_CHUNK:
+    if not 0 <= tag_count <= MAX_CHUNKS * TAGS_PER_CHUNK:
         raise CatalogueBroken(f"expected at most {MAX_CHUNKS} chunks")
     # numpy keeps the mapping alive for as long as the array lives.
     memory = mmap.mmap(-1, max(1, tag_count * SHORT_TAG_SIZE))

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from elsewhere.catalogue.sealed import KEY_SIZE, CatalogueId
+from elsewhere.catalogue.sealed import KEY_SIZE
 from elsewhere.errors import RosterExpired, SealBroken
 from elsewhere.lookup import PROTOCOL_VERSION
+from elsewhere.published import CatalogueId
 from elsewhere.sealing import CATALOGUE_KEY, Context, SealingKey, open_sealed, seal
 from elsewhere.statement import SealingKeyEntry
 from node.membership.trust import Trust

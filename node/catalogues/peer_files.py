@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from elsewhere.catalogue.files import read_catalogue, write_catalogue
-from elsewhere.catalogue.sealed import KEY_SIZE, CatalogueId
+from elsewhere.catalogue.sealed import KEY_SIZE
 from elsewhere.catalogue.tags import Catalogue
 from elsewhere.errors import CatalogueBroken, SealBroken
 from elsewhere.keyfiles import replacing
+from elsewhere.published import CatalogueId
 from elsewhere.random import RandomBytes
 from elsewhere.roster import AGENCY_ID
 from elsewhere.statement import COLLECTION

@@ -42,9 +42,13 @@ def piece(version: int, snapshot: int, chunks: int = 1, **changes: object) -> ca
     return catalogue_pb2.Piece(**(base | changes))  # type: ignore[arg-type]
 
 
-def sign(head: catalogue_pb2.Piece, agency: Agency, kind: str = CATALOGUE_STATEMENT_TYPE) -> bytes:
+def sign(
+    head: catalogue_pb2.Piece, agency: Agency, kind: str = CATALOGUE_STATEMENT_TYPE, **more: Json
+) -> bytes:
     """A catalogue statement that says of a piece what its head says."""
     told: dict[str, Json] = {name: getattr(head, name) for name in LABELS}
+    told |= {"snapshot_count": 1, "delta_size": 64, "published_utc": "2026-09-01T12:00:00Z"}
+    told |= {"root": "00" * 32, "padding_commitment": "00" * 32, **more}
     return sign_document([agency.signing], kind, told)
 
 

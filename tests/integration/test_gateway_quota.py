@@ -42,7 +42,8 @@ async def test_what_a_piece_says_must_be_what_its_custodian_signed(tmp_path: Pat
             setattr(other, label, said + 1 if isinstance(said, int) else "another")
             head.statement = sign(other, police)
             assert await publish(gateway, police, parts(head, [b"c"])) == REFUSED, label
-        for statement in (sign(head, schools), sign(head, police, "application/json"), b"x"):
+        padded = (sign(head, police, note="more"), sign(head, police, root="00" * 33))
+        for statement in (sign(head, schools), sign(head, police, "application/json"), b"x", *padded):
             head.statement = statement
             assert await publish(gateway, police, parts(head, [b"c"])) == REFUSED
         head.statement = sign(head, police)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from elsewhere.catalogue import padding, sealed, tags
 from elsewhere.catalogue.tags import Catalogue, ShortTags
 from elsewhere.errors import CatalogueBroken
+from elsewhere.published import CatalogueId
 
 KEY = b"k" * 32
-WHICH = sealed.CatalogueId("police", "involvement", 1, 1)
+WHICH = CatalogueId("police", "involvement", 1, 1)
 near = st.integers(0, 30) | st.integers(2**64 - 30, 2**64 - 1) | st.integers(0, 2**64 - 1)
 sets = st.sets(near, max_size=60)
 seeds = st.binary(min_size=32, max_size=32)

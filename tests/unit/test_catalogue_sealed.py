@@ -13,9 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from elsewhere.catalogue import files, sealed
-from elsewhere.catalogue.sealed import CatalogueId
 from elsewhere.catalogue.tags import Catalogue, ShortTags
 from elsewhere.errors import CatalogueBroken
+from elsewhere.published import CatalogueId, chunk_count
 
 KEY = b"k" * 32
 WHICH = CatalogueId("police", "involvement", 3, 7)
@@ -54,7 +54,7 @@ def test_sets_of_every_length_open(count: int) -> None:
     held = ascending(count)
     chunks = list(sealed.seal_snapshot(held, KEY, WHICH))
 
-    assert len(chunks) == sealed.chunk_count(count)
+    assert len(chunks) == chunk_count(count)
     assert (sealed.open_snapshot(chunks, KEY, WHICH, tag_count=count) == held).all()
 
 

@@ -31,6 +31,7 @@ from elsewhere.oprf import dleq, voprf
 from elsewhere.person.identity import Person
 from elsewhere.person.names import family_words, first_names, fold
 from elsewhere.person.places import read_postcode
+from elsewhere.published import CatalogueId
 from elsewhere.wire import channel, kinds
 from elsewhere.wire.convert import link
 from elsewhere.wire.convert.lookup import signed_to_wire
@@ -53,8 +54,8 @@ OPRF_KEY = voprf.derive_key(bytes([3]) * 32, b"docs/protocol.md")
 SIGNING_KEY = signing.SigningKey.from_seed(bytes([4]) * 32)
 SEALING_KEY = sealing.SealingKey.from_bytes(bytes(range(96)))
 CONTEXT = kinds.request_context("schools", "police", LOOKUP_ID, 1)
-SNAPSHOT = chunks.CatalogueId("police", "involvement", 1, 1)
-DELTA = chunks.CatalogueId("police", "involvement", 1, 2)
+SNAPSHOT = CatalogueId("police", "involvement", 1, 1)
+DELTA = CatalogueId("police", "involvement", 1, 2)
 SNAPSHOT_KEY = bytes([5]) * 32
 SNAPSHOT_TAGS = np.array([1, 2**63], dtype=np.uint64)
 DELTA_TAGS = np.array([7], dtype=np.uint64)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from elsewhere.catalogue.statement import MAX_DELTA_SIZE, MAX_TAGS, MAX_VERSION
+from elsewhere.published import MAX_DELTA_SIZE, MAX_TAGS, MAX_VERSION
 from elsewhere.signing import SigningKey, sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE, MAX_EPOCH
 from gateway.custody import MAX_PIECE_STATEMENT_BYTES, Custody, Members

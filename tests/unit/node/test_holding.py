@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from elsewhere.catalogue.sealed import seal_snapshot
-from elsewhere.catalogue.statement import MAX_TAGS, CatalogueStatement
 from elsewhere.catalogue.tags import short_tags
 from elsewhere.errors import CatalogueBroken, DocumentInvalid, SealBroken, SignatureInvalid
+from elsewhere.published import MAX_TAGS, CatalogueStatement
 from elsewhere.signing import sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from elsewhere.wire.v1 import catalogue_pb2
