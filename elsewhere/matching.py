@@ -45,7 +45,10 @@ class Verdict(Generic[GroupId]):
 def choose_reveals(
     hits: Iterable[tuple[int, MatchKey]], limit: int = REVEAL_LIMIT
 ) -> tuple[tuple[int, MatchKey], ...]:
-    """Pick the hits to reveal: as few and as telling as may be, each of another rule.
+    """Pick the hits to reveal: the most telling of each rule, then more of these rules if there is room.
+
+    A hit may be an entry that outlived its record, with nothing behind it. More of the same rules tell a
+    custodian that holds the first no more of the child, and open a record that was corrected since.
 
     An identifier with a name or date in it goes before the bare one, and spares revealing that. A key with
     the whole first name spares the ones with a part of it, which a twin or sibling may share. WEAK hits are
@@ -56,9 +59,10 @@ def choose_reveals(
 
     Returns: at most `limit` of them, strongest first; () for no hits.
     """
-    best: dict[str, tuple[int, MatchKey]] = {}
     # Within a rule the longest key is the name as written; shorter ones have a letter left out.
-    for slot, key in sorted(hits, key=lambda hit: (-len(hit[1].data), hit[1].data)):
+    by_length = sorted(hits, key=lambda hit: (-len(hit[1].data), hit[1].data))
+    best: dict[str, tuple[int, MatchKey]] = {}
+    for slot, key in by_length:
         best.setdefault(key.rule, (slot, key))
     ranked = sorted(
         ((_rank_of(key.rule), slot, key) for slot, key in best.values()),
@@ -78,7 +82,10 @@ def choose_reveals(
             is_spared = is_certain and not rank.is_whole
         if not is_spared and (key.strength > Strength.WEAK or strongest is Strength.WEAK):
             kept.append((slot, key))
-    return tuple(kept[:limit])
+    order = {key.rule: place for place, (_, key) in enumerate(kept)}
+    more = [hit for hit in by_length if hit[1].rule in order and hit not in kept]
+    more.sort(key=lambda hit: order[hit[1].rule])
+    return tuple((kept + more)[:limit])
 
 
 def judge(found: Mapping[GroupId, Sequence[tuple[str, Strength]]], *, names_asked: bool) -> Verdict[GroupId]:

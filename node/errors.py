@@ -81,7 +81,7 @@ class LoadRunning(ElsewhereError):
 
 
 class LoadOvertaken(ElsewhereError):
-    """Keys came into force while this load ran, so that it does not tag under them. Load again."""
+    """Keys came into force while this load ran, or another load or node took the store. Load again."""
 
     code = "load.overtaken"
 

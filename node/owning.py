@@ -18,7 +18,7 @@ from functools import partial
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection, delete, inspect, select, update
+from sqlalchemy import Connection, delete, func, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.database.owning import StoreTaken
@@ -29,6 +29,8 @@ from node.errors import NodeRunning
 from node.keys.ring import read_signing
 from node.membership.trust import read_anchor
 from node.processes.lead import LEASE_S
+from node.processes.rights import LOADS
+from node.store.caseload import ABANDONED, STAGING, load, member, record
 from node.store.engine import Store, open_store
 from node.store.exchange import opening, waiting
 from node.store.owner import Owner, check_owner, claim, is_owner, owner_of, put_owner
@@ -36,6 +38,7 @@ from node.store.processes import lease, process
 
 LOOK_EVERY_S: Final = 1.0
 _WATCH_EVERY_S: Final = 0.25
+_LOADS_SEEN: Final = 4  # the newest: a load under way is among them
 _log = structlog.get_logger(__name__)
 
 
@@ -104,8 +107,21 @@ def take_over(
         sleep: waits some seconds.
 
     Raises:
-        NodeRunning: a process works with it. Nothing was changed.
+        NodeRunning: a process works with it, or loads into it. Nothing was changed.
+        StoreUnavailable: the store's server is gone.
     """
+    # Where the store is on a server a load is seen by its right, at once; elsewhere by what it writes.
+    with store.hold(LOADS) as nobody_loads:
+        if not nobody_loads:
+            raise NodeRunning(
+                "expected no load into this store; one is running. Let it end, or stop it, first"
+            )
+        _take(store, who, now, (watch_s, sleep))
+
+
+def _take(store: Store, who: Owner, now: datetime, watching: tuple[float, Callable[[float], None]]) -> None:
+    """Take a store over that no server says is being loaded into."""
+    watch_s, sleep = watching
     with store.read() as conn:
         seen, may_run = _signs(conn), _may_run(conn)
     for _ in range(int(watch_s / _WATCH_EVERY_S) + 1 if may_run else 0):
@@ -118,6 +134,8 @@ def take_over(
         if old == who:
             return
         put_owner(conn, who)
+        # One that was asleep all the while does not come into force.
+        conn.execute(update(load).where(load.c.state == STAGING).values(state=ABANDONED))
         # A lead that was asleep, not gone, does nothing more in its term.
         conn.execute(update(lease).values(holder="", number=lease.c.number + 1))
         if old is None:
@@ -130,14 +148,18 @@ def take_over(
 
 def _signs(conn: Connection) -> list[tuple[object, ...]]:
     """What changes while any process works with a store."""
-    return [tuple(row) for table in (lease, process) for row in conn.execute(select(table).order_by("name"))]
+    beats = [tuple(row) for table in (lease, process) for row in conn.execute(select(table).order_by("name"))]
+    loads = conn.execute(select(load.c.id, load.c.state).order_by(load.c.id.desc()).limit(_LOADS_SEEN)).all()
+    written = (func.max(table.c[key]) for table, key in ((record, "id"), (member, "load_id")))
+    return [*beats, *map(tuple, loads), *((conn.execute(select(one)).scalar(),) for one in written)]
 
 
 def _may_run(conn: Connection) -> bool:
     """Whether a process has not said that it ended: it runs, or it was killed."""
     leads = conn.execute(select(lease.c.name).where(lease.c.holder != "")).first()
     runs = conn.execute(select(process.c.name).where(process.c.has_ended.is_(False))).first()
-    return leads is not None or runs is not None
+    loads = conn.execute(select(load.c.id).where(load.c.state == STAGING)).first()
+    return any(found is not None for found in (leads, runs, loads))
 
 
 def _check_still(conn: Connection, seen: list[tuple[object, ...]]) -> None:

@@ -167,7 +167,7 @@ _HOLDERS = Ready(
 )
 _SPEAKER = Ready(
     _of_child(*(record.c[name] for name in ("status", "service", "in_hours", "out_of_hours")))
-    # "CURRENT" sorts before "PAST".
+    # "CURRENT" sorts before "PAST", and FORMER behind both.
     .order_by(record.c.status, record.c.last_contact.desc(), record.c.id.desc())
     .limit(1)
 )

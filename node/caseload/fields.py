@@ -19,7 +19,7 @@ from elsewhere.person.identity import Person
 from elsewhere.person.names import family_words, first_names
 from elsewhere.person.places import read_postcode
 from node.errors import LoadRefused
-from node.store.caseload import member, record
+from node.store.caseload import FORMER, member, record
 
 SAMPLE = 2000  # records held that are looked at: enough to tell most from few
 TOLERATED = 1  # one odd value refuses no load
@@ -106,7 +106,7 @@ def held_fields(conn: Connection, source: str, load_id: int) -> FieldCounts:
     query = (
         select(record.c.person, record.c.last_contact)
         .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == load_id))
-        .where(record.c.source == source)
+        .where(record.c.source == source, record.c.status != FORMER)
         .order_by(record.c.digest)
         .limit(SAMPLE)
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from elsewhere.database.ready import Ready
-from node.store.caseload import DONE, entry, load, member, source, tag_set
+from node.store.caseload import DONE, FORMER, entry, load, member, record, source, tag_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ def source_states(conn: Connection) -> dict[str, SourceState]:
 
 
 def record_count(conn: Connection) -> int:
-    """Count the records in force, shielded ones too."""
+    """Count the records in force, shielded ones too; what a person was called before is none."""
     newest = select(func.count()).select_from(member).where(member.c.load_id == current_load(conn))
-    return conn.execute(newest).scalar_one()
+    in_force = newest.join(record, record.c.id == member.c.record_id).where(record.c.status != FORMER)
+    return conn.execute(in_force).scalar_one()
 
 
 def short_tags_since(conn: Connection, collection: str, epoch: int, load_id: int) -> NDArray[np.uint64]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from elsewhere.errors import StoreBusy, StoreUnavailable
 from node.caseload.ending import drop_replaced
 from node.caseload.fields import check_kept, held_fields
+from node.caseload.former import Loads, keep_former
 from node.caseload.job import LoadJob
 from node.caseload.mapping import SourceMapping
 from node.caseload.reading import Reading, read_rows
@@ -204,6 +205,7 @@ def _stage(given: _Input, job: LoadJob, staging: Staging, workers: Workers) -> N
             check_kept(given.reading.fields, held_fields(conn, tally.source, staging.before))
     tally.removed = staging.removed_persons()
     staging.carry_others()
+    keep_former(Loads(job.store, staging.before, staging.id), tally.source, job.now.date())
 
 
 def _facts(given: _Input, job: LoadJob) -> SourceFacts:

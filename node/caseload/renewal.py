@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from elsewhere.grouping import group_records
 from elsewhere.matchkeys import version
 from node.caseload.carried import PersonRef, carry_on, shields_with, still_carried
+from node.caseload.former import Loads, settle_former
 from node.caseload.job import LoadJob
 from node.caseload.journal import BUCKETS, Journal
 from node.caseload.report import Progress, Tally
 from node.caseload.shields import INVOLVEMENT, NONE, PROTECTED, SHIELD_LOCATION, strictest
+from node.caseload.shields_held import Shields
 from node.caseload.spill import store_tags
-from node.caseload.staging import Shields, SourceFacts, Staging, Tagged
+from node.caseload.staging import SourceFacts, Staging, Tagged
 from node.caseload.tagging import Tagging
 from node.caseload.workers import TagSet, Workers
 from node.caseload.workplace import keep_tags
@@ -94,6 +96,7 @@ def _tag_children(loading: Loading, tagging: Tagging, shields: Mapping[PersonRef
             marked.append((ids, shield))
     progress("group", total, total)
     staging.set_groups(marked)
+    settle_former(Loads(loading.job.store, staging.before, staging.id))
     tagging.disown(marked)
     tagging.late(lambda done: progress("again", done, 0))
     tally.resumed = tagging.resumed

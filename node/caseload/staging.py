@@ -28,36 +28,29 @@ from sqlalchemy import (
 
 from elsewhere.canonical import Json
 from node import logbook
-from node.caseload.carried import Origins, PersonRef
+from node.caseload.carried import PersonRef
 from node.caseload.index import current_load
 from node.caseload.rows import CaseRow
 from node.caseload.shields import NONE
+from node.caseload.shields_held import Shields, read_shields, write_shields
 from node.errors import LoadOvertaken
 from node.keys.ring import KeyId, Name
 from node.store.caseload import (
     DONE,
+    FORMER,
     STAGING,
-    carried_shield,
     load,
     load_set,
     member,
     record,
     source,
-    standing_shield,
     tag_set,
 )
 from node.store.engine import Store
+from node.store.owner import owner_of
 
 BATCH = 1000
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True, slots=True)
-class Shields:
-    """The shields in force, by source and person id there. Prints nothing of them."""
-
-    standing: Mapping[PersonRef, str] = field(repr=False)  # as stated; NONE is left out
-    carried: Origins = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +63,7 @@ class Candidate:
     person: bytes = field(repr=False)
     shield: str  # of its child, once grouped
     was: str | None  # its shield in force until now, under which it is tagged; None: it was not in force
+    is_former: bool  # how a person was written before: see `former`
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +99,7 @@ class Staging:
         self._store, self._source = store, source_name
         self._now, self._today, self._started = int(now.timestamp()), now.date(), now
         with store.write() as conn:
-            self.before = current_load(conn)
+            self.before, self._whose = current_load(conn), _whose(conn)
             self.tagged_before = _read_tagged(conn, self.before)
             row = insert(load).values(source=source_name, state=STAGING, started_utc=self._now)
             self.id = int(conn.execute(row.returning(load.c.id)).scalar_one())
@@ -212,7 +206,7 @@ class Staging:
         columns = (record.c.source, record.c.person_ref, record.c.person, member.c.shield)
         held = member.alias("held")
         query = (
-            select(record.c.id, *columns, held.c.shield.label("was"))
+            select(record.c.id, *columns, held.c.shield.label("was"), record.c.status == FORMER)
             .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == self.id))
             .outerjoin(held, (held.c.record_id == record.c.id) & (held.c.load_id == self.before))
             .order_by(
@@ -268,7 +262,7 @@ class Staging:
     def shields_before(self) -> Shields:
         """Give the shields that stood until now, of every source."""
         with self._store.read() as conn:
-            return _read_shields(conn)
+            return read_shields(conn)
 
     def shielded_before(self) -> frozenset[str]:
         """Give the persons of this source whose shield stood until now."""
@@ -280,6 +274,7 @@ class Staging:
         held = select(record.c.source, record.c.person_ref).join(
             member, (member.c.record_id == record.c.id) & (member.c.load_id == self.id)
         )
+        held = held.where(record.c.status != FORMER)
         found: set[PersonRef] = set()
         for batch in batches(sorted({ref for _, ref in wanted}), BATCH):
             with self._store.read() as conn:
@@ -307,18 +302,23 @@ class Staging:
             shields: those that hold from now on, of every source.
             tagged: how every record of the load is tagged.
             facts: of the export; None if there was none: a source named is then one no more.
+
+        Raises:
+            LoadOvertaken: another load or owner of the store has put this load aside; nothing has changed.
         """
         with self._store.write() as conn:
-            if shields != _read_shields(conn):
-                _write_shields(conn, shields)
+            done = update(load).where(load.c.id == self.id, load.c.state == STAGING)
+            done = done.values(state=DONE, finished_utc=self._now, rules=tagged.rules)
+            if conn.execute(done).rowcount != 1 or _whose(conn) != self._whose:
+                raise LoadOvertaken("expected the store to be left to this load; another has taken it over")
+            if shields != read_shields(conn):
+                write_shields(conn, shields)
             conn.execute(delete(source).where(source.c.name == self._source))
             if facts is not None:
                 values = {name: getattr(facts, name) for name in facts.__slots__}
                 conn.execute(insert(source).values(name=self._source, load_id=self.id, **values))
             if tagged.set_ids:
                 conn.execute(insert(load_set), [{"load_id": self.id, "set_id": n} for n in tagged.set_ids])
-            done = update(load).where(load.c.id == self.id)
-            conn.execute(done.values(state=DONE, finished_utc=self._now, rules=tagged.rules))
             # So that a store from before this load is told from one after it.
             told: dict[str, Json] = {"source": self._source, "load": self.id}
             told |= {"rows": facts.rows, "refused": facts.refused} if facts is not None else {}
@@ -338,7 +338,7 @@ class Staging:
             select(*columns)
             .select_from(record)
             .join(member, (member.c.record_id == record.c.id) & (member.c.load_id == self.before))
-            .where(record.c.source == self._source)
+            .where(record.c.source == self._source, record.c.status != FORMER)
         )
 
     def _values(self, row: CaseRow, digest: bytes) -> dict[str, object]:
@@ -365,31 +365,10 @@ def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield batch
 
 
-def _read_shields(conn: Connection) -> Shields:
-    """All shields, of every source."""
-    standing = {(row.source, row.person_ref): row.shield for row in conn.execute(select(standing_shield))}
-    carried: dict[PersonRef, frozenset[PersonRef]] = {}
-    for row in conn.execute(select(carried_shield)):
-        person, origin = (row.source, row.person_ref), (row.from_source, row.from_ref)
-        carried[person] = carried.get(person, frozenset()) | {origin}
-    return Shields(standing, carried)
-
-
-def _write_shields(conn: Connection, shields: Shields) -> None:
-    """Put shields in the place of those written before."""
-    standing = [
-        {"source": name, "person_ref": ref, "shield": shield}
-        for (name, ref), shield in shields.standing.items()
-    ]
-    carried = [
-        {"source": name, "person_ref": ref, "from_source": origin[0], "from_ref": origin[1]}
-        for (name, ref), origins in shields.carried.items()
-        for origin in origins
-    ]
-    for table, rows in ((standing_shield, standing), (carried_shield, carried)):
-        conn.execute(delete(table))
-        if rows:
-            conn.execute(insert(table), rows)
+def _whose(conn: Connection) -> tuple[str, str] | None:
+    """Agency and key that a store belongs to; its federation may come to be known meanwhile."""
+    found = owner_of(conn)
+    return (found.agency, found.signing_key) if found is not None else None
 
 
 def _read_tagged(conn: Connection, load_id: int) -> Tagged:

@@ -100,6 +100,8 @@ class Tagging:
     def _early_tasks(self, shields: Mapping[PersonRef, str]) -> Iterator[_Task]:
         for batch in self._staging.candidates():
             for item in batch:
+                if item.is_former:
+                    continue  # it groups no records, and its child's shield is not known yet
                 shield = shields.get((item.source, item.person_ref), NONE)
                 if shield != NONE:
                     self._presumed[item.id] = shield
@@ -119,9 +121,11 @@ class Tagging:
             copies = self._staging.clone([item.id for item in held if item.id in unfit])
             for item in batch:
                 early = self._early_sets(item, self.presumed(item.id))
-                if early and self.presumed(item.id) == item.shield:
+                if early and self.presumed(item.id) == item.shield and not item.is_former:
                     continue
                 wanted = self._tagged.set_ids if item.id in unfit or not item.was else self._missing
+                if item.is_former:
+                    wanted &= self._tagged.set_ids & self._staging.tagged_before.set_ids
                 tag_id = copies.get(item.id, item.id)
                 task = self._unless_made(item, tag_id, item.shield, wanted)
                 if task.set_ids:

@@ -29,6 +29,9 @@ from sqlalchemy import (
 from node.store.schema import metadata
 
 STAGING, DONE, ABANDONED = "STAGING", "DONE", "ABANDONED"
+# The status of a record that says only how a person was written before. It sorts behind CURRENT and PAST, so
+# that it speaks for no child.
+FORMER = "WAS"
 # SQLite's rowid is an INTEGER and nothing else; other engines need the wider type by its own name.
 ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 
@@ -70,7 +73,7 @@ record = Table(
     Column("digest", LargeBinary(32), nullable=False),  # SHA-256 of all that is stored of the row
     Column("person", LargeBinary, nullable=False),  # canonical JSON of elsewhere.person
     Column("service", String(200), nullable=False),
-    Column("status", String(8), nullable=False),  # CURRENT or PAST
+    Column("status", String(8), nullable=False),  # CURRENT, PAST or FORMER
     Column("last_contact", Date),
     Column("flags", Text, nullable=False),  # JSON list of [code, start, end]
     Column("in_hours", String(200), nullable=False),

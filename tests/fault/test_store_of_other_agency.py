@@ -17,17 +17,23 @@ from elsewhere.asking import State
 from elsewhere.cli.main import commands
 from elsewhere.database.owning import StoreTaken
 from elsewhere.errors import NotAdmitted
+from node.caseload.index import current_load, record_count
 from node.caseload.opening import open_job
+from node.caseload.shields_held import Shields
+from node.caseload.staging import Staging, Tagged
 from node.config import load_config
-from node.errors import NodeRunning
+from node.errors import LoadOvertaken, NodeRunning
 from node.owning import take_over
 from node.processes.lead import LEASE_S
 from node.processes.place import Place
+from node.processes.rights import LOADS
 from node.program import Node
+from node.store.caseload import load
 from node.store.engine import open_store
 from node.store.exchange import log, opening, waiting
 from node.store.owner import Owner, check_owner, claim, owner_of, put_owner
 from node.store.processes import LEAD, lease, process
+from tests.caseload import ANN, load_rows
 from tests.changing import START
 from tests.federation import KAI, PATIENCE_S, ZOE, Federation, Shifted, ask_about, federation
 from tests.rotating import SETTINGS, epochs, hasten, is_held, until
@@ -87,7 +93,9 @@ def test_who_differs_in_anything_is_refused_and_changes_nothing(store_url: str, 
     store.close()
 
 
-@pytest.mark.parametrize("sign", ["a lead that beats", "a process that is seen", "none"])
+@pytest.mark.parametrize(
+    "sign", ["a lead that beats", "a process that is seen", "a load that writes", "none"]
+)
 def test_a_store_is_taken_only_once_nobody_works_with_it(store_url: str, sign: str) -> None:
     with closing(open_store(store_url)) as store:
         claim(store, OURS)
@@ -105,6 +113,8 @@ def test_a_store_is_taken_only_once_nobody_works_with_it(store_url: str, sign: s
                         conn.execute(update(lease).values(beat=1))
                     elif sign == "a process that is seen":
                         conn.execute(update(process).values(seen_ms=2))
+                    elif sign == "a load that writes":
+                        conn.execute(insert(load).values(state="STAGING", started_utc=1))
 
         other = replace(OURS, agency="schools")
         if sign == "none":  # they were killed
@@ -119,6 +129,24 @@ def test_a_store_is_taken_only_once_nobody_works_with_it(store_url: str, sign: s
                 take_over(store, other, START, sleep=sleep)
         with store.read() as conn:
             assert owner_of(conn) == (other if sign == "none" else OURS)
+
+
+@pytest.mark.parametrize("sign", ["its right", "none"])
+def test_a_load_under_way_keeps_its_store_or_does_not_come_into_force(store_url: str, sign: str) -> None:
+    with closing(open_store(store_url)) as store, closing(open_store(store_url)) as loads:
+        claim(loads, OURS)
+        load_rows(loads, [ANN])
+        staging = Staging(loads, "cases", START)
+        other = replace(OURS, agency="schools")
+        if sign == "its right" and store_url.startswith("postgresql"):
+            with loads.hold(LOADS), pytest.raises(NodeRunning):
+                take_over(store, other, START, sleep=lambda _: None)
+        take_over(store, other, START, sleep=lambda _: None)  # it was asleep, and wrote nothing meanwhile
+        with pytest.raises(LoadOvertaken):
+            staging.switch(Shields({}, {}), Tagged("", frozenset()), None)
+        with store.read() as conn:
+            assert (record_count(conn), current_load(conn)) == (1, staging.before)
+            assert owner_of(conn) == other
 
 
 async def test_a_store_is_not_taken_from_a_running_node_which_stops_if_it_is_all_the_same(
