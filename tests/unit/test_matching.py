@@ -83,6 +83,17 @@ def test_a_weak_hit_is_revealed_only_if_there_is_nothing_stronger() -> None:
     assert choose_reveals([weak, strong]) == (strong,)
 
 
+def test_room_that_is_left_goes_to_further_hits_of_the_same_rules() -> None:
+    whole, slipped, weak = (
+        (0, MatchKey("fl~-dob", Strength.STRONG, b"smith")),
+        (1, MatchKey("fl~-dob", Strength.STRONG, b"smth")),
+        (2, MatchKey("l-dob-p", Strength.WEAK, b"w")),
+    )
+
+    assert choose_reveals([weak, slipped, whole]) == (whole, slipped)
+    assert choose_reveals([weak, slipped, whole], limit=1) == (whole,)
+
+
 def test_no_hits_reveal_nothing() -> None:
     assert choose_reveals([]) == ()
 
