@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from elsewhere.person.identifiers import is_nhs_number, is_temporary_upn, is_upn
 from elsewhere.person.identity import Person
@@ -57,6 +57,7 @@ class FieldCounts:
     """Counts over the records of one load."""
 
     rows: int = 0
+    of_all: int = 0  # where only a part was looked at: how many there are
     filled: Counter[str] = field(default_factory=Counter)
     usable: Counter[str] = field(default_factory=Counter)
 
@@ -87,13 +88,14 @@ def check_kept(counts: FieldCounts, held: FieldCounts) -> None:
     """Check that what most records held have has not gone from those that come.
 
     Raises:
-        LoadRefused: a field that can be used in most of the records held can be in less than half as many of
-            those that come; and more than TOLERATED had it, and lack it now.
+        LoadRefused: a field that can be used in most of the records held can be in less than half as many,
+            and in less than half as large a share, of those that come; and more than TOLERATED lost it.
     """
-    for name, had in sorted(held.usable.items()):
-        has = counts.usable[name]
-        was, now = had / held.rows, has / max(counts.rows, 1)
-        if was > 0.5 and now * 2 < was and min(had, was * counts.rows - has) > TOLERATED:
+    for name, usable in sorted(held.usable.items()):
+        has, was = counts.usable[name], usable / held.rows
+        had, now = was * held.of_all, has / max(counts.rows, 1)
+        # Rows that were not there before and lack it are no loss.
+        if was > 0.5 and now * 2 < was and has * 2 < had and had - has > TOLERATED:
             raise LoadRefused(
                 f"expected {name} in about as many records as before; {was:.0%} of those held have one that "
                 f"can be used, {has} of the {counts.rows} that came: is the column empty or in another form? "
@@ -110,7 +112,10 @@ def held_fields(conn: Connection, source: str, load_id: int) -> FieldCounts:
         .order_by(record.c.digest)
         .limit(SAMPLE)
     )
-    counts = FieldCounts()
+    in_force = (member.c.record_id == record.c.id) & (member.c.load_id == load_id)
+    everything = select(func.count()).select_from(record.join(member, in_force))
+    of_source = everything.where(record.c.source == source, record.c.status != FORMER)
+    counts = FieldCounts(of_all=conn.execute(of_source).scalar_one())
     for row in conn.execute(query):
         fields: Mapping[str, bool] = person_fields(Person.from_canonical(row.person))
         counts.add([*fields.items(), *contact_field(row.last_contact, ())])

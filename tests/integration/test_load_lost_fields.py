@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from node.caseload import fields
 from node.caseload.load import dry_run, load_file
 from node.caseload.report import LoadReport
 from node.errors import LoadRefused
@@ -102,3 +103,18 @@ def test_another_source_has_other_fields(store: Store) -> None:
     few = [{name: row[name] for name in ("id", "given", "family")} for row in (ANN, BOB, EVA)]
 
     assert load_rows(store, few, source="visits").loaded == 3
+
+
+def test_rows_that_were_not_there_before_and_lack_a_field_are_no_loss(store: Store) -> None:
+    more = [{**row, "id": f"{row['id']}-{n}", "postcode": ""} for row in CHILDREN for n in range(5)]
+    assert load_rows(store, [*CHILDREN, *more]).loaded == 18
+
+
+def test_a_loss_among_more_records_than_are_looked_at_is_seen(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fields, "SAMPLE", 2)
+    more = [{**row, "id": f"{row['id']}-{n}"} for row in CHILDREN for n in range(4)]
+    load_rows(store, more, source="many")
+    with pytest.raises(LoadRefused, match=r"3 of the 12 that came"):
+        load_rows(store, [*more[:3], *({**row, "postcode": ""} for row in more[3:])], source="many")
