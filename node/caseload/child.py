@@ -171,8 +171,16 @@ _SPEAKER = Ready(
     .order_by(record.c.status, record.c.last_contact.desc(), record.c.id.desc())
     .limit(1)
 )
+# Looked up for each row as well: the index that leads to a child does not hold shields, and an engine that
+# would rather not look beside it goes through all the rows there are.
+_again = member.alias("again")
+_SHIELD_OF = (
+    select(_again.c.shield)
+    .where(_again.c.load_id == member.c.load_id, _again.c.record_id == member.c.record_id)
+    .scalar_subquery()
+)
 _TOTALS = Ready(
-    _of_child(func.max(record.c.last_contact).label("seen"), func.max(member.c.shield).label("shield"))
+    _of_child(func.max(record.c.last_contact).label("seen"), func.max(_SHIELD_OF).label("shield"))
 )
 _FLAGS = Ready(_of_child(record.c.flags).distinct().limit(MAX_FLAG_SETS))
 _SOURCES = Ready(_of_child(record.c.source).distinct())
