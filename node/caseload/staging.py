@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -98,6 +99,7 @@ class Staging:
         """
         self._store, self._source = store, source_name
         self._now, self._today, self._started = int(now.timestamp()), now.date(), now
+        self._began_s = time.monotonic()
         with store.write() as conn:
             self.before, self._whose = current_load(conn), _whose(conn)
             self.tagged_before = _read_tagged(conn, self.before)
@@ -308,7 +310,9 @@ class Staging:
         """
         with self._store.write() as conn:
             done = update(load).where(load.c.id == self.id, load.c.state == STAGING)
-            done = done.values(state=DONE, finished_utc=self._now, rules=tagged.rules)
+            # From now on it is to be found, however long it took.
+            finished = self._now + int(time.monotonic() - self._began_s)
+            done = done.values(state=DONE, finished_utc=finished, rules=tagged.rules)
             if conn.execute(done).rowcount != 1 or _whose(conn) != self._whose:
                 raise LoadOvertaken("expected the store to be left to this load; another has taken it over")
             if shields != read_shields(conn):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,10 @@ from sqlalchemy import Connection, event, select
 
 from elsewhere.matchkeys import record_keys
 from elsewhere.oprf.voprf import generate_key
-from node.caseload import index, renewal
+from node.caseload import index, renewal, staging
 from node.caseload.ending import is_tagged_in
 from node.caseload.load import retag
-from node.store.caseload import record, tag
+from node.store.caseload import load, record, tag
 from node.store.engine import Store, open_store
 from tests import held
 from tests.caseload import ANN, BOB, EVA, KEYS, found, job, load_rows, person
@@ -161,3 +163,14 @@ def test_worker_processes_give_the_same_tags_as_one_process(tmp_path: Path) -> N
         store.close()
 
     assert np.array_equal(shorts[0], shorts[1])
+
+
+def test_what_a_load_brings_is_there_from_its_end_on_however_long_it_took(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count(0, 5400)
+    monkeypatch.setattr(staging, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    load_rows(store, [ANN])
+    with store.read() as conn:
+        ((started, finished),) = conn.execute(select(load.c.started_utc, load.c.finished_utc)).all()
+    assert finished - started == 5400
