@@ -79,9 +79,13 @@ class Node:
         self.trust = Trust.load(config.dir, config.agency)
         desk_tls = load_tls(config, self.trust.anchor.tls_ca_pem)
         self._store = open_store(config.store_url, config.store_password)
-        self.keys = open_keys(config.dir, config.agency, config.keys.schedule(), self._store, clock())
-        self._owner = Owner(config.agency, self.trust.anchor.federation_id, self.keys.view.signing.key_id)
-        claim(self._store, self._owner)
+        try:
+            self.keys = open_keys(config.dir, config.agency, config.keys.schedule(), self._store, clock())
+            self._owner = Owner(config.agency, self.trust.anchor.federation_id, self.keys.view.signing.key_id)
+            claim(self._store, self._owner)
+        except BaseException:
+            self._store.close()  # a connection left open keeps the store's own node from an upgrade
+            raise
         self._writer = Writer(self._store)
         self.presence = Presence(process, self._writer, clock, self._condition)
         gives_way = unless_own(self._owner, self.presence.is_cut_off)

@@ -70,7 +70,7 @@ class Database:
         """As `write`, for a change of the tables themselves; nobody else may be connected.
 
         Raises:
-            StoreBusy: another process is connected.
+            StoreBusy: another process is connected, and does not leave for LEAVING_MS.
         """
         options = {WRITES: True, REBUILDS: True}
         self._engine.dispose()  # its own idle connections count as well

@@ -25,6 +25,8 @@ from elsewhere.keyfiles import StoreExposed, read_secret
 # Whom all writers of one database wait for: any number, the same in every process ("elsewher" in ASCII).
 WRITERS: Final = 0x656C736577686572
 IDLE_MS = 60_000
+LEAVING_MS = 5_000
+_LOOK_AGAIN_MS = 50
 _SECRETS = ("password", "sslpassword")
 # What the URL may say otherwise.
 _CONNECT: Final = {
@@ -150,10 +152,20 @@ def _begin(conn: Connection) -> None:
     raw.read_only = not writes
     if writes:
         conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS})")
-    if options.get(kinds.REBUILDS, False) and (others := conn.exec_driver_sql(_OTHERS).scalar_one()):
-        raise StoreBusy(
-            f"expected nobody else to be connected to the database; {others} are: stop node, loads and shells"
-        )
+    if options.get(kinds.REBUILDS, False):
+        _wait_for_others_to_leave(conn)
+
+
+def _wait_for_others_to_leave(conn: Connection) -> None:
+    """Return when nobody else is connected: a server lists one until its process has ended."""
+    for _ in range(LEAVING_MS // _LOOK_AGAIN_MS):
+        if not (others := conn.exec_driver_sql(_OTHERS).scalar_one()):
+            return
+        # A transaction sees one picture of the activity unless it asks for another.
+        conn.exec_driver_sql(f"SELECT pg_sleep({_LOOK_AGAIN_MS / 1000}), pg_stat_clear_snapshot()")
+    raise StoreBusy(
+        f"expected nobody else to be connected to the database; {others} are: stop node, loads and shells"
+    )
 
 
 def _check_sound(conn: Connection) -> None:

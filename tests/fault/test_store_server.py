@@ -207,6 +207,25 @@ def test_a_lock_that_is_not_to_be_had_is_busy_and_leaves_the_connection_whole(
     store.close()
 
 
+def test_tables_are_rebuilt_once_everybody_else_has_left_and_not_before(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.new_database()
+    store, other = open_store(url), open_store(url)
+    with other.read() as conn:
+        conn.execute(select(meta.c.name)).all()
+        with monkeypatch.context() as hasty:
+            hasty.setattr(postgresql, "LEAVING_MS", 100)
+            with pytest.raises(StoreBusy, match="1 are"), store.rebuild():
+                pass
+    leaves = threading.Timer(0.3, other.close)  # a closed connection is listed until its process has ended
+    leaves.start()
+    with store.rebuild() as conn:
+        assert not conn.exec_driver_sql(postgresql._OTHERS).scalar_one()
+    leaves.join()
+    store.close()
+
+
 def test_a_server_that_does_not_wait_for_its_disk_is_refused(server: Server) -> None:
     url = server.new_database()
     open_store(url).close()
