@@ -271,8 +271,9 @@ class Gateway:
     def _left(self, link: Link) -> None:
         """Settle what a link leaves behind, and note the departure of an agency that has no other."""
         self.lookups.lost(link)
-        if self.links.get(link.agency) is None:
-            self._put_seen({link.agency: self._timing.utc_now()})
+        absence = self.links.absence(link.agency)
+        if self.links.get(link.agency) is None and absence is not None and absence.since_utc is not None:
+            self._put_seen({link.agency: absence.since_utc})  # the very time that askers are told
 
     def _note_seen(self) -> None:
         """Write down who is attached, so that a gateway that is killed still knows since when."""
