@@ -70,6 +70,40 @@ class LookupConfig(Section):
     )
 
 
+class OidcConfig(Section):
+    """The agency's own sign-in, whose tokens name who asks at the desk."""
+
+    issuer: str = Field(default="", description="https URL; empty: the desk's systems name who asks")
+    audience: str = Field(default="", description="that a token for this desk has")
+    ca: str = Field(
+        default="", description="PEM file of the CAs that certify the issuer; empty: the system's"
+    )
+    algorithms: list[str] = Field(
+        default_factory=lambda: ["RS256", "PS256", "ES256"], description="that a token may be signed with"
+    )
+    subject_claim: str = Field(
+        default="sub", min_length=1, max_length=200, description="claim that names the account"
+    )
+    role_claim: list[str] = Field(
+        default_factory=lambda: ["roles"], description="claim that lists roles: its names from the outside in"
+    )
+    roles: dict[str, str] = Field(
+        default_factory=dict, description="roles of the issuer and what they are here"
+    )
+    systems: list[str] = Field(
+        default_factory=list, description="clients that name the account and role themselves, without a token"
+    )
+    clock_tolerance_s: int = Field(
+        default=60, ge=0, le=300, description="between the issuer's clock and this"
+    )
+    keys_hours: float = Field(
+        default=12, ge=0.1, le=168, description="that keys serve while the issuer cannot be reached"
+    )
+    old_keys_minutes: float = Field(
+        default=10, ge=0, le=1440, description="that a key serves which the issuer no longer lists"
+    )
+
+
 class DeskConfig(Section):
     """Where the agency's own systems may ask, besides the Unix socket. Never without a client certificate."""
 
@@ -84,6 +118,7 @@ class DeskConfig(Section):
     connections: int = Field(
         default=256, ge=8, le=65536, description="open at once, at the socket and at `listen` each"
     )
+    oidc: OidcConfig = OidcConfig()
 
 
 class KeysConfig(Section):

@@ -43,7 +43,8 @@ from node.catalogues.peers import Peers, PeersParts
 from node.catalogues.publisher import Publisher, PublisherParts
 from node.catalogues.times import within
 from node.config import NodeConfig
-from node.desk.service import DeskServer, DeskService
+from node.desk.callers import make_callers
+from node.desk.service import DeskParts, DeskServer, DeskService
 from node.desk.tls import load_tls
 from node.forgetting import Forgetting
 from node.keys.live import open_keys
@@ -78,6 +79,7 @@ class Node:
         self.place.make()
         self.trust = Trust.load(config.dir, config.agency)
         desk_tls = load_tls(config, self.trust.anchor.tls_ca_pem)
+        callers = make_callers(config, clock)
         self._store = open_store(config.store_url, config.store_password)
         try:
             self.keys = open_keys(config.dir, config.agency, config.keys.schedule(), self._store, clock())
@@ -178,7 +180,9 @@ class Node:
             )
         )
         self.desk = DeskServer(
-            DeskService(self.searcher, self.status, self.processes, self.answers),
+            DeskService(
+                DeskParts(self.searcher, callers, self.status, self.processes, self.answers, self.asker)
+            ),
             self.place.desk_socket,
             desk_tls,
             connections=config.desk.connections,
@@ -236,6 +240,12 @@ class Node:
         """What was told so far about an earlier question, late answers included."""
         with self._store.read() as connection:
             return self._history.answers(connection, lookup_id)
+
+    def asker(self, lookup_id: str) -> str | None:
+        """Who asked an earlier question; None once it cannot be opened any more."""
+        with self._store.read() as connection:
+            what = self._history.opening(connection, lookup_id)
+        return what.ask.asker if what is not None else None
 
     def processes(self) -> tuple[ProcessStatus, ...]:
         """Which processes of this node there are; none where the store cannot be read now. Blocks."""

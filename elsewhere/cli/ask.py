@@ -78,7 +78,7 @@ def ask(**given: Any) -> None:
         case_reference=given["case"],
         basis=given["basis"],
         role=given["role"],
-        asker=given["asker"] or account_name(),
+        asker=given["asker"] or ("" if given["token_file"] else account_name()),
         custodians=given["only"],
     )
     with open_desk(given) as desk:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from elsewhere.keyfiles import read_secret
 from elsewhere.sdk.desk import Desk
 from elsewhere.sdk.target import ClientCertificate
 
@@ -28,11 +29,14 @@ _OPTIONS = (
     click.option("--ca", type=_FILE, help="With --target: the CA of that node's certificate."),
     click.option("--cert", type=_FILE, help="With --target: your certificate."),
     click.option("--key", type=_FILE, help="With --target: its key, mode 0600."),
+    click.option(
+        "--token-file", type=_FILE, help="Your agency's sign-in's token, if the desk asks for one; mode 0600."
+    ),
 )
 
 
 def desk_options(command: Command) -> Command:
-    """Give a command the options --node, --target, --ca, --cert and --key."""
+    """Give a command the options --node, --target, --ca, --cert, --key and --token-file."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -41,12 +45,13 @@ def desk_options(command: Command) -> Command:
 def open_desk(given: Mapping[str, Any]) -> Desk:
     """Connect to the desk that was named; raises click.UsageError if it was named badly."""
     files = {name: given[name] for name in ("ca", "cert", "key")}
+    token = read_secret(given["token_file"]).decode("ascii", "replace").strip() if given["token_file"] else ""
     if given["target"] is None:
         if given["node"] is None:
             raise click.UsageError("say which node: --node DIR, or ELSEWHERE_NODE in the environment")
         if any(files.values()):
             raise click.UsageError("--ca, --cert and --key go with --target")
-        return Desk(Path(given["node"]))
+        return Desk(Path(given["node"]), token=token)
     if not all(files.values()):
         raise click.UsageError("--target needs --ca, --cert and --key")
-    return Desk(given["target"], credentials=ClientCertificate.from_files(**files))
+    return Desk(given["target"], credentials=ClientCertificate.from_files(**files), token=token)

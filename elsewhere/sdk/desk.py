@@ -8,7 +8,7 @@ Refuses:  a socket of another user, a desk without TLS on another machine.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Unpack, cast
@@ -28,6 +28,7 @@ from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
 if TYPE_CHECKING:
     from elsewhere.wire.v1.desk_pb2_grpc import DeskServiceAsyncStub
 
+Token = str | Callable[[], str]  # of the agency's sign-in, or what fetches one that is good now
 TIMEOUT_S: Final = 60.0  # the node's own deadline ends a lookup long before
 STATUS_TIMEOUT_S: Final = 10.0
 
@@ -51,6 +52,7 @@ class Desk:
         target: str | os.PathLike[str],
         *,
         credentials: ClientCertificate | None = None,
+        token: Token = "",
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         """Prepare a connection; nothing is sent yet.
@@ -58,13 +60,14 @@ class Desk:
         Args:
             target: a node's folder, its socket, or host:port.
             credentials: with host:port, the certificate that this client shows.
+            token: of the agency's sign-in, where the desk asks for one; a function is called each time.
             timeout_s: after which a question without an end is given up.
 
         Raises:
             DeskUnreachable: no such folder, or host:port without credentials.
         """
         self._target = Target(target, credentials)
-        self._timeout_s = timeout_s
+        self._token, self._timeout_s = token, timeout_s
         if credentials is None:
             self._channel = grpc.insecure_channel(self._target.name, OPTIONS)
         else:
@@ -85,6 +88,7 @@ class Desk:
             DeskUnreachable: no node answers. Nobody was asked.
             DeskInterrupted: the node stopped midway; `.answers` holds what came.
             AskInvalid, PersonMalformed, UnknownWord: correct the question. Nobody was asked.
+            TokenMissing, TokenInvalid, TokenExpired, RoleMissing: sign in, or send a newer token.
             NotActive, NotAdmitted, RosterExpired, GatewayUnreachable: the node cannot ask now.
             DeskRefused: the node refused for another reason; `.code` names it.
         """
@@ -114,7 +118,9 @@ class Desk:
         """
         self._target.check_reachable()
         try:
-            found = self._stub.Status(desk_pb2.StatusRequest(), timeout=STATUS_TIMEOUT_S)
+            found = self._stub.Status(
+                desk_pb2.StatusRequest(), timeout=STATUS_TIMEOUT_S, metadata=_shown(self._token)
+            )
         except grpc.RpcError as err:
             raise _failure(err) from None
         return status_from_wire(found)
@@ -132,7 +138,11 @@ class Desk:
         """
         self._target.check_reachable()
         try:
-            found = self._stub.History(desk_pb2.HistoryRequest(lookup_id=lookup_id), timeout=STATUS_TIMEOUT_S)
+            found = self._stub.History(
+                desk_pb2.HistoryRequest(lookup_id=lookup_id),
+                timeout=STATUS_TIMEOUT_S,
+                metadata=_shown(self._token),
+            )
         except grpc.RpcError as err:
             raise _failure(err) from None
         return history_from_wire(found)
@@ -153,7 +163,7 @@ class Desk:
     def _events(self, ask: Ask, gathering: Gathering) -> Iterator[Event]:
         """Each event once the gathering has taken it."""
         self._target.check_reachable()
-        call = self._stub.Ask(ask_to_wire(ask), timeout=self._timeout_s)
+        call = self._stub.Ask(ask_to_wire(ask), timeout=self._timeout_s, metadata=_shown(self._token))
         try:
             for message in call:
                 event = event_from_wire(message)
@@ -180,11 +190,12 @@ class AsyncDesk:
         target: str | os.PathLike[str],
         *,
         credentials: ClientCertificate | None = None,
+        token: Token = "",
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         """Prepare a connection as `Desk` does."""
         self._target = Target(target, credentials)
-        self._timeout_s = timeout_s
+        self._token, self._timeout_s = token, timeout_s
         if credentials is None:
             self._channel = grpc.aio.insecure_channel(self._target.name, OPTIONS)
         else:
@@ -214,7 +225,9 @@ class AsyncDesk:
         """Say whether a lookup could succeed now; as `Desk.status`."""
         self._target.check_reachable()
         try:
-            found = await self._stub.Status(desk_pb2.StatusRequest(), timeout=STATUS_TIMEOUT_S)
+            found = await self._stub.Status(
+                desk_pb2.StatusRequest(), timeout=STATUS_TIMEOUT_S, metadata=_shown(self._token)
+            )
         except grpc.RpcError as err:
             raise _failure(err) from None
         return status_from_wire(found)
@@ -224,7 +237,9 @@ class AsyncDesk:
         self._target.check_reachable()
         try:
             found = await self._stub.History(
-                desk_pb2.HistoryRequest(lookup_id=lookup_id), timeout=STATUS_TIMEOUT_S
+                desk_pb2.HistoryRequest(lookup_id=lookup_id),
+                timeout=STATUS_TIMEOUT_S,
+                metadata=_shown(self._token),
             )
         except grpc.RpcError as err:
             raise _failure(err) from None
@@ -246,7 +261,7 @@ class AsyncDesk:
     async def _events(self, ask: Ask, gathering: Gathering) -> AsyncGenerator[Event, None]:
         """Each event once the gathering has taken it."""
         self._target.check_reachable()
-        call = self._stub.Ask(ask_to_wire(ask), timeout=self._timeout_s)
+        call = self._stub.Ask(ask_to_wire(ask), timeout=self._timeout_s, metadata=_shown(self._token))
         try:
             async for message in call:
                 event = event_from_wire(message)
@@ -257,6 +272,12 @@ class AsyncDesk:
             raise gathering.interrupted(_failure(err)) from None
         finally:
             call.cancel()
+
+
+def _shown(token: Token) -> tuple[tuple[str, str], ...]:
+    """The token as a call carries it."""
+    found = token if isinstance(token, str) else token()
+    return (("authorization", f"Bearer {found}"),) if found else ()
 
 
 def _failure(error: grpc.RpcError) -> ElsewhereError:

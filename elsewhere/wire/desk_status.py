@@ -32,6 +32,13 @@ from elsewhere.errors import (
     TooManyKeys,
     UnknownWord,
 )
+from elsewhere.identity import (
+    ProviderUnreachable,
+    RoleMissing,
+    TokenExpired,
+    TokenInvalid,
+    TokenMissing,
+)
 
 CODE_KEY: Final = "elsewhere-code"
 INTERNAL: Final = "internal"
@@ -48,6 +55,11 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     TooManyKeys: grpc.StatusCode.INVALID_ARGUMENT,
     NotActive: grpc.StatusCode.PERMISSION_DENIED,
     CertificateInvalid: grpc.StatusCode.UNAUTHENTICATED,
+    TokenMissing: grpc.StatusCode.UNAUTHENTICATED,
+    TokenInvalid: grpc.StatusCode.UNAUTHENTICATED,
+    TokenExpired: grpc.StatusCode.UNAUTHENTICATED,
+    RoleMissing: grpc.StatusCode.PERMISSION_DENIED,
+    ProviderUnreachable: grpc.StatusCode.UNAVAILABLE,
     DeskBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotAdmitted: grpc.StatusCode.FAILED_PRECONDITION,
     RosterExpired: grpc.StatusCode.FAILED_PRECONDITION,

@@ -12,7 +12,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -28,12 +28,15 @@ from elsewhere.wire.health import Health
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
 from node.asking.searcher import Searcher
-from node.desk.tls import DeskTls, client_of
+from node.desk.callers import Act, Caller, Callers
+from node.desk.tls import DeskTls
 
 MAX_REQUEST_BYTES = 64 * 1024
+MAX_METADATA_BYTES = 24 * 1024  # a token of the greatest length fits
 HANDSHAKE_MS = 10_000
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
+    ("grpc.max_metadata_size", MAX_METADATA_BYTES),
     ("grpc.so_reuseport", 0),  # another process could otherwise share the port, and be asked in our place
     ("grpc.max_concurrent_streams", 64),  # of one connection
     ("grpc.keepalive_time_ms", PING_MS),  # a system that is gone is let go of
@@ -45,31 +48,36 @@ _log = structlog.get_logger(__name__)
 _Context = grpc.aio.ServicerContext[desk_pb2.AskRequest, desk_pb2.AskResponse]
 
 
+@dataclass(frozen=True, slots=True)
+class DeskParts:
+    """What a desk serves from."""
+
+    searcher: Searcher
+    callers: Callers
+    status: Callable[[], DeskStatus]
+    processes: Callable[[], tuple[ProcessStatus, ...]]
+    answers: Callable[[str], list[CustodianAnswer]]
+    asker: Callable[[str], str | None]  # of an earlier question; None: not known any more
+
+
 class DeskService(desk_pb2_grpc.DeskServiceServicer):
     """Serves practitioners."""
 
-    def __init__(
-        self,
-        searcher: Searcher,
-        status: Callable[[], DeskStatus],
-        processes: Callable[[], tuple[ProcessStatus, ...]],
-        answers: Callable[[str], list[CustodianAnswer]],
-    ) -> None:
-        self._searcher = searcher
-        self._status = status
-        self._processes = processes
-        self._answers = answers
+    def __init__(self, parts: DeskParts) -> None:
+        self._parts = parts
 
     def is_ready(self) -> bool:
         """Whether a lookup could succeed now."""
-        return self._status().is_ready
+        return self._parts.status().is_ready
 
     async def Ask(  # noqa: N802 - generated name
         self, request: desk_pb2.AskRequest, context: _Context
     ) -> AsyncIterator[desk_pb2.AskResponse]:
         """Stream one lookup."""
         try:
-            asked = self._searcher.ask(ask_from_wire(request), desk_client=client_of(context))
+            caller = await self._parts.callers.identify(context)
+            ask = caller.put(ask_from_wire(request))
+            asked = self._parts.searcher.ask(ask, desk_client=caller.client)
             async with aclosing(asked) as events:
                 async for event in events:
                     yield event_to_wire(event)
@@ -80,23 +88,33 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
         self, request: desk_pb2.StatusRequest, context: _Context
     ) -> desk_pb2.StatusResponse:
         """Say whether a lookup could succeed now, and which processes of this node there are."""
-        processes = await _run(context, self._processes)
-        return status_to_wire(replace(self._status(), processes=processes))
+
+        def status(_: Caller) -> DeskStatus:
+            processes = self._parts.processes()
+            return replace(self._parts.status(), processes=processes)
+
+        return status_to_wire(await self._run(context, status))
 
     async def History(  # noqa: N802
         self, request: desk_pb2.HistoryRequest, context: _Context
     ) -> desk_pb2.HistoryResponse:
-        """Say what was told so far about an earlier question."""
-        return history_to_wire(await _run(context, lambda: self._answers(request.lookup_id)))
+        """Say what was told so far about an earlier question: to whoever asked it, or may read them all."""
 
+        def answers(caller: Caller) -> list[CustodianAnswer]:
+            person = caller.identity
+            if person is not None and person.subject != self._parts.asker(request.lookup_id):
+                caller.check_may(Act.READ_ANY_HISTORY)
+            return self._parts.answers(request.lookup_id)
 
-async def _run(context: grpc.aio.ServicerContext[Any, Any], step: Callable[[], T]) -> T:
-    """Do a step that reads the store, for a caller that has a name."""
-    try:
-        client_of(context)
-        return await asyncio.to_thread(step)
-    except Exception as err:
-        await _refuse(context, err)
+        return history_to_wire(await self._run(context, answers))
+
+    async def _run(self, context: grpc.aio.ServicerContext[Any, Any], step: Callable[[Caller], T]) -> T:
+        """Do a step that reads the store, for a caller that has a name."""
+        try:
+            caller = await self._parts.callers.identify(context)
+            return await asyncio.to_thread(step, caller)
+        except Exception as err:
+            await _refuse(context, err)
 
 
 async def _refuse(context: grpc.aio.ServicerContext[Any, Any], err: Exception) -> NoReturn:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import grpc
+from joserfc.jwk import ECKey
 
 from elsewhere.cli.person_file import parse_person
 from elsewhere.errors import ElsewhereError
@@ -19,6 +21,8 @@ from node.caseload.csv_source import CsvSource
 from node.caseload.mapping import CsvForm, mapping_from_toml
 from node.caseload.rows import RowError, RowReader
 from node.caseload.sources import check_columns
+from node.desk.provider import parse_discovery, parse_keys
+from node.desk.tokens import Expected, claims_to_identity, identity_in, key_id, open_token
 from tests.fuzz.mutation import as_json
 from tests.fuzz.parser import Parser, message_of, wire
 
@@ -109,6 +113,54 @@ _ERRORS = [
 ]
 
 
+_ISSUER = "https://sign-in.example/tenant"
+_KEY = ECKey.import_key(  # of tests alone: its secret number is 1
+    {
+        "kty": "EC",
+        "crv": "P-256",
+        "kid": "first",
+        "x": "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",
+        "y": "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU",
+    }
+)
+_SIGN_IN = Expected(
+    issuer=_ISSUER,
+    audience="desk",
+    algorithms=("ES256",),
+    tolerance=timedelta(minutes=1),
+    subject_claim="sub",
+    role_claim=("realm", "roles"),
+    roles={"Social-Worker": "practitioner"},
+)
+_CLAIMS = {
+    "iss": _ISSUER,
+    "aud": "desk",
+    "sub": "7",
+    "iat": 1_800_000_000,
+    "exp": 1_800_000_300,
+    "realm": {"roles": ["Social-Worker"]},
+}
+
+
+def _token(data: bytes) -> None:
+    """A token as a system sends it; its signature is looked at last."""
+    shown = open_token(data.decode("latin-1"), _SIGN_IN.algorithms)
+    key_id(shown)
+    identity_in(shown, _KEY, _SIGN_IN, datetime.fromtimestamp(1_800_000_000, UTC))
+
+
+def _signed_claims(data: bytes) -> None:
+    """Claims that a provider did sign: they may be anything."""
+    claims_to_identity(data, _SIGN_IN, datetime.fromtimestamp(1_800_000_000, UTC))
+
+
+def _signed_token() -> bytes:
+    """The one token here that verifies; made once, as such signatures differ each time."""
+    parts = (b'{"alg":"ES256","kid":"first","typ":"JWT"}', json.dumps(_CLAIMS).encode())
+    signature = b"OKEcFWKn_kgpRllZ4BVgJooFWk4Ao0DKha8EwZJsq-Nk8qf6mhzh_eQ-aUu4VYGBB0yVK3oNLtiNkd6UrmX6EA"
+    return b".".join((*(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts), signature))
+
+
 def desk_parsers() -> tuple[Parser, ...]:
     """What an agency's own systems send their node, what it answers, and what operators feed it."""
     person = desk_pb2.PersonInput(
@@ -173,6 +225,25 @@ def desk_parsers() -> tuple[Parser, ...]:
             _desk_error,
             tuple(json.dumps(error).encode() for error in _ERRORS),
             as_json(lambda value: json.dumps(value).encode()),
+        ),
+        Parser(
+            "oidc_discovery",
+            lambda data: parse_discovery(data, _ISSUER),
+            (json.dumps({"issuer": _ISSUER, "jwks_uri": f"{_ISSUER}/keys"}).encode(),),
+            as_json(lambda value: json.dumps(value).encode("utf-8", "surrogatepass")),
+        ),
+        Parser(
+            "oidc_keys",
+            parse_keys,
+            (json.dumps({"keys": [_KEY.as_dict(private=False)]}).encode(),),
+            as_json(lambda value: json.dumps(value).encode("utf-8", "surrogatepass")),
+        ),
+        Parser("oidc_token", _token, (_signed_token(),)),
+        Parser(
+            "oidc_claims",
+            _signed_claims,
+            (json.dumps(_CLAIMS).encode(),),
+            as_json(lambda value: json.dumps(value).encode("utf-8", "surrogatepass")),
         ),
         Parser("export", _rows, (_ROWS,)),
         Parser("mapping_file", mapping_from_toml, (_MAPPING.encode(),)),

@@ -46,4 +46,5 @@ def test_the_mutations_reach_past_the_first_check() -> None:
     }
     # Behind a signature, a proof or a seal no mutation is accepted; everywhere else some are.
     closed = {"element_batch", "seal", "certificate", "certificate_request", "receipt_file", "join_request"}
+    closed |= {"oidc_token"}
     assert {name for name, accepted in reached.items() if accepted == 0} <= closed

@@ -20,6 +20,7 @@ from elsewhere.wire.channel import server_credentials
 from elsewhere.wire.tls import make_authority, make_key, make_request, sign_gateway, sign_node
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
 from node.desk import service as desk_service
+from node.desk.callers import Callers
 from node.desk.service import MAX_REQUEST_BYTES, DeskServer, DeskService
 from node.desk.tls import DeskTls
 

@@ -22,6 +22,7 @@ from node.config import NodeConfig
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/configuration.md").read_text("utf-8")
 TYPES = {str: "text", int: "whole number", float: "number", list[str]: "list of texts", bool: "true or false"}
+TYPES[dict[str, str]] = "table of texts"
 MODELS: dict[str, type[Section]] = {"node.toml": NodeConfig, "gateway.toml": GatewayConfig}
 OF_PROGRAM = ("dir", "policy")  # the folder is no setting; the policy has a table of its own
 
@@ -41,7 +42,7 @@ def settings(model: type[Section], table: str = "") -> Iterator[tuple[str, Field
     """Every setting of a model by its whole name."""
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            yield from settings(field.annotation, f"{name}.")
+            yield from settings(field.annotation, f"{table}{name}.")
         elif name not in OF_PROGRAM:
             yield f"{table}{name}", field
 
