@@ -21,7 +21,7 @@ from elsewhere.wire.tls import make_authority, make_key, make_request, sign_gate
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
 from node.desk import service as desk_service
 from node.desk.callers import Callers
-from node.desk.service import MAX_REQUEST_BYTES, DeskServer, DeskService
+from node.desk.service import MAX_REQUEST_BYTES, DeskParts, DeskServer, DeskService
 from node.desk.tls import DeskTls
 
 NOW = datetime.now(UTC)
@@ -49,7 +49,9 @@ async def serving(
     cert = sign_gateway(CA, key, hosts=["127.0.0.1"], now=NOW)
     tls = DeskTls(listen, server_credentials(ca_pem=CA.cert_pem, key_pem=key, cert_pem=cert))
     nobody: Any = None
-    service = DeskService(nobody, lambda: DeskStatus("social", True, ()), lambda: (), answers)
+    status, callers = DeskStatus("social", True, ()), Callers(None, (), lambda: NOW)
+    parts = DeskParts(nobody, callers, lambda: status, lambda: (), answers, lambda _: None)
+    service = DeskService(parts)
     server = DeskServer(service, folder / "desk.sock", tls, connections=CONNECTIONS)
     await server.start()
     try:
