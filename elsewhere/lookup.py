@@ -8,6 +8,7 @@ Source:   docs/protocol.md, "Messages".
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -141,6 +142,11 @@ class EvaluateRequest:
         _expect(len(self.nonce) == ID_BYTES, "nonce")
         _expect(len(self.reply_key) == REPLY_KEY_BYTES, "reply key")
         _expect_elements(self.elements)
+
+
+def elements_digest(elements: Sequence[bytes]) -> str:
+    """Give the SHA-256 over all elements of a question in slot order, 64 hex digits."""
+    return hashlib.sha256(b"".join(elements)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

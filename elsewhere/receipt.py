@@ -9,12 +9,14 @@ Source:   docs/protocol.md, "Receipts".
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from elsewhere.canonical import Json, canonical_json
+from elsewhere.canonical import Json, canonical_json, parse_canonical
 from elsewhere.clock import CLOCK_TOLERANCE
 from elsewhere.errors import DocumentInvalid, ReceiptMismatch, SignatureInvalid
 from elsewhere.fields import Fields, as_instant, as_text, format_instant
@@ -26,16 +28,22 @@ from elsewhere.lookup import (
     EvaluateRequest,
     RedeemReply,
     Ruling,
+    elements_digest,
 )
 from elsewhere.roster import AGENCY_ID, Member, Roster
 from elsewhere.signing import SigningKey, open_document, sign_document
+from elsewhere.transparency.checkpoint import Seen, log_origin
+from elsewhere.transparency.errors import NoteInvalid
+from elsewhere.transparency.note import Verifier
+from elsewhere.transparency.proof import LogProof, open_proof
 
 RECEIPT_TYPE: Final = "application/vnd.elsewhere.receipt.v1+json"
 CALL_REFERENCE: Final = r"[0-9A-Za-z-]{8}"
+_PROOF: Final = "log_proof"
 _DIGEST: Final = r"[0-9a-f]{64}"
 CLOCK_SKEW: Final = "clock.skew"
 LONGEST_LOOKUP: Final = timedelta(minutes=1)  # between the receipt and its reading, clocks aside
-_DIGESTS: Final = ("commitment", "request_digest", "released", "leaf")
+_DIGESTS: Final = ("commitment", "elements", "request_digest", "released", "leaf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class Receipt:
     custodian: str
     searcher: str
     commitment: str  # to the question, as the searcher made it
+    elements: str  # SHA-256 of all that was asked, slot after slot: the same at every custodian of a lookup
     request_digest: str  # SHA-256 of the signed EvaluateRequest
     decision: str  # name of a `Decision`
     clause: str  # that decided; at most 200 characters
@@ -76,6 +85,7 @@ class Receipt:
             "custodian": self.custodian,
             "searcher": self.searcher,
             "commitment": self.commitment,
+            "elements": self.elements,
             "request_digest": self.request_digest,
             "decision": self.decision,
             "clause": self.clause,
@@ -94,6 +104,7 @@ class Receipt:
             custodian=fields.text("custodian", AGENCY_ID),
             searcher=fields.text("searcher", AGENCY_ID),
             commitment=fields.text("commitment", _DIGEST),
+            elements=fields.text("elements", _DIGEST),
             request_digest=fields.text("request_digest", _DIGEST),
             decision=fields.choice("decision", Decision.__members__),
             clause=fields.take("clause"),
@@ -134,6 +145,56 @@ def answer_digest(answer: Answer) -> str:
 def sign_receipt(key: SigningKey, receipt: Receipt) -> bytes:
     """Wrap a receipt in an envelope signed with the custodian's key; under 1.8 kB with an ASCII clause."""
     return sign_document([key], RECEIPT_TYPE, receipt.to_json())
+
+
+def attach_proof(envelope: bytes, proof: LogProof) -> bytes:
+    """Put the proof that a receipt's entry is in the log beside the receipt, as one more member of the file.
+
+    The receipt's signature does not cover it: it is signed by the log itself, and may be replaced later by
+    one that more witnesses have seen.
+    """
+    found = parse_canonical(envelope)
+    if not isinstance(found, dict):
+        raise TypeError("an envelope is an object")
+    return canonical_json({**found, _PROOF: proof.to_text()})
+
+
+def attached_proof(envelope: bytes) -> LogProof:
+    """Read the proof beside a receipt, of which nothing is trusted yet.
+
+    Raises:
+        NoteInvalid: there is none, or none of its form.
+    """
+    try:
+        found = json.loads(envelope.decode("utf-8"))[_PROOF]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, str):
+        raise NoteInvalid("expected a receipt with the proof that it was logged; it has none")
+    return LogProof.from_text(found)
+
+
+def open_receipt_proof(
+    envelope: bytes, receipt: Receipt, member: Member, federation: str, witnesses: Sequence[Verifier] = ()
+) -> Seen:
+    """Return only if the entry that a receipt names is in the log of the agency that gave it.
+
+    Args:
+        envelope: the receipt as received, or from a case file.
+        receipt: as read from it.
+        member: the custodian's entry in the roster.
+        federation: whose roster that is.
+        witnesses: whose cosignatures count.
+
+    Returns: what the log signed, and who has seen it so.
+
+    Raises:
+        NoteInvalid: there is no proof, or the log has not signed it.
+        ProofBroken: the entry is not in the log.
+    """
+    origin = log_origin(federation, member.agency_id)
+    proof, leaf = attached_proof(envelope), bytes.fromhex(receipt.leaf)
+    return open_proof(proof, leaf, origin, member.signing_key, witnesses)
 
 
 def open_receipt(envelope: bytes, public: bytes) -> Receipt:
@@ -203,6 +264,7 @@ def check_receipt(receipt: Receipt, *, asked: Asked, reply: RedeemReply, now: da
         "custodian": request.custodian,
         "searcher": request.searcher,
         "commitment": request.commitment.hex(),
+        "elements": elements_digest(request.elements),
         "request_digest": asked.request_digest.hex(),
         "tier": reply.answer.tier,
         "released": answer_digest(reply.answer),

@@ -44,6 +44,12 @@ class CatalogueConfig(Section):
     fetches: int = Field(default=32, ge=1, le=4096, description="of one agency at once")
 
 
+class LogConfig(Section):
+    """How much is kept of the members' logs: 32 bytes an entry."""
+
+    quota_mb: int = Field(default=1024, ge=1, le=1_048_576, description="of one agency, on the disk")
+
+
 class GatewayConfig(Section):
     """The whole of `gateway.toml`."""
 
@@ -64,6 +70,7 @@ class GatewayConfig(Section):
     link: LinkConfig = LinkConfig()
     lookup: LookupConfig = LookupConfig()
     catalogue: CatalogueConfig = CatalogueConfig()
+    log: LogConfig = LogConfig()
     dir: Path = Field(exclude=True)
 
     @property

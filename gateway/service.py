@@ -25,7 +25,14 @@ from elsewhere.wire.health import Health
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.status import StatementsTaken, to_status
 from elsewhere.wire.tls import certificate_end
-from elsewhere.wire.v1 import catalogue_pb2_grpc, directory_pb2, directory_pb2_grpc, link_pb2, link_pb2_grpc
+from elsewhere.wire.v1 import (
+    catalogue_pb2_grpc,
+    directory_pb2,
+    directory_pb2_grpc,
+    ledger_pb2_grpc,
+    link_pb2,
+    link_pb2_grpc,
+)
 from gateway.attach import LinkService
 from gateway.carried import take_documents
 from gateway.catalogues import Catalogues, CatalogueService
@@ -34,8 +41,10 @@ from gateway.directory import Directory, Newest
 from gateway.ends import End, is_soon, nearest
 from gateway.finishing import to_its_end
 from gateway.folder import CERTIFICATE_FILE, owner_id, running_alone, serving_credentials
+from gateway.ledgers import Ledgers, LedgerService
 from gateway.links import Link, Links
 from gateway.lookups import Limits, Lookups
+from gateway.mirror import Mirror
 from gateway.pace import Pace
 from gateway.store import Store
 from gateway.timing import Alarm, LoopTiming
@@ -136,6 +145,8 @@ class Gateway:
         limits = Limits(of_agency=config.lookup.of_agency, of_all=config.lookup.of_all)
         self.lookups = Lookups(self.links, timing, random=secrets.token_bytes, limits=limits)
         self.catalogues = Catalogues(config.dir / "catalogues", self._store, config.catalogue, self.directory)
+        mirror = Mirror(config.dir / "logs", config.log.quota_mb * 2**20)
+        self.ledgers = Ledgers(mirror, self._store, self.directory)
         for custodian in {name.custodian for name, _ in self.catalogues.newest()}:
             self.catalogues.drop_unstated(custodian)  # what a crash has kept it from
         for name, version in self.catalogues.newest():
@@ -146,6 +157,7 @@ class Gateway:
                 "elsewhere.wire.v1.LinkService": self._is_relaying,
                 "elsewhere.wire.v1.DirectoryService": self._is_keeping,
                 "elsewhere.wire.v1.CatalogueService": self._is_keeping,
+                "elsewhere.wire.v1.LedgerService": self._is_keeping,
             }
         )
         # Made only to be started: gRPC 1.85 can bring the process down when one that never was is collected.
@@ -178,6 +190,9 @@ class Gateway:
         )
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(
             CatalogueService(self.catalogues, self.directory, fetches=self._config.catalogue.fetches), server
+        )
+        ledger_pb2_grpc.add_LedgerServiceServicer_to_server(
+            LedgerService(self.ledgers, self.directory), server
         )
         self._health.add_to(server)
         return server

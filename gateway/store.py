@@ -25,7 +25,7 @@ from elsewhere.database.revisions import Schema, prepare
 from elsewhere.errors import StoreUnavailable
 
 SCHEMA: Final = Schema(
-    whose="gateway", head="0003", folder=Path(__file__).resolve().parent / "migrations", mark="schema"
+    whose="gateway", head="0004", folder=Path(__file__).resolve().parent / "migrations", mark="schema"
 )
 
 metadata = sa.MetaData()
@@ -64,6 +64,13 @@ _grants = sa.Table(
     sa.Column("searcher", sa.String(32), primary_key=True),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
 )
+_logs = sa.Table(
+    "log_note",
+    metadata,
+    sa.Column("agency", sa.String(32), primary_key=True),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("witnessed", sa.Text, nullable=False),
+)
 _owner = sa.Table("owner", metadata, sa.Column("id", sa.String(32), primary_key=True))
 
 
@@ -99,6 +106,14 @@ class Chain:
     snapshot_version: int
     newest: int
     pieces: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogNotes:
+    """The newest checkpoint of a member's log, and the newest that its witnesses have seen; else empty."""
+
+    note: str
+    witnessed: str = ""
 
 
 class Store:
@@ -179,6 +194,17 @@ class Store:
             rows = [{"agency": agency, "last_ms": to_ms(at)} for agency, at in seen.items()]
             if rows:
                 db.execute(_seen.insert(), rows)
+
+    def log_notes(self) -> dict[str, LogNotes]:
+        """The checkpoints held of each member's log."""
+        with self._database.read() as db:
+            return {row.agency: LogNotes(row.note, row.witnessed) for row in db.execute(sa.select(_logs))}
+
+    def put_log_notes(self, agency: str, notes: LogNotes) -> None:
+        """Keep checkpoints of an agency's log in the place of those before."""
+        with self._write() as db:
+            db.execute(_logs.delete().where(_logs.c.agency == agency))
+            db.execute(_logs.insert().values(agency=agency, note=notes.note, witnessed=notes.witnessed))
 
     def chain(self, name: CatalogueName) -> Chain | None:
         """What is cached of one catalogue, without reading it; None for nothing."""

@@ -157,6 +157,17 @@ class KeysConfig(Section):
         )
 
 
+class LogConfig(Section):
+    """How this node shows its log, and watches those of others."""
+
+    show_s: float = Field(
+        default=30, ge=0.05, le=3600, description="between checkpoints of this agency's log, as it grows"
+    )
+    watch_s: float = Field(
+        default=20, ge=0.05, le=3600, description="between looks at the logs that this agency witnesses"
+    )
+
+
 class NodeConfig(Section):
     """The whole of `node.toml`."""
 
@@ -168,6 +179,7 @@ class NodeConfig(Section):
     lookup: LookupConfig = LookupConfig()
     desk: DeskConfig = DeskConfig()
     keys: KeysConfig = KeysConfig()
+    log: LogConfig = LogConfig()
     policy: dict[str, Any] = Field(default_factory=dict, description="read by elsewhere.agreement.local")
     dir: Path = Field(exclude=True)
 

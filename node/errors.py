@@ -181,3 +181,9 @@ class LeadLost(ElsewhereError):
     """Another process of this node leads by now. What was to be written was not; leave it to that one."""
 
     code = "lead.lost"
+
+
+class LedgerDamaged(ElsewhereError):
+    """The log and the tree over it do not agree: something was altered or removed beside the node."""
+
+    code = "ledger.damaged"

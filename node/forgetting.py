@@ -26,6 +26,7 @@ from node.caseload.index import current_load
 from node.caseload.retention import expire
 from node.catalogues.holding import CatalogueName
 from node.catalogues.leftovers import drop_leftovers
+from node.ledger.witness import forget_witnessed
 from node.processes.presence import forget_processes
 from node.store.engine import Store
 from node.store.writer import Writer
@@ -54,6 +55,7 @@ class Forgetting:
                 while await self.writer.run(partial(forget, now=self.clock())) == AT_ONCE:
                     continue
                 await self.writer.run(partial(self.history.forget, now=self.clock()))
+                await self.writer.run(partial(forget_witnessed, now=self.clock()))
                 known = await self.writer.run(partial(forget_processes, clock=self.clock))
                 await asyncio.to_thread(drop_leftovers, self.directory, known, self.may_hold)
             except (ElsewhereError, SQLAlchemyError, OSError) as err:

@@ -23,10 +23,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.database.owning import StoreTaken
 from elsewhere.errors import ElsewhereError, KeyFileMissing, NotAdmitted
-from node import logbook
 from node.config import NodeConfig
 from node.errors import NodeRunning
 from node.keys.ring import read_signing
+from node.ledger import book
 from node.membership.trust import read_anchor
 from node.processes.lead import LEASE_S
 from node.processes.rights import LOADS
@@ -140,7 +140,7 @@ def _take(store: Store, who: Owner, now: datetime, watching: tuple[float, Callab
         conn.execute(update(lease).values(holder="", number=lease.c.number + 1))
         if old is None:
             return
-        logbook.append(conn, logbook.make_entry("owner", {"from": asdict(old), "to": asdict(who)}, now))
+        book.append(conn, book.make_entry("owner", {"from": asdict(old), "to": asdict(who)}, now))
         # Only the local key of the node before opens what these hold.
         for table in (waiting, opening):
             conn.execute(delete(table))

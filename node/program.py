@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
@@ -52,6 +52,9 @@ from node.keys.rotation import Rotation
 from node.keys.rotator import Rotator
 from node.keys.status import check_on_time
 from node.keys.vault import Vault
+from node.ledger.parts import LedgerParts
+from node.ledger.showing import Showing
+from node.ledger.witness import Witness
 from node.links.link import Link, LinkParts
 from node.membership.directory import DirectoryIntake, IntakeParts
 from node.membership.trust import Trust
@@ -148,6 +151,8 @@ class Node:
             )
             for intake, address in zip(self._intakes, config.gateways, strict=True)
         ]
+        self.showing = Showing(self._ledger_parts(), config.log.show_s)
+        self.witness = Witness(self._ledger_parts(), config.log.watch_s)
         self.peers = Peers(self._peers_parts(random))
         history = History(Vault(self.keys.view.ring.local), random)
         self.retrier = Retrier(
@@ -195,6 +200,7 @@ class Node:
         await self.peers.open()
         await self.desk.start()
         leading: list[Work] = [self.publisher.run, self._forget, self._retry, self.rotator.run]
+        leading += [self.showing.run, self.witness.run]
         works: list[Work] = [self.lead.run, *(partial(self.lead.during, work) for work in leading)]
         works += [self.presence.run, self.peers.run, self._follow_keys]
         works += [self._tell_ends, self._tell_readiness, partial(keep_looking, self._store, self._owner)]
@@ -288,10 +294,25 @@ class Node:
             own=own,
             names=lambda: self.keys.view.names,
             trust=self.trust,
-            gateways=[partial(self._channel, place) for place in range(len(config.gateways))],
+            gateways=self._sources(),
             executor=self._background,
             tick_s=config.catalogue.tick_s,
             set_back=partial(self.rotation.withdraw, is_set_back=True),
+        )
+
+    def _sources(self) -> list[Callable[[], grpc.aio.Channel | None]]:
+        """For each gateway, its channel while it is linked."""
+        return [partial(self._channel, place) for place in range(len(self.config.gateways))]
+
+    def _ledger_parts(self) -> LedgerParts:
+        return LedgerParts(
+            agency=self.config.agency,
+            store=self._store,
+            writer=self._writer,
+            key=lambda: self.keys.view.signing,
+            roster=lambda: self.trust.roster,
+            gateways=self._sources(),
+            clock=self._clock,
         )
 
     def _peers_parts(self, random: RandomBytes) -> PeersParts:

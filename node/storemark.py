@@ -22,8 +22,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from elsewhere.keyfiles import replace_file
-from node import logbook
 from node.errors import StoreSetBack
+from node.ledger import book
 from node.processes.rights import hold_right_to_keys
 from node.statefile import read_state, whole
 from node.store.caseload import source
@@ -115,7 +115,7 @@ def accept(directory: Path, store: Store, now: datetime) -> tuple[str, ...]:
             mark = follow(read_mark(directory), conn)
             missing = tuple(sorted(mark.awaited or ()))
             if missing:
-                logbook.append(conn, logbook.make_entry("store_accepted", {"missing": list(missing)}, now))
+                book.append(conn, book.make_entry("store_accepted", {"missing": list(missing)}, now))
         if missing:
             with store.read() as conn:
                 write_mark(directory, follow(replace(mark, awaited={}), conn))

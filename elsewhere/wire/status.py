@@ -28,6 +28,7 @@ from elsewhere.errors import (
     StatementRollback,
     VersionsApart,
 )
+from elsewhere.transparency.errors import LogShort, NoteInvalid, ProofBroken
 
 INTERNAL: Final = "internal"
 
@@ -67,11 +68,14 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     LinkSilent: grpc.StatusCode.UNAVAILABLE,
     LinkSlow: grpc.StatusCode.RESOURCE_EXHAUSTED,
     LinksTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    LogShort: grpc.StatusCode.NOT_FOUND,
     NotActive: grpc.StatusCode.PERMISSION_DENIED,
     NotCanonical: grpc.StatusCode.INVALID_ARGUMENT,
+    NoteInvalid: grpc.StatusCode.INVALID_ARGUMENT,
     PieceMissing: grpc.StatusCode.NOT_FOUND,
     PieceRefused: grpc.StatusCode.FAILED_PRECONDITION,
     PiecesTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ProofBroken: grpc.StatusCode.FAILED_PRECONDITION,
     SignatureInvalid: grpc.StatusCode.PERMISSION_DENIED,
     StatementRollback: grpc.StatusCode.FAILED_PRECONDITION,
     StatementsTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,

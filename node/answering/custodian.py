@@ -39,22 +39,23 @@ from elsewhere.lookup import (
 )
 from elsewhere.oprf import voprf
 from elsewhere.random import RandomBytes
-from elsewhere.receipt import Receipt, answer_digest, sign_receipt
 from elsewhere.sealing import SealingPublic
+from elsewhere.transparency.checkpoint import log_origin
 from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.envelope import Opened, unwrap, wrap
-from node import logbook
 from node.answering.answer import NOTHING
 from node.answering.guard import Guard, Verdict
 from node.answering.intake import find_room, take_in
-from node.answering.kept import REDEEMABLE_FOR, check_remembered, envelope_facts, ruling_facts
+from node.answering.kept import REDEEMABLE_FOR, check_remembered, ruling_facts
 from node.answering.readiness import is_tagged
 from node.answering.redeem import Both, Redeemed, redeem
+from node.answering.releasing import Answered, Releasing, make_releasing
 from node.answering.repeats import check_newest, core_of, is_asked_again, is_counted
 from node.catalogues.stated import stated_heads
 from node.errors import RecordsUntagged, ReplayRefused
 from node.keys.live import KeyView, LiveKeys
+from node.ledger.checkpoints import Signer
 from node.store.engine import Store
 from node.store.exchange import question
 
@@ -75,7 +76,7 @@ _USE_UP = Ready(
     .values({name: bindparam(name) for name in ("redeem_digest", "redeem_reply", "opened", "counted")})
 )
 
-Change = Callable[[Connection], None]
+Change = Callable[[Connection], bytes]  # gives a sealed reply
 Heads = Mapping[tuple[str, int], Head]
 
 
@@ -89,9 +90,9 @@ class LimitReached(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A sealed reply that may leave once `change` is durable; without one it is durable already."""
+    """A reply that was given before, or the change that gives one: it may leave once that is durable."""
 
-    sealed: bytes = field(repr=False)
+    sealed: bytes = field(default=b"", repr=False)
     change: Change | None = None
 
 
@@ -118,7 +119,7 @@ class Custodian:
             limited: the ruling to give in place of a permission, after counting found a limit reached.
 
         Returns:
-            The sealed reply and the change that counts the question and keeps nonce and reply.
+            The change that counts the question and keeps nonce and reply.
 
         Raises:
             SealBroken, SignatureInvalid, LookupMalformed, NotActive, RosterExpired: not an authentic question
@@ -153,7 +154,7 @@ class Custodian:
             verdict = Verdict(limited)
         reply = self._reply(request, opened.digest, verdict, heads, view)
         sealed_reply = self._seal(convert.evaluate_reply_to_wire(reply), request, 1)
-        return Prepared(sealed_reply, self._counting(request, opened, verdict, sealed_reply, now))
+        return Prepared(change=self._counting(request, opened, verdict, sealed_reply, now))
 
     def redeem(
         self, searcher: str, lookup_id: bytes, sealed: bytes, *, limited: Ruling | None = None
@@ -196,40 +197,8 @@ class Custodian:
             # Sealed like any other: a gateway would know from a refusal that something was opened.
             found = replace(found, answer=NOTHING, reason=reached.code, opened=0)
             counts, ruling = False, ruling_facts(Verdict(reached))
-        reference = logbook.new_call_reference(self.random)
-        subject = logbook.make_subject(found.subjects, self.random)
-        entry = logbook.make_entry(
-            "answered",
-            {
-                **envelope_facts(request, row.digest),
-                **ruling,
-                "counted": counts,
-                "subject": subject.commitment.hex(),
-                "reason": found.reason,
-                "state": found.answer.state.name,
-                "released": answer_digest(found.answer),
-            },
-            now,
-            reference,
-        )
-        receipt = Receipt(
-            custodian=request.custodian,
-            searcher=request.searcher,
-            commitment=request.commitment.hex(),
-            request_digest=row.digest.hex(),
-            decision=str(ruling["decision"]),
-            clause=str(ruling["clause"]),
-            tier=found.answer.tier,
-            released=answer_digest(found.answer),
-            leaf=entry.digest.hex(),
-            call_reference=reference,
-            time_utc=now.replace(microsecond=0),
-        )
-        reply = RedeemReply(opened.digest, found.answer, sign_receipt(view.signing, receipt), reference)
-        sealed_reply = self._seal(convert.redeem_reply_to_wire(reply), request, 2)
-        kept = {"redeem_digest": opened.digest, "redeem_reply": sealed_reply}
-        used = {**kept, "opened": found.opened, "counted": counts}
-        return Prepared(sealed_reply, self._redeeming(row, request, used, (entry, subject)))
+        answered = Answered(request, row.digest, ruling, found, counts, now)
+        return Prepared(change=self._redeeming(row, opened.digest, make_releasing(answered, self.random)))
 
     def _find(self, connection: Connection, rounds: Both, now: datetime) -> Redeemed:
         """Redeem; after a mistake of ours say "call": a hit caused it, and "nothing" would lie."""
@@ -297,7 +266,7 @@ class Custodian:
         It raises Dropped where the agency has asked as much today as is taken of one.
         """
 
-        def change(connection: Connection) -> None:
+        def change(connection: Connection) -> bytes:
             is_repeat = is_asked_again(connection, request, now)
             counted = _counts(verdict) and not is_repeat
             # Counted after every decision, as all take the same steps; it binds those that count.
@@ -322,34 +291,38 @@ class Custodian:
                 _ADD.change(connection, row)
             except IntegrityError:
                 raise ReplayRefused("expected a nonce and question that were not used before") from None
+            return sealed_reply
 
         return change
 
-    def _redeeming(
-        self,
-        row: Row[Any],
-        request: EvaluateRequest,
-        used: Mapping[str, Any],
-        logged: tuple[logbook.Entry, logbook.Subject],
-    ) -> Change:
+    def _redeeming(self, row: Row[Any], redeem_digest: bytes, releasing: Releasing) -> Change:
         """The change that uses a question up and logs its answer, in one; limits hold for what counts by it.
+
+        The reply is sealed within it: it brings the proof that its entry is in the log.
 
         Args:
             row: the question.
-            request: what was asked in it.
-            used: columns of the row as they are to be.
-            logged: the entry, and whom it is about.
+            redeem_digest: of the signed redeem.
+            releasing: the answer.
         """
+        answered = releasing.answered
+        request, found = answered.request, answered.found
 
-        def change(connection: Connection) -> None:
+        def change(connection: Connection) -> bytes:
             check_newest(connection, row)
-            is_further = used["counted"] and not row.counted
+            is_further = answered.counts and not row.counted
             limit = self.guard.find_limit(request, self.clock(), connection)
             if is_further and limit is not None:
                 raise LimitReached(limit)
+            origin = log_origin(self.guard.trust.roster.federation, request.custodian)
+            out = releasing.log(connection, Signer(origin, self.keys.view.signing))
+            reply = RedeemReply(redeem_digest, found.answer, out.receipt, out.call_reference)
+            sealed_reply = self._seal(convert.redeem_reply_to_wire(reply), request, 2)
+            kept = {"redeem_digest": redeem_digest, "redeem_reply": sealed_reply}
+            used = {**kept, "opened": found.opened, "counted": answered.counts}
             if _USE_UP.change(connection, {"asked": row.digest, **used}) != 1:
                 raise ReplayRefused("expected one redeem for each question; this one was redeemed already")
-            logbook.append(connection, *logged)
+            return sealed_reply
 
         return change
 

@@ -26,9 +26,9 @@ from elsewhere.clock import from_ms, to_ms
 from elsewhere.database.ready import Ready
 from elsewhere.fields import format_instant
 from elsewhere.lookup import EvaluateRequest
-from node import logbook
 from node.answering.queueing import Dropped
 from node.answering.repeats import was_asked
+from node.ledger import book
 from node.store.exchange import tally
 
 DAY_FULL: Final = "queue.day"
@@ -114,7 +114,7 @@ def close_hours(connection: Connection, now: datetime, still_open: timedelta) ->
             "questions": int(row.questions),
             "counted": False,
         }
-        logbook.append(connection, logbook.make_entry("unredeemed", facts, now))
+        book.append(connection, book.make_entry("unredeemed", facts, now))
     connection.execute(delete(tally).where(*ended))
     connection.execute(delete(tally).where(tally.c.hour <= hour_of(now) - _DAY_HOURS))
 

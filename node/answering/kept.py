@@ -15,12 +15,12 @@ from sqlalchemy import Connection, select, update
 
 from elsewhere.canonical import Json, parse_canonical
 from elsewhere.clock import from_ms, to_ms
-from elsewhere.lookup import Decision, EvaluateRequest
+from elsewhere.lookup import Decision, EvaluateRequest, elements_digest
 from elsewhere.wire.convert.lookup import evaluate_request_from_wire
-from node import logbook
 from node.answering.guard import Verdict
 from node.answering.intake import close_hours, note_refused
 from node.answering.queueing import Dropped
+from node.ledger import book
 from node.store.exchange import question
 
 REDEEMABLE_FOR = timedelta(minutes=10)
@@ -56,7 +56,7 @@ def forget(connection: Connection, now: datetime) -> int:
             note_refused(connection, row.searcher, code, row.received_ms)
             continue
         facts = {**envelope_facts(evaluate_request_from_wire(row.request), row.digest), **ruling}
-        logbook.append(connection, logbook.make_entry("unredeemed", facts, now))
+        book.append(connection, book.make_entry("unredeemed", facts, now))
     emptied = {"request": None, "reply": None, "redeem_reply": None}
     digests = [row.digest for row in rows]
     connection.execute(update(question).where(question.c.digest.in_(digests)).values(emptied))
@@ -96,6 +96,7 @@ def envelope_facts(request: EvaluateRequest, digest: bytes) -> dict[str, Json]:
         "lookup_id": request.lookup_id.hex(),
         "request_digest": digest.hex(),
         "commitment": request.commitment.hex(),
+        "elements": elements_digest(request.elements),
         "collection": request.collection,
         "epoch": request.epoch,
         "purpose": terms.purpose,

@@ -136,15 +136,14 @@ class Answering:
         if prepared.change is None:
             sealed.set_result(prepared.sealed)
         else:
-            written = self.writer.submit(prepared.change)
-            written.add_done_callback(partial(_release, prepared.sealed, sealed))
+            self.writer.submit(prepared.change).add_done_callback(partial(_release, sealed))
 
 
-def _release(reply: bytes, sealed: Future[bytes], written: Future[None]) -> None:
+def _release(sealed: Future[bytes], written: Future[bytes]) -> None:
     """Give up a reply whose change is durable; one whose change failed is never given up."""
     error = written.exception()
     if error is None:
-        sealed.set_result(reply)
+        sealed.set_result(written.result())
     else:
         sealed.set_exception(error)
 

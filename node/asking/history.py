@@ -24,8 +24,8 @@ from elsewhere.question import QuestionSecrets
 from elsewhere.random import RandomBytes
 from elsewhere.wire.convert.desk import event_from_wire, event_to_wire
 from elsewhere.wire.v1 import desk_pb2
-from node import logbook
 from node.keys.vault import Vault
+from node.ledger import book
 from node.store.engine import Store
 from node.store.exchange import asked, log, opening, subject
 
@@ -54,7 +54,8 @@ class History:
         self, connection: Connection, lookup_id: str, what: Opening, facts: dict[str, Json], now: datetime
     ) -> None:
         """Log a question and keep what opens it, in the caller's transaction."""
-        logbook.append(connection, logbook.make_entry("asked", {"lookup_id": lookup_id, **facts}, now))
+        asked_ = {"lookup_id": lookup_id, **facts}
+        book.append(connection, book.make_entry("asked", asked_, now, random=self.random))
         sealed = self.vault.seal(_opening_to_json(what), lookup_id, self.random)
         row = {"lookup_id": lookup_id, "time_ms": to_ms(now), "sealed": sealed}
         _ADD_OPENING.change(connection, row)
@@ -90,7 +91,7 @@ class History:
             # Denials and limits belong into the asker's log as well as into the custodian's.
             states: dict[str, Json] = {a.custodian: a.code or a.state.value for a in answers}
             facts: dict[str, Json] = {"lookup_id": lookup_id, "states": states}
-            logbook.append(connection, logbook.make_entry(kind, facts, now))
+            book.append(connection, book.make_entry(kind, facts, now, random=self.random))
 
     def answers(self, connection: Connection, lookup_id: str) -> list[CustodianAnswer]:
         """Give the newest answer of each custodian to a question, in the order they first came."""

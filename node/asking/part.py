@@ -30,7 +30,7 @@ from elsewhere.matchkeys import MatchKey
 from elsewhere.oprf import voprf
 from elsewhere.question import Question
 from elsewhere.random import RandomBytes
-from elsewhere.receipt import Asked, check_receipt, open_receipt
+from elsewhere.receipt import Asked, check_receipt, open_receipt, open_receipt_proof
 from elsewhere.roster import Member
 from elsewhere.sealing import Context, SealingKey, SealingPublic
 from elsewhere.signing import SigningKey
@@ -45,6 +45,7 @@ from node.catalogues.holding import Held
 class Route:
     """Whom this part asks and with which keys, all from signed documents."""
 
+    federation: str
     custodian: Member
     sealing: SealingPublic
     oprf: OprfKeyEntry
@@ -144,6 +145,7 @@ class Part:
         Raises:
             SealBroken, SignatureInvalid, LookupMalformed: not this custodian's reply to this redeem.
             ReceiptMismatch, DocumentInvalid, NotCanonical: the receipt does not prove this answer.
+            NoteInvalid, ProofBroken: the answer is not proven to be in the custodian's log.
         """
         reply = convert.redeem_reply_from_wire(self._open(sealed, 2))
         if reply.redeem_digest != self.redeem_digest:
@@ -151,6 +153,7 @@ class Part:
         receipt = open_receipt(reply.receipt, self.route.custodian.signing_key)
         asked = Asked(self.request, self.digest, self.stated)
         check_receipt(receipt, asked=asked, reply=reply, now=now)
+        open_receipt_proof(reply.receipt, receipt, self.route.custodian, self.route.federation)
         is_limited = receipt.decision == Decision.RATE_LIMITED.name
         if is_limited and self.stated is not None and self.stated.decision is Decision.PERMIT:
             remedy = "call the duty desk; asked again, this opens other records than before, which counts"

@@ -138,7 +138,7 @@ class QuestionMaker:
         )
         if sealing is None or oprf is None:
             return None
-        return Route(custodian, sealing.public, oprf)
+        return Route(self.trust.roster.federation, custodian, sealing.public, oprf)
 
     def part(self, ask: Ask, prepared: Prepared, route: Route, held: Head, lookup_id: bytes) -> Part:
         """Make one custodian's part; it is not sealed yet.

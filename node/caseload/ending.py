@@ -17,10 +17,10 @@ from sqlalchemy import Connection, delete, select, update
 
 from elsewhere.canonical import Json
 from elsewhere.matchkeys import version
-from node import logbook
 from node.caseload.index import current_load
 from node.caseload.sweep import delete_set
 from node.keys.ring import KeyId, Name
+from node.ledger import book
 from node.store.caseload import load, load_set, tag_set
 from node.store.engine import Store
 from node.store.exchange import published, published_piece
@@ -106,5 +106,5 @@ def _drop(store: Store, gone: Sequence[Any], now: datetime) -> int:
         facts: dict[str, Json] = {"collection": row.collection, "epoch": row.epoch, "event": "destroyed"}
         with store.write() as conn:
             conn.execute(delete(tag_set).where(tag_set.c.id == row.id))
-            logbook.append(conn, logbook.make_entry("keys", facts, now))
+            book.append(conn, book.make_entry("keys", facts, now))
     return len(gone)

@@ -28,7 +28,6 @@ from sqlalchemy import (
 )
 
 from elsewhere.canonical import Json
-from node import logbook
 from node.caseload.carried import PersonRef
 from node.caseload.index import current_load
 from node.caseload.rows import CaseRow
@@ -36,6 +35,7 @@ from node.caseload.shields import NONE
 from node.caseload.shields_held import Shields, read_shields, write_shields
 from node.errors import LoadOvertaken
 from node.keys.ring import KeyId, Name
+from node.ledger import book
 from node.store.caseload import (
     DONE,
     FORMER,
@@ -327,7 +327,7 @@ class Staging:
             told: dict[str, Json] = {"source": self._source, "load": self.id}
             told |= {"rows": facts.rows, "refused": facts.refused} if facts is not None else {}
             kind = "source_dropped" if facts is None and self._source is not None else "loaded"
-            logbook.append(conn, logbook.make_entry(kind, told, self._started))
+            book.append(conn, book.make_entry(kind, told, self._started))
 
     def _members(self, kept_until: Mapping[int, datetime.date | None]) -> list[dict[str, object]]:
         """Rows that put records in force with this load, each a child of its own until they are grouped."""

@@ -34,9 +34,9 @@ from elsewhere.lookup import Head
 from elsewhere.random import RandomBytes
 from elsewhere.signing import SigningKey, open_document, sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
-from node import logbook
 from node.caseload.index import current_load, record_count, short_tags_since
 from node.catalogues.times import MAX_BACKLOG_TICKS
+from node.ledger import book
 from node.processes.lead import Lead
 from node.store.engine import Store
 from node.store.exchange import published, published_piece
@@ -303,7 +303,7 @@ class OwnCatalogue:
             if unpadded is not None:
                 conn.execute(delete(published_piece).where(*self._is(published_piece)))
                 facts = self._facts(newest, unpadded, record_count(conn))
-                logbook.append(conn, logbook.make_entry("catalogue", facts, now))
+                book.append(conn, book.make_entry("catalogue", facts, now))
             row = {"version": newest.version, "statement": piece.envelope, "ciphertext": piece.ciphertext}
             conn.execute(insert(published_piece).values(**name, **row))
 

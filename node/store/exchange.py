@@ -17,7 +17,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
 from node.store.schema import metadata
@@ -72,12 +71,11 @@ tally = Table(
 )
 
 # Append-only: one row a Redeem answered or a lookup asked. Nothing is released before its row is durable.
-# Numbered without gaps, which a sequence would leave: whoever inserts is the only writer until it is durable.
-_NEXT = text("(SELECT coalesce(max(seq), 0) + 1 FROM log)")
+# Numbered without gaps, from 1: an entry's number is one more than its place in the tree (`node.ledger`).
 log = Table(
     "log",
     metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=False, default=_NEXT),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("time_ms", BigInteger, nullable=False),
     # "answered", "unredeemed"; "asked", "told", "late"; "catalogue", "keys"; "owner": whose the store is now
     Column("kind", String(16), nullable=False),

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
 from elsewhere.cli.main import commands
@@ -127,6 +128,18 @@ async def test_an_agency_with_other_software_is_admitted_asks_and_is_answered(tm
         receipt = tmp_path / "receipt"
         receipt.write_text(zofia["receipt"], "utf-8")
         elsewhere("audit", "verify", receipt, "--dir", tmp_path / "hospital")
+
+        await made.nodes["police"].showing.step()
+        export = tmp_path / "export"
+        elsewhere("audit", "export", "--dir", tmp_path / "police", "--out", export)
+        public = made.nodes["police"].trust.roster.active("police").signing_key
+        by = {"origin": "northshire/police/log", "public": public.hex()}
+        checked = ["check", "--export", export, "--receipt", receipt]
+        assert (await searcher(*checked, given=by))[0]["is_in_it"] is True
+        lines = export.read_bytes().splitlines(keepends=True)
+        export.write_bytes(b"".join(lines[:2] + lines[3:]))  # one entry left out
+        with pytest.raises(AssertionError, match="as many entries"):
+            await searcher(*checked, given=by)
 
     assert "searcher" in loaded["modules"]
     assert not set(loaded["modules"]) & {*PACKAGES, "tests"}

@@ -14,13 +14,13 @@ from sqlalchemy import delete, select
 
 from elsewhere.asking import State
 from elsewhere.cli.main import commands
-from node import logbook
 from node.caseload.load import load_file
 from node.caseload.mapping import parse_mapping
 from node.errors import StoreSetBack
 from node.keys.orders import Wish, order_epochs, read_order
 from node.keys.ring import KeyRing
 from node.keys.status import key_status
+from node.ledger import book
 from node.store.caseload import load_set
 from node.store.exchange import log
 from node.storemark import FILE_NAME, StoreMark, accept, is_behind, read_mark
@@ -47,8 +47,8 @@ def log_something(world: World) -> None:
     """What answering or publishing does."""
     store = world.opened()
     with store.write() as conn:
-        entry = logbook.make_entry("catalogue", {"nonce": Random().randbytes(8).hex()}, world.now)
-        logbook.append(conn, entry)
+        entry = book.make_entry("catalogue", {"nonce": Random().randbytes(8).hex()}, world.now)
+        book.append(conn, entry)
     store.close()
 
 

@@ -10,8 +10,10 @@ from concurrent.futures import Future
 import pytest
 from sqlalchemy import Connection, select, text
 
+from elsewhere.clock import from_ms
 from elsewhere.database import kinds, postgresql
 from elsewhere.errors import LogUnavailable, StoreBusy, StoreUnavailable
+from node.ledger import book
 from node.store.engine import Store, open_store
 from node.store.exchange import log
 from node.store.schema import meta
@@ -49,8 +51,7 @@ def entry(number: int) -> Callable[[Connection], int]:
     """A change that appends an entry known by its time."""
 
     def append(conn: Connection) -> int:
-        row = {"time_ms": number, "kind": "asked", "digest": bytes(32), "body": b"{}"}
-        conn.execute(log.insert().values(row))
+        book.append(conn, book.make_entry("asked", {}, from_ms(number)))
         return number
 
     return append

@@ -38,6 +38,7 @@ from node.catalogues.holding import CatalogueName, Held, Intake, Reader, Superse
 from node.membership.trust import Trust
 from tests.fuzz import seeds
 from tests.fuzz.desk_parsers import desk_parsers
+from tests.fuzz.log_parsers import log_parsers
 from tests.fuzz.mutation import as_json, as_message, as_pem
 from tests.fuzz.parser import Parser, document, message_of, wire
 
@@ -287,4 +288,4 @@ def _catalogues() -> tuple[Parser, ...]:
 
 def all_parsers() -> tuple[Parser, ...]:
     """Every parser there is."""
-    return (*_frames(), *_lookups(), *_documents(), *_catalogues(), *desk_parsers())
+    return (*_frames(), *_lookups(), *_documents(), *_catalogues(), *log_parsers(), *desk_parsers())

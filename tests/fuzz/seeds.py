@@ -153,6 +153,7 @@ def receipt() -> Receipt:
         clause="rule 4: s47 enquiries",
         tier="R3",
         released=answer_digest(ANSWER),
+        elements="0" * 64,
         leaf="0" * 64,
         call_reference="A1B2C3D4",
         time_utc=NOW,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from elsewhere.wire.v1 import catalogue_pb2, desk_pb2, directory_pb2, link_pb2
+from elsewhere.wire.v1 import catalogue_pb2, desk_pb2, directory_pb2, ledger_pb2, link_pb2
 from tests.architecture.sources import ROOT
 from tests.fuzz.parsers import all_parsers
 
@@ -25,6 +25,11 @@ CALLS = {
         {"catalogue_piece", "catalogue_snapshot", "catalogue_delta"},
     ),
     "CatalogueService.Grant": ({"catalogue_publication", "catalogue_fetch"}, {PLAIN}),
+    "LedgerService.Publish": ({"checkpoint"}, {PLAIN}),
+    "LedgerService.Checkpoints": ({PLAIN}, {"checkpoint"}),
+    "LedgerService.Cosign": ({"cosignature"}, {PLAIN}),
+    "LedgerService.ProveGrowth": ({PLAIN}, {"log_path"}),
+    "LedgerService.ProveEntry": ({PLAIN}, {"log_path"}),
     "DeskService.Ask": ({"ask"}, {"ask_event", "desk_error"}),
     "DeskService.Status": ({PLAIN}, {"status"}),
     "DeskService.History": ({PLAIN}, {"history"}),
@@ -65,7 +70,9 @@ OWN = {
     "elsewhere.cli.desk_options.open_desk",
     "elsewhere.database.engine.open_database",
     "elsewhere.sealing.SealingKey.from_bytes",
+    "elsewhere.transparency.frontier.Frontier.from_bytes",
     "gateway.lookups.Lookups.open_routes",
+    "node.auditing.opening.open_drawn",  # this agency's own questions
     "node.asking.part.Part.open_answer",  # opens a seal, then what is in it: parsers of their own
     "node.asking.part.Part.open_reply",
     "node.caseload.opening.open_job",
@@ -108,7 +115,7 @@ def _is_named(reader: str, targets: str) -> bool:
 def test_every_call_of_every_service_has_parsers() -> None:
     services = {
         f"{service.name}.{method.name}"
-        for module in (catalogue_pb2, desk_pb2, directory_pb2, link_pb2)
+        for module in (catalogue_pb2, desk_pb2, directory_pb2, ledger_pb2, link_pb2)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, event
 
 import node.answering.custodian
 import node.answering.heldkeys
-import node.logbook
+import node.answering.releasing
+import node.ledger.book
 import node.program
 from elsewhere.matchkeys import derive_record_keys
 from elsewhere.oprf import group
@@ -68,10 +69,10 @@ class Operations:
         for name in ("seal", "open_sealed", "sign_bytes", "check_signature"):
             patch.setattr(envelope, name, self._counted(getattr(envelope, name), name, None))
         sign = self._counted(sign_receipt, "sign_receipt", None)
-        patch.setattr(node.answering.custodian, "sign_receipt", sign)
+        patch.setattr(node.answering.releasing, "sign_receipt", sign)
         derive = self._counted_each(derive_record_keys, "match key")
         patch.setattr(node.answering.heldkeys, "derive_record_keys", derive)
-        patch.setattr(node.logbook, "append", self._counted(node.logbook.append, "append", None))
+        patch.setattr(node.ledger.book, "append", self._counted(node.ledger.book.append, "append", None))
         patch.setattr(Custodian, "evaluate", self._traced(Custodian.evaluate, 1))
         patch.setattr(Custodian, "redeem", self._traced(Custodian.redeem, 2))
 
@@ -131,11 +132,11 @@ class Operations:
     ) -> node.answering.custodian.Change:
         """The change that makes a round durable runs on another thread, within the writer's transaction."""
 
-        def followed(connection: Connection) -> None:
+        def followed(connection: Connection) -> bytes:
             self._of_connection[id(connection)] = trace
             self._here.trace = trace
             try:
-                change(connection)
+                return change(connection)
             finally:
                 self._here.trace = None
 

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PURPOSES = ("S47_ENQUIRY", "CIN_ASSESSMENT", "MISSING_CHILD", "UNSCHEDULED_CARE")
 # What two lookups may share on the wire: the agencies' names and, around them, protobuf's own numbers. A
-# field is one byte of number and kind, then one or two of length; 16, 5,232 and 3,184 bytes are 10, f028
-# and f018.
+# field is one byte of number and kind, then one or two of length; 16, 5,232, 3,184 and 9,328 bytes are 10,
+# f028, f018 and f048.
 PUBLIC = (
     b"\x1a\x8d\x29\x0a\x06police\x12\x10",  # Ask: a Question of 5,261 bytes, custodian, a lookup id follows
     b"\x1a\x8f\x29\x0a\x08hospital\x12\x10",
@@ -34,9 +34,9 @@ PUBLIC = (
     b"\x10\x01\x1a\x06social\x22\x10",  # Dispatch: round one, searcher, the lookup id follows
     b"\x10\x02\x1a\x06social\x22\x10",
     b"\x12\x06police\x18\x01\x22\xf0\x28",  # Outcome: custodian, round one, the sealed reply follows
-    b"\x12\x06police\x18\x02\x22\xf0\x28",
+    b"\x12\x06police\x18\x02\x22\xf0\x48",
     b"\x12\x08hospital\x18\x01\x22\xf0\x28",
-    b"\x12\x08hospital\x18\x02\x22\xf0\x28",
+    b"\x12\x08hospital\x18\x02\x22\xf0\x48",
 )
 RUN = 8  # bytes in common that count
 
@@ -121,9 +121,11 @@ def assert_nothing_learnt(seen: Seen) -> None:
 def assert_constant_sizes(frames: list[Frame]) -> None:
     """A frame of one kind, agency and round looks the same whatever it is about, but for random bytes."""
     shapes: dict[tuple[Any, ...], set[Any]] = {}
+    rounds = {frame.message.route: frame.message.round for frame in frames if frame.kind == "dispatch"}
     for frame in frames:
         other = getattr(frame.message, "custodian", "") or getattr(frame.message, "searcher", "")
-        key = (frame.kind, frame.agency, other, getattr(frame.message, "round", 0))
+        number = rounds[frame.message.route] if frame.kind == "reply" else getattr(frame.message, "round", 0)
+        key = (frame.kind, frame.agency, other, number)
         shapes.setdefault(key, set()).add(frame.shape)
     assert all(len(found) == 1 for found in shapes.values()), shapes
 

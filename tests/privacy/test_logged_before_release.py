@@ -20,7 +20,7 @@ from elsewhere.errors import LogUnavailable
 from elsewhere.receipt import RECEIPT_TYPE
 from elsewhere.signing import open_document
 from elsewhere.wire.v1 import link_pb2
-from node.answering.custodian import Custodian, Prepared
+from node.answering.custodian import Change, Custodian, Prepared
 from node.answering.service import Answering
 from tests.caseload import path_of
 from tests.federation import Federation
@@ -109,24 +109,37 @@ async def test_the_receipt_names_the_entry_that_is_in_the_log(shared: Shared) ->
         assert [digest.hex() for (digest,) in found] == [receipt["leaf"]]
 
 
+def undone(shared: Shared, change: Change) -> bytes:
+    """The reply that a change gives, without what it changes."""
+    with contextlib.suppress(Undone), shared.made.nodes["police"]._store.write() as connection:
+        raise_limit(connection)
+        reply = change(connection)
+        raise Undone
+    return reply
+
+
+class Undone(Exception):
+    """Whatever was written is not kept."""
+
+
 async def test_twin_an_entry_appended_after_release_is_caught(
     shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late: list[Prepared] = []
+    late: list[Change] = []
     decide = Answering._decide
 
     async def decide_early(answering: Answering, dispatch: link_pb2.Dispatch) -> bytes:
         if dispatch.round == 1:
             return await decide(answering, dispatch)
         message = (dispatch.searcher, dispatch.lookup_id, dispatch.sealed)
-        late.append(answering.custodian.redeem(*message))
-        return late[-1].sealed
+        change = answering.custodian.redeem(*message).change
+        assert change is not None
+        late.append(change)
+        return undone(shared, change)
 
     monkeypatch.setattr(Answering, "_decide", decide_early)
     (answer,) = await ask_police(shared, QUILLA)
-    change = late[0].change
-    assert change is not None
-    await shared.made.nodes["police"]._writer.run(change)
+    await shared.made.nodes["police"]._writer.run(late[0])
 
     assert answer.state is State.KNOWN_CURRENT
     assert shared.seen == [(1, True), (2, False)]
@@ -221,7 +234,7 @@ async def test_twin_an_answer_that_leaves_though_it_could_not_be_logged_is_caugh
         assert prepared.change is not None
         with contextlib.suppress(LogUnavailable):
             answering.writer.submit(prepared.change).result()
-        sealed.set_result(prepared.sealed)
+        sealed.set_result(undone(shared, prepared.change))
 
     monkeypatch.setattr(Answering, "_settle", settle)
     with full_in_round_two(shared, monkeypatch), deadline(shared, 3000):

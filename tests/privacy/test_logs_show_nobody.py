@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Connection, text
 
 import node.answering.redeem
-import node.logbook
+import node.ledger.book
 from elsewhere.asking import Ask, State
 from elsewhere.errors import AskInvalid
 from elsewhere.person.identity import Person
@@ -125,14 +125,14 @@ def fail_at_searcher(patch: pytest.MonkeyPatch) -> State:
 
 
 def fail_in_store(patch: pytest.MonkeyPatch) -> State:
-    append = node.logbook.append
+    append = node.ledger.book.append
 
-    def fail(connection: Connection, entry: node.logbook.Entry, *about: Any) -> None:
+    def fail(connection: Connection, entry: node.ledger.book.Entry, *about: Any) -> None:
         if entry.kind == "answered":
             connection.execute(text("INSERT INTO nowhere VALUES (:name)"), {"name": QUILLA["family"]})
         append(connection, entry, *about)
 
-    patch.setattr(node.logbook, "append", fail)
+    patch.setattr(node.ledger.book, "append", fail)
     return State.TIMED_OUT
 
 

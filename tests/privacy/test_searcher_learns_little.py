@@ -88,7 +88,7 @@ async def told(shared: Shared, child: Mapping[str, str], purpose: str) -> Told:
     public = shared.made.nodes["social"].trust.roster.active("police").signing_key
     receipt = open_document(second.receipt, RECEIPT_TYPE, [public])
     assert isinstance(receipt, dict)
-    varying = ("request_digest", "commitment", "leaf", "call_reference", "time_utc")
+    varying = ("request_digest", "elements", "commitment", "leaf", "call_reference", "time_utc")
     kept = {name: value for name, value in receipt.items() if name not in varying}
     shown = replace(lookup.answers["police"], call_reference="", receipt=b"", elapsed_ms=0)
     return Told(first.ruling, first.published, second.answer, kept, shown)

@@ -25,7 +25,7 @@ from elsewhere.signing import sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node.config import load_config
 from node.keys.ring import read_signing
-from node.logbook import append, make_entry
+from node.ledger.book import append, make_entry
 from node.store.engine import open_store
 from node.store.exchange import log, published_piece, question
 from tests.campaign.asking import Outcome
@@ -87,7 +87,7 @@ def outcome(stage: Stage) -> Outcome:
     receipt = Receipt(
         custodian="police", searcher="social", commitment="0" * 64, request_digest=row["digest"].hex(),
         decision="PERMIT", clause="", tier="R1", released="0" * 64, leaf=entry.digest.hex(),
-        call_reference="0000-001", time_utc=NOW,
+        call_reference="0000-001", time_utc=NOW, elements="0" * 64,
     )  # fmt: skip
     envelope = sign_receipt(read_signing(stage.folder / "police"), receipt)
     answer = CustodianAnswer("police", "Police", State.KNOWN_CURRENT, receipt=envelope)

@@ -119,6 +119,7 @@ def _sizes() -> dict[str, str]:
         "RedeemReply, padded": sealing.REDEEM_REPLY,
         "catalogue key, padded": sealing.CATALOGUE_KEY,
         "most bytes of a RedeemRequest": _room(sealing.REDEEM_REQUEST),
+        "most bytes of a RedeemReply": _room(sealing.REDEEM_REPLY),
         "most bytes of the others": _room(sealing.EVALUATE_REQUEST),
         "overhead of a seal": sealing.OVERHEAD_BYTES,
         "EvaluateRequest, sealed": link.REQUEST_BYTES[1],

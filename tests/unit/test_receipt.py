@@ -25,6 +25,7 @@ from elsewhere.lookup import (
     RedeemReply,
     Ruling,
     Terms,
+    elements_digest,
 )
 from elsewhere.receipt import (
     RECEIPT_TYPE,
@@ -72,6 +73,7 @@ RECEIPT = Receipt(
     custodian="trust",
     searcher="police",
     commitment=REQUEST.commitment.hex(),
+    elements=elements_digest(REQUEST.elements),
     request_digest=DIGEST.hex(),
     decision="PERMIT",
     clause="rule 4: s47 enquiries",
@@ -160,6 +162,7 @@ def test_a_signed_receipt_in_another_spelling_is_refused() -> None:
         ("tier", "R4"),
         ("released", None),
         ("leaf", "0" * 63),
+        ("elements", "0" * 63),
         ("call_reference", "short"),
         ("time_utc", NOW + timedelta(microseconds=1)),
         ("time_utc", datetime(2026, 9, 1)),
@@ -193,6 +196,7 @@ def test_a_receipt_of_this_question_and_answer_passes() -> None:
         ("request_digest", "1" * 64),
         ("tier", "R1"),
         ("released", "1" * 64),
+        ("elements", "1" * 64),
         ("call_reference", "ZZZZZZZZ"),
         ("decision", "DENY"),
         ("clause", "rule 5: another"),

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from elsewhere.database import kinds
 from elsewhere.database.revisions import StoreVersionWrong
 from elsewhere.errors import ConfigInvalid, StoreBusy, StoreUnavailable
 from elsewhere.keyfiles import StoreExposed
+from node.ledger.book import append, make_entry
 from node.store.bulk import insert_rows
 from node.store.caseload import tag
 from node.store.engine import Store, open_store
@@ -197,20 +199,20 @@ def test_rows_in_bulk_are_inserted_and_what_breaks_a_rule_is_not_quoted(store: S
 
 
 def test_the_log_is_numbered_without_gaps_whatever_is_undone(store: Store) -> None:
-    entry = {"time_ms": 1, "kind": "asked", "digest": bytes(32), "body": b"{}"}
+    entry = make_entry("asked", {}, datetime(2026, 3, 2, tzinfo=UTC))
 
     def undo(conn: Connection) -> None:
         with conn.begin_nested():
-            conn.execute(log.insert().values(entry))
+            append(conn, entry)
             raise KeyError
 
     for _ in range(3):
         with store.write() as conn:
-            conn.execute(log.insert().values(entry))
+            append(conn, entry)
             with pytest.raises(KeyError):
                 undo(conn)
         with contextlib.suppress(KeyError), store.write() as conn:
-            conn.execute(log.insert().values(entry))
+            append(conn, entry)
             raise KeyError
 
     with store.read() as conn:

@@ -15,6 +15,7 @@ from sqlalchemy.types import TypeEngine
 import gateway.store
 import node.store.caseload
 import node.store.exchange
+import node.store.ledger
 import node.store.owner
 import node.store.processes
 import node.store.schema
@@ -99,7 +100,7 @@ def a_value(kind: TypeEngine[Any]) -> object:
     if isinstance(kind, Date):
         return datetime.date(2026, 3, 2)
     if isinstance(kind, BLOB | LargeBinary):
-        return b"12345678"
+        return bytes(range(32))
     return "1" if kind.python_type is str else 1
 
 

@@ -17,12 +17,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from searcher import agency, question, vectors
+from searcher import agency, documents, question, vectors
 from searcher.agency import Admission, Custodian, Directory, now_utc
 from searcher.agreement import Facts, collection
 from searcher.catalogues import Catalogue, Reader
 from searcher.keys import KeySet
 from searcher.link import Link
+from searcher.logs import check_export, check_logged
 from searcher.lookup import Lookup, Terms
 from searcher.parts import Child
 from searcher.refusal import Refusal
@@ -145,15 +146,28 @@ def make(options: argparse.Namespace) -> None:
     _say(vectors.make(json.load(sys.stdin), KeySet.load(options.data)))
 
 
+def check(options: argparse.Namespace) -> None:
+    """Check a log's export and a receipt under it, as an auditor who has only the roster's key would."""
+    told = json.load(sys.stdin)
+    origin, public = told["origin"], bytes.fromhex(told["public"])
+    leaves = check_export(options.export.read_bytes().splitlines(), origin, public)
+    receipt = documents.parse(options.receipt.read_bytes())
+    proof = receipt.pop("log_proof")
+    kind = documents.document_type("receipt")
+    said = documents.open_envelope(documents.canonical(receipt), kind, public, documents.RECEIPT_KEYS).content
+    leaf = bytes.fromhex(said["leaf"])
+    _say({"entries": len(leaves), "is_in_it": leaves[check_logged(proof, leaf, origin, public)] == leaf})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["join", "ask", "keys", "make"])
+    parser.add_argument("command", choices=["join", "ask", "keys", "make", "check"])
     parser.add_argument("--agency")
     parser.add_argument("--gateway")
-    for name in ("dir", "request", "admission", "proto", "data"):
+    for name in ("dir", "request", "admission", "proto", "data", "export", "receipt"):
         parser.add_argument(f"--{name}", type=Path)
     options = parser.parse_args()
-    {"join": join, "ask": ask, "keys": keys, "make": make}[options.command](options)
+    {"join": join, "ask": ask, "keys": keys, "make": make, "check": check}[options.command](options)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ RECEIPT_KEYS = {
     "clause",
     "tier",
     "released",
+    "elements",
     "leaf",
     "call_reference",
     "time_utc",

@@ -21,6 +21,7 @@ from searcher.catalogues import Catalogue
 from searcher.documents import canonical, document_type, message_type, open_envelope
 from searcher.keys import SLOTS
 from searcher.link import Link
+from searcher.logs import check_logged
 from searcher.question import Question
 from searcher.refusal import Refusal, require
 from searcher.seal import SIZES, Place, SealingKey, pad, seal
@@ -267,11 +268,14 @@ class Lookup:
     def _checked_receipt(self, part: Part, reply: Any, answer: dict[str, Any]) -> dict[str, Any]:
         """The receipt, once it is signed and about this question and this answer."""
         kind, public = document_type("receipt"), part.custodian.signing_public
-        receipt = open_envelope(reply.receipt, kind, public, documents.RECEIPT_KEYS).content
+        envelope = documents.parse(reply.receipt)
+        proof = envelope.pop("log_proof", None)
+        receipt = open_envelope(canonical(envelope), kind, public, documents.RECEIPT_KEYS).content
         expected = {
             "custodian": part.custodian.id,
             "searcher": self.agency.id,
             "commitment": self.question.commitment.hex(),
+            "elements": hashlib.sha256(b"".join(self.question.elements)).hexdigest(),
             "request_digest": part.digest.hex(),
             "tier": answer["tier"],
             "released": hashlib.sha256(canonical(answer)).hexdigest(),
@@ -281,6 +285,8 @@ class Lookup:
         require(is_ours, "receipt.mismatch", "a receipt of this question and answer")
         is_told = not part.decision or receipt["decision"] == part.decision
         require(is_told, "receipt.mismatch", "the decision of the first round")
+        origin = f"{self.directory.admission.federation}/{part.custodian.id}/log"
+        check_logged(proof, bytes.fromhex(receipt["leaf"]), origin, public)
         return receipt
 
     def _finish(self, part: Part, state: str, **said: str) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from searcher.refusal import Refusal, require
 
-SIZES = {"EvaluateRequest": 4096, "EvaluateReply": 4096, "RedeemRequest": 2048, "RedeemReply": 4096}
+SIZES = {"EvaluateRequest": 4096, "EvaluateReply": 4096, "RedeemRequest": 2048, "RedeemReply": 8192}
 CATALOGUE_KEY_SIZE = 256
 OVERHEAD = 1136
 _LABEL = bytes.fromhex("5c2e2f2f5e5c")

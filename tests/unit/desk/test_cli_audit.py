@@ -15,13 +15,16 @@ from elsewhere.canonical import canonical_json
 from elsewhere.cli.main import commands
 from elsewhere.errors import NotAdmitted, SignatureInvalid
 from elsewhere.lookup import Contact
-from elsewhere.receipt import Receipt, sign_receipt
+from elsewhere.receipt import Receipt, attach_proof, sign_receipt
 from elsewhere.roster import Federation, Member, Roster, sign_roster
 from elsewhere.signing import SigningKey
+from elsewhere.transparency.checkpoint import log_origin
+from elsewhere.transparency.proof import LogProof
 from elsewhere.wire.tls import make_authority
 from node.asking.history import History
 from node.keys.vault import Vault
-from node.logbook import append, make_entry
+from node.ledger.book import append, make_entry
+from node.ledger.checkpoints import Signer, note_over
 from node.store.engine import open_store
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -35,6 +38,7 @@ RECEIPT = Receipt(
     clause="rule 4",
     tier="R2",
     released="3" * 64,
+    elements="5" * 64,
     leaf="4" * 64,
     call_reference="A1B2C3D4",
     time_utc=NOW,
@@ -111,7 +115,10 @@ def test_something_that_is_no_reference_is_typed_wrongly(folder: Path) -> None:
 def test_a_genuine_receipt_is_shown_with_who_signed_it(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "receipt.json"
     # As a case file would hold it: spaced by another program.
-    file.write_text(json.dumps(json.loads(sign_receipt(TRUST, RECEIPT)), indent=2))
+    signer = Signer(log_origin("northshire", "trust"), TRUST)
+    proof = LogProof(0, (), note_over(1, bytes.fromhex(RECEIPT.leaf), signer))
+    envelope = attach_proof(sign_receipt(TRUST, RECEIPT), proof)
+    file.write_text(json.dumps(json.loads(envelope), indent=2))
 
     result = _audit("verify", str(file), "--dir", str(folder))
     document = json.loads(_audit("verify", str(file), "--dir", str(folder), "--json").output)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Connection, func, select
 
 from elsewhere.database import kinds
 from elsewhere.errors import LogUnavailable
+from node.ledger import book
 from node.store.engine import Store, open_store
 from node.store.exchange import log
 from node.store.writer import Writer
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def writer(store: Store) -> Iterator[Writer]:
 
 def append(connection: Connection) -> int:
     """Append an entry; gives how many there are."""
-    connection.execute(log.insert().values(time_ms=1, kind="asked", digest=bytes(32), body=b"{}"))
+    book.append(connection, book.make_entry("asked", {}, NOW))
     return connection.execute(select(func.count()).select_from(log)).scalar_one()
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, insert
 
@@ -18,11 +20,14 @@ from elsewhere.canonical import Json, canonical_json
 from elsewhere.clock import to_ms
 from elsewhere.database.ready import Ready
 from elsewhere.random import RandomBytes
+from elsewhere.transparency.merkle import leaf_hash
+from node.ledger.tree import Place, grow
 from node.store.exchange import log, subject
 
+SALT_BYTES: Final = 16
 # Crockford's base 32: no I, L, O or U, so that a reference survives being read out over a bad line.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ADD_ENTRY = Ready(insert(log), "time_ms", "kind", "call_reference", "digest", "body")
+_ADD_ENTRY = Ready(insert(log), "seq", "time_ms", "kind", "call_reference", "digest", "body")
 _ADD_SUBJECT = Ready(insert(subject), "digest", "salt", "records")
 
 
@@ -40,19 +45,22 @@ class Entry:
         object.__setattr__(self, "digest", leaf_hash(self.body))
 
 
-def leaf_hash(body: bytes) -> bytes:
-    """Hash a body as the leaf of a Merkle tree, 32 bytes, so that receipts given now fit the tree to come.
-
-    Source: RFC 9162 §2.1.1, MTH({d}) = HASH(0x00 || d).
-    """
-    return hashlib.sha256(b"\0" + body).digest()
-
-
 def make_entry(
-    kind: str, facts: Mapping[str, Json], time: datetime, call_reference: str | None = None
+    kind: str,
+    facts: Mapping[str, Json],
+    time: datetime,
+    call_reference: str | None = None,
+    *,
+    random: RandomBytes = secrets.token_bytes,
 ) -> Entry:
-    """Make an entry of one kind from its facts."""
-    body = canonical_json({**facts, "kind": kind, "time_ms": to_ms(time), "call_reference": call_reference})
+    """Make an entry of one kind from its facts.
+
+    Its salt is for those who see hashes of entries: witnesses, the gateway, whoever gets the proof of an
+    entry beside it. Without one the gateway, which knows ids and times of lookups, would try all the few
+    things that can come of one until the hash fits, and so learn what did.
+    """
+    said: dict[str, Json] = {"kind": kind, "time_ms": to_ms(time), "call_reference": call_reference}
+    body = canonical_json({**facts, **said, "salt": random(SALT_BYTES).hex()})
     return Entry(kind, time, body, call_reference)
 
 
@@ -72,14 +80,19 @@ def make_subject(records: Iterable[tuple[str, str]], random: RandomBytes) -> Sub
     return Subject(salt, text.decode(), hmac.digest(salt, text, hashlib.sha256))
 
 
-def append(connection: Connection, entry: Entry, about: Subject | None = None) -> None:
-    """Append inside the caller's transaction: the entry and whom it is about become durable together."""
+def append(connection: Connection, entry: Entry, about: Subject | None = None) -> Place:
+    """Append inside the caller's transaction: the entry and whom it is about become durable together.
+
+    Returns: where it stands in the log's tree, once the transaction is durable.
+    """
     if about is not None:
         row = {"digest": entry.digest, "salt": about.salt, "records": about.records}
         _ADD_SUBJECT.change(connection, row)
+    place = grow(connection, entry.digest)
     _ADD_ENTRY.change(
         connection,
         {
+            "seq": place.index + 1,
             "time_ms": to_ms(entry.time),
             "kind": entry.kind,
             "call_reference": entry.call_reference,
@@ -87,6 +100,7 @@ def append(connection: Connection, entry: Entry, about: Subject | None = None) -
             "body": entry.body,
         },
     )
+    return place
 
 
 def new_call_reference(random: RandomBytes) -> str:

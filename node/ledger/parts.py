@@ -1,0 +1,35 @@
+"""What showing this agency's log, and watching those of others, takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import grpc
+
+from elsewhere.clock import Clock
+from elsewhere.roster import Roster
+from elsewhere.signing import SigningKey
+from elsewhere.transparency.checkpoint import log_origin
+from node.ledger.checkpoints import Signer
+from node.store.engine import Store
+from node.store.writer import Writer
+
+ChannelSource = Callable[[], grpc.aio.Channel | None]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerParts:
+    """Store, keys and gateways of one node."""
+
+    agency: str
+    store: Store
+    writer: Writer
+    key: Callable[[], SigningKey]  # as it is now
+    roster: Callable[[], Roster]
+    gateways: Sequence[ChannelSource]  # for each gateway, its channel while it is linked
+    clock: Clock
+
+    def signer(self) -> Signer:
+        """Who signs for this agency's log."""
+        return Signer(log_origin(self.roster().federation, self.agency), self.key())

@@ -1,0 +1,149 @@
+"""This log as others see it: its hashes go to every gateway, and what its witnesses signed comes back.
+
+Sees:     hashes of entries; no entry.
+Refuses:  lines of others than this log's witnesses, or over another log than this one.
+Promises: whichever process leads shows what all have appended. A gateway that holds another log than this
+          one is told of, loudly: either the store was set back, or that gateway is not what it should be.
+Source:   docs/ledger.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+import structlog
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from elsewhere.errors import ElsewhereError
+from elsewhere.transparency.checkpoint import Seen, open_checkpoint
+from elsewhere.transparency.errors import LogShort, ProofBroken
+from elsewhere.transparency.merkle import root_of
+from elsewhere.transparency.note import add_lines, only_by
+from elsewhere.transparency.witnesses import verifiers_of
+from elsewhere.wire.v1 import ledger_pb2, ledger_pb2_grpc
+from node.ledger.checkpoints import newest_size, note_over, sign_newest
+from node.ledger.parts import LedgerParts
+from node.ledger.tree import StoredTree
+from node.links.calls import CallBroke, breaking
+from node.store.ledger import checkpoint
+
+CALL_TIMEOUT_S: Final = 20.0
+AT_ONCE: Final = 16_384  # hashes in one call
+
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+class Showing:
+    """Signs and shows the log on a timer. Of a node's processes the one that leads does it for all."""
+
+    def __init__(self, parts: LedgerParts, every_s: float) -> None:
+        self._parts, self._every_s = parts, every_s
+        self._held: dict[int, int] = {}  # by gateway: how many hashes it has, as far as is known
+        self._told: dict[int, str] = {}  # by gateway: what is wrong with it, said once
+
+    async def run(self) -> None:
+        """Sign and show again and again until cancelled."""
+        while True:
+            await self.step()
+            await asyncio.sleep(self._every_s)
+
+    async def step(self) -> None:
+        """Sign how long the log is, and show that to every gateway that is linked."""
+        parts = self._parts
+        try:
+            await parts.writer.run(partial(sign_newest, signer=parts.signer(), now=parts.clock()))
+        except (ElsewhereError, SQLAlchemyError) as err:
+            _log.warning("log.not_signed", code=getattr(err, "code", "store.unavailable"))
+            return
+        for place, source in enumerate(parts.gateways):
+            channel, code = source(), ""
+            if channel is None:
+                self._held.pop(place, None)  # what comes back may be another one, or one that lost its disk
+                continue
+            try:
+                await self._show(place, ledger_pb2_grpc.LedgerServiceStub(channel))
+            except (CallBroke, ElsewhereError, SQLAlchemyError) as err:
+                code = str(getattr(err, "code", "store.unavailable"))
+                self._held.pop(place, None)
+            self._tell(place, code)
+
+    def _tell(self, place: int, code: str) -> None:
+        """Say what is wrong with a gateway, or that it is well again, once."""
+        if code != self._told.get(place, ""):
+            is_other = code in (ProofBroken.code, LogShort.code)
+            say = _log.info if not code else _log.error if is_other else _log.warning
+            say("log.not_shown" if code else "log.shown", gateway=place, code=code or "ok")
+            self._told[place] = code
+
+    async def _show(self, place: int, stub: ledger_pb2_grpc.LedgerServiceAsyncStub) -> None:
+        """Bring a gateway's copy up to date, then take back what the witnesses have signed."""
+        size = await asyncio.to_thread(self._read, newest_size)
+        held = self._held.get(place)
+        if held is None:
+            held = await self._publish(stub, ledger_pb2.PublishHashesRequest())
+        while held < size:
+            request = await asyncio.to_thread(
+                self._read, partial(self._piece, held, min(held + AT_ONCE, size))
+            )
+            now = await self._publish(stub, request)
+            if now <= held:
+                raise LogShort(f"expected a gateway to take hashes from {held} on; it has {now}")
+            held = now
+        if held > size:
+            raise ProofBroken(
+                f"expected a gateway's copy of this log to have at most {size} entries; it has {held}"
+            )
+        self._held[place] = held
+        with breaking():
+            found = await stub.Checkpoints(
+                ledger_pb2.CheckpointsRequest(agency=self._parts.agency), timeout=CALL_TIMEOUT_S
+            )
+        for log in found.logs:
+            if log.agency == self._parts.agency and log.witnessed:
+                await self._take(log.witnessed)
+
+    async def _publish(
+        self, stub: ledger_pb2_grpc.LedgerServiceAsyncStub, request: ledger_pb2.PublishHashesRequest
+    ) -> int:
+        with breaking():
+            return (await stub.Publish(request, timeout=CALL_TIMEOUT_S)).held
+
+    def _read(self, what: Callable[[Connection], T]) -> T:
+        with self._parts.store.read() as connection:
+            return what(connection)
+
+    def _piece(self, start: int, stop: int, connection: Connection) -> ledger_pb2.PublishHashesRequest:
+        """The hashes from one place to before another, and what is signed over all up to there."""
+        tree, signer = StoredTree(connection), self._parts.signer()
+        note = note_over(stop, root_of(tree, stop), signer)
+        return ledger_pb2.PublishHashesRequest(
+            start=start, hashes=tree.hashes(0, start, stop), checkpoint=note.encode()
+        )
+
+    async def _take(self, witnessed: bytes) -> None:
+        """Keep the lines of this log's witnesses beside the checkpoint that they are on."""
+        signer = self._parts.signer()
+        verifiers = verifiers_of(self._parts.roster(), self._parts.agency)
+        seen = open_checkpoint(witnessed, signer.origin, signer.key.public, verifiers)
+        if seen.witnesses:
+            lines = (
+                only_by(witnessed.decode("utf-8"), verifiers).rpartition("\n\n")[2].splitlines(keepends=True)
+            )
+            await self._parts.writer.run(partial(_keep, seen=seen, lines=lines))
+
+
+def _keep(connection: Connection, seen: Seen, lines: Sequence[str]) -> None:
+    """Put witnesses' lines to a checkpoint of ours; one that we never signed so is none of ours."""
+    is_it = checkpoint.c.size == seen.checkpoint.size
+    held = connection.execute(select(checkpoint.c.note).where(is_it)).scalar_one_or_none()
+    if held is None or not held.startswith(seen.checkpoint.to_text()):
+        raise ProofBroken("expected a checkpoint of this log as it was signed; a gateway shows another")
+    note = add_lines(held, lines)
+    if note != held:
+        witnesses = len(seen.witnesses)
+        connection.execute(update(checkpoint).where(is_it).values(note=note, witnesses=witnesses))

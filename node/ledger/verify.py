@@ -1,0 +1,78 @@
+"""Checks a whole log against itself: every entry, the tree over them, and every checkpoint ever signed.
+
+Sees:     bodies of entries, for their hashes alone.
+Refuses:  at the first thing that does not fit, naming it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from elsewhere.transparency.checkpoint import Checkpoint, open_checkpoint
+from elsewhere.transparency.errors import NoteInvalid
+from elsewhere.transparency.frontier import Frontier
+from elsewhere.transparency.merkle import leaf_hash
+from node.errors import LedgerDamaged
+from node.ledger.tree import read_edge
+from node.store.exchange import log
+from node.store.ledger import checkpoint
+
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found sound."""
+
+    entries: int
+    checkpoints: int
+    root: bytes
+
+
+def read_whole(connection: Connection, origin: str, public: bytes) -> Verified:
+    """Read a log from end to end.
+
+    Args:
+        connection: one that sees one state of the store.
+        origin: the log's name.
+        public: the 32-byte key that its checkpoints are signed with.
+
+    Raises:
+        LedgerDamaged: an entry is missing, altered or one too many, or a checkpoint says otherwise.
+    """
+    stated = _stated(connection, origin, public)
+    found, count = Frontier(), len(stated)
+    batches = connection.execution_options(yield_per=_BATCH).execute(
+        select(log.c.seq, log.c.digest, log.c.body).order_by(log.c.seq)
+    )
+    for seq, digest, body in batches:
+        if seq != found.size + 1:
+            raise LedgerDamaged(f"expected entry {found.size + 1} of the log; {seq} follows")
+        if leaf_hash(body) != digest:
+            raise LedgerDamaged(f"expected entry {seq} as it was logged; it was altered")
+        found = found.append(digest)
+        due = stated.pop(found.size, None)
+        if due is not None and due.root != found.root:
+            raise LedgerDamaged(f"expected the log that was signed at {found.size} entries; it is another")
+    if stated:
+        raise LedgerDamaged(f"expected {max(stated)} entries, as was signed; there are {found.size}")
+    if read_edge(connection) != found:
+        raise LedgerDamaged("expected the tree over these entries; the one kept is another")
+    return Verified(found.size, count, found.root)
+
+
+def _stated(connection: Connection, origin: str, public: bytes) -> dict[int, Checkpoint]:
+    """Every checkpoint there is, its signature checked, by size."""
+    stated = {}
+    for size, note in connection.execute(select(checkpoint.c.size, checkpoint.c.note)):
+        try:
+            stated[size] = open_checkpoint(note.encode(), origin, public).checkpoint
+        except NoteInvalid as err:
+            raise LedgerDamaged(
+                f"expected the checkpoint at {size} entries as it was signed: {err}"
+            ) from None
+        if stated[size].size != size:
+            raise LedgerDamaged(f"expected a checkpoint at {size} entries; it is one at {stated[size].size}")
+    return stated

@@ -1,0 +1,94 @@
+"""Parsers of what others show of their logs: checkpoints, witnesses' lines, proofs."""
+
+from __future__ import annotations
+
+from elsewhere.canonical import canonical_json
+from elsewhere.receipt import attach_proof, open_receipt_proof, sign_receipt
+from elsewhere.roster import Member
+from elsewhere.transparency.checkpoint import Checkpoint, log_origin, open_checkpoint, sign_checkpoint
+from elsewhere.transparency.merkle import check_consistency, check_inclusion, node_hash
+from elsewhere.transparency.note import Verifier, add_lines, cosign, only_by, open_note
+from elsewhere.transparency.proof import LogProof, open_proof
+from elsewhere.wire.v1 import ledger_pb2
+from node.auditing.drawing import DrawFile, open_draw
+from tests.fuzz import seeds
+from tests.fuzz.mutation import as_json
+from tests.fuzz.parser import Parser, message_of, wire
+
+ORIGIN = log_origin("northshire", "trust")
+WITNESS = Verifier("northshire/police/witness", seeds.POLICE.public, is_witness=True)
+LOG = Verifier(ORIGIN, seeds.TRUST.public)
+LEAF, BESIDE = bytes.fromhex(seeds.receipt().leaf), b"b" * 32
+ROOT = node_hash(LEAF, BESIDE)
+
+
+def _note() -> str:
+    note = sign_checkpoint(Checkpoint(ORIGIN, 2, ROOT), seeds.TRUST).decode()
+    return add_lines(note, [cosign(note, WITNESS.name, seeds.POLICE, 1_000)])
+
+
+def _checkpoint(data: bytes) -> None:
+    """A checkpoint that is taken is whole, and so is what is kept of it."""
+    seen = open_checkpoint(data, ORIGIN, seeds.TRUST.public, [WITNESS])
+    kept = only_by(data.decode("utf-8"), [LOG, WITNESS])
+    assert open_checkpoint(kept.encode(), ORIGIN, seeds.TRUST.public, [WITNESS]) == seen
+    open_note(data, [LOG])
+
+
+def _proof(data: bytes) -> None:
+    found = LogProof.from_text(data.decode("utf-8", "replace"))
+    assert open_proof(found, LEAF, ORIGIN, seeds.TRUST.public).checkpoint.root == ROOT
+
+
+def _receipt(data: bytes) -> None:
+    """The proof beside a receipt of which only the signature has been checked."""
+    member = Member("trust", "Trust", "NHS_TRUST", "Trust", "active", seeds.TRUST.public)
+    open_receipt_proof(data, seeds.receipt(), member, "northshire", [WITNESS])
+
+
+def _path(found: ledger_pb2.ProofResponse) -> None:
+    check_inclusion(LEAF, 0, 2, tuple(found.path), ROOT)
+    check_consistency(1, 2, LEAF, ROOT, tuple(found.path))
+
+
+def _line(found: ledger_pb2.CosignRequest) -> None:
+    """A witness's line, as a gateway puts it under a checkpoint that it holds."""
+    bare = sign_checkpoint(Checkpoint(ORIGIN, 2, ROOT), seeds.TRUST).decode()
+    open_checkpoint(add_lines(bare, [found.line]).encode(), ORIGIN, seeds.TRUST.public, [WITNESS])
+
+
+def _draw(data: bytes) -> None:
+    """A draw as an auditor brings it to the agency that is audited."""
+    for place in open_draw(DrawFile.from_bytes(data), seeds.ROSTER, "trust").places:
+        assert place < 2
+
+
+def log_parsers() -> tuple[Parser, ...]:
+    """Everything that is read of others' logs."""
+    note = _note()
+    proof = LogProof(0, (BESIDE,), note)
+    receipt = attach_proof(sign_receipt(seeds.TRUST, seeds.receipt()), proof)
+    line = note.splitlines(keepends=True)[-1]
+    cosigned = ledger_pb2.CosignRequest(agency="trust", size=2, line=line)
+    path = ledger_pb2.ProofResponse(path=[BESIDE])
+    of_ours = sign_checkpoint(Checkpoint(log_origin(seeds.ROSTER.federation, "trust"), 2, ROOT), seeds.TRUST)
+    seen = cosign(of_ours.decode(), f"{seeds.ROSTER.federation}/police/witness", seeds.POLICE, 1_000)
+    draw = DrawFile("trust", "police", (add_lines(of_ours.decode(), [seen]),))
+    return (
+        Parser("checkpoint", _checkpoint, (note.encode(),)),
+        Parser("log_proof", _proof, (proof.to_text().encode(),)),
+        Parser("receipt_proof", _receipt, (receipt,), as_json(canonical_json)),
+        Parser("draw_file", _draw, (draw.to_bytes(),), as_json(lambda v: canonical_json(v) + b"\n")),
+        wire(
+            "cosignature",
+            ledger_pb2.CosignRequest,
+            message_of(ledger_pb2.CosignRequest, _line),
+            cosigned.SerializeToString(),
+        ),
+        wire(
+            "log_path",
+            ledger_pb2.ProofResponse,
+            message_of(ledger_pb2.ProofResponse, _path),
+            path.SerializeToString(),
+        ),
+    )

@@ -1,0 +1,192 @@
+"""Logs seen by others, through a real gateway: grown ones are signed, any other is noticed by a member."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, delete, select, update
+
+from elsewhere.errors import ElsewhereError
+from elsewhere.receipt import open_member_receipt, open_receipt_proof
+from elsewhere.transparency.checkpoint import log_origin, open_checkpoint
+from elsewhere.transparency.frontier import Frontier
+from elsewhere.transparency.merkle import leaf_hash
+from elsewhere.transparency.witnesses import verifiers_of, witnesses_of
+from gateway.config import load_config as gateway_config
+from gateway.store import Store as GatewayStore
+from gateway.store import _logs
+from node.ledger import book
+from node.ledger.verify import read_whole
+from node.ledger.witness import BEHIND_AFTER
+from node.program import Node
+from node.store.engine import Store, open_store
+from node.store.exchange import log
+from node.store.ledger import checkpoint, edge, tile, watched
+from tests.federation import KAI, PATIENCE_S, ZOE, Federation, ask_about, small_federation
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+ALL = ("social", "police", "hospital")
+
+
+async def seen_by_all(made: Federation) -> None:
+    """Have everybody show its log, look at the others', and take back what they signed."""
+    nodes = made.nodes.values()
+    for part in ([node.showing for node in nodes], [node.witness for node in nodes]) * 2:
+        for one in part:
+            await one.step()
+
+
+def noted(node: Node, agency: str) -> tuple[str, str | None]:
+    with node._store.read() as connection:
+        row = connection.execute(select(watched).where(watched.c.agency == agency)).one()
+    return row.note, row.other_note
+
+
+def own_entries(node: Node, kind: str) -> int:
+    with node._store.read() as connection:
+        return len(connection.execute(select(log.c.seq).where(log.c.kind == kind)).all())
+
+
+async def test_every_log_is_signed_by_two_others(tmp_path: Path) -> None:
+    async with small_federation(tmp_path) as made:
+        await made.ask("social", ask_about(ZOE))
+        await seen_by_all(made)
+        roster = made.nodes["social"].trust.roster
+        for agency in ALL:
+            public = roster.active(agency).signing_key
+            with made.nodes[agency]._store.read() as connection:
+                newest = select(checkpoint).order_by(checkpoint.c.size.desc()).limit(1)
+                row = connection.execute(newest).one()
+                whole = read_whole(connection, log_origin(roster.federation, agency), public)
+            seen = open_checkpoint(
+                row.note.encode(),
+                log_origin(roster.federation, agency),
+                public,
+                verifiers_of(roster, agency),
+            )
+            assert whole.entries == seen.checkpoint.size
+            assert row.witnesses == len(seen.witnesses) == 2
+            assert set(witnesses_of(roster, agency)) == {*ALL} - {agency}
+
+
+async def test_a_receipt_proves_that_its_entry_is_in_the_log(tmp_path: Path) -> None:
+    async with small_federation(tmp_path) as made:
+        found = await made.ask("social", ask_about(ZOE))
+        roster = made.nodes["social"].trust.roster
+        envelopes = [answer.receipt for answer in found.answers.values()]
+        for envelope in envelopes:
+            receipt, member = open_member_receipt(envelope, roster)
+            open_receipt_proof(envelope, receipt, member, roster.federation)
+        # The proof of one does not hold for another.
+        receipt, member = open_member_receipt(envelopes[0], roster)
+        with pytest.raises(ElsewhereError):
+            open_receipt_proof(envelopes[1], receipt, member, roster.federation)
+
+
+def rewrite(connection: Connection) -> None:
+    """Alter what is logged of the last answer, and make everything in the store fit again."""
+    last = select(log.c.seq).where(log.c.kind == "answered").order_by(log.c.seq.desc()).limit(1)
+    seq = connection.execute(last).scalar_one()
+    body = b'{"never":"asked"}'
+    connection.execute(update(log).where(log.c.seq == seq).values(body=body, digest=leaf_hash(body)))
+    settle(connection)
+
+
+def cut(connection: Connection) -> None:
+    """Take the last answer out, and what follows it."""
+    last = select(log.c.seq).where(log.c.kind == "answered").order_by(log.c.seq.desc()).limit(1)
+    connection.execute(delete(log).where(log.c.seq >= connection.execute(last).scalar_one()))
+    settle(connection)
+
+
+def cut_and_grow(connection: Connection) -> None:
+    """As `cut`, and then go on as if nothing had been."""
+    cut(connection)
+    for number in range(9):
+        book.append(connection, book.make_entry("asked", {"number": number}, NOW))
+
+
+def settle(connection: Connection) -> None:
+    found = Frontier()
+    for digest in connection.execute(select(log.c.digest).order_by(log.c.seq)).scalars():
+        found = found.append(bytes(digest))
+    connection.execute(update(edge).values(size=found.size, hashes=found.to_bytes()))
+    for table in (checkpoint, tile):
+        connection.execute(delete(table))
+
+
+FORGERIES: dict[str, Callable[[Connection], None]] = {
+    "rewritten": rewrite,
+    "cut": cut,
+    "forked": cut_and_grow,
+}
+
+
+async def forge(made: Federation, how: Callable[[Connection], None]) -> None:
+    """Do something to the police's log that its own software would never do."""
+    config = made.nodes["police"].config
+    await made.stop("police")
+    store: Store = open_store(config.store_url, config.store_password)
+    with store.write() as connection:
+        how(connection)
+    store.close()
+
+
+async def back(made: Federation, agency: str) -> None:
+    """Start a node and wait until all are linked; it may never answer again, as its store was altered."""
+    await made.begin(agency)
+    assert made.gateway is not None
+    async with asyncio.timeout(PATIENCE_S):
+        while any(made.gateway.links.get(name) is None for name in made.nodes):
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("how", FORGERIES)
+async def test_a_gateway_does_not_take_another_log_than_it_has(tmp_path: Path, how: str) -> None:
+    async with small_federation(tmp_path) as made:
+        for row in (ZOE, KAI):
+            await made.ask("social", ask_about(row))
+        await seen_by_all(made)
+        assert made.gateway is not None
+        before = made.gateway.ledgers.shown("police")["police"]
+        await forge(made, FORGERIES[how])
+        await back(made, "police")
+        await seen_by_all(made)
+        assert made.nodes["police"].showing._told[0] in ("log.proof", "log.short")
+        assert made.gateway is not None
+        assert made.gateway.ledgers.shown("police")["police"] == before
+
+
+@pytest.mark.parametrize("how", FORGERIES)
+async def test_with_the_gateways_help_it_is_noticed_by_another_member(tmp_path: Path, how: str) -> None:
+    async with small_federation(tmp_path) as made:
+        for row in (ZOE, KAI):
+            await made.ask("social", ask_about(row))
+        await seen_by_all(made)
+        before = {agency: noted(made.nodes[agency], "police")[0] for agency in ("social", "hospital")}
+        await forge(made, FORGERIES[how])
+        # The gateway forgets what it had, and takes whatever it is given now.
+        await made.kill_gateway()
+        shutil.rmtree(tmp_path / "gw" / "logs")
+        forgetful = GatewayStore(gateway_config(tmp_path / "gw").store_url)
+        with forgetful._write() as db:
+            db.execute(_logs.delete())
+        forgetful.close()
+        await made.start_gateway()
+        await back(made, "police")
+        await seen_by_all(made)
+        for agency in ("social", "hospital"):  # a log that is shorter may be one that a gateway got late
+            made.clocks[agency].by += BEHIND_AFTER
+        await seen_by_all(made)
+        for agency in ("social", "hospital"):
+            seen, other = noted(made.nodes[agency], "police")
+            assert seen == before[agency], "what was seen stays"
+            assert other is not None
+            assert own_entries(made.nodes[agency], "witness") == 1
+        assert made.gateway is not None
+        assert made.gateway.ledgers.shown("police")["police"].witnessed == ""
