@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import couriers, killed, loading, lookups, probes, psi, quality, tagging
+from bench import couriers, durable, killed, loading, lookups, probes, psi, quality, tagging
 from bench.federation import CACHE, REAL, Shape
 from bench.figures import Figure, Run, keep, publish, table
 from bench.lookups import Effort
@@ -79,6 +79,7 @@ def _quick() -> dict[str, Group]:
         "disk": lambda: probes.measure_fsync(CACHE),
         "loading": lambda: loading.measure(Shape(1, 5_000, is_real=True), _say, afresh=True),
         "lookups-5": lambda: lookups.measure(five, Effort(60, 120, 30), _say),
+        "log": lambda: durable.measure(Shape(5, REAL), 60, _say),
         "gateway": lambda: couriers.measure(five, 300, _say),
         "lookups-20": lambda: lookups.measure(twenty, Effort(60, 60, 0), _say),
         "linkage": lambda: quality.through_nodes(4_000, 20, 71, _say),
@@ -108,6 +109,7 @@ def _tiny() -> dict[str, Group]:
         "loading": lambda: loading.measure(Shape(1, 50, is_real=True), _say, afresh=True),
         "killed": lambda: killed.measure(400, 2, _say),
         "lookups-2": lambda: lookups.measure(small, Effort(3, 4, 0, rounds=2, rest_s=0.5), _say),
+        "log": lambda: durable.measure(small, 3, _say),
         "gateway": lambda: couriers.measure(small, 3, _say),
         "cultures": lambda: quality.cultures(300, 200, 72),
     }

@@ -151,9 +151,11 @@ def _join(folder: Path, agency: str) -> None:
 
 
 @contextmanager
-def running(shape: Shape, settings: Settings, say: Callable[[str], None]) -> Iterator[Running]:
-    """Run a federation until the block ends; the searcher is ready to ask everybody."""
-    folder = made(shape, say)
+def running(
+    shape: Shape, settings: Settings, say: Callable[[str], None], *, folder: Path | None = None
+) -> Iterator[Running]:
+    """Run a federation, or a copy of it in `folder`, until the block ends; the searcher can ask everybody."""
+    folder = folder or made(shape, say)
     with processes(folder) as (bench, timed):
         address = listen(folder)
         gateway = bench.serve("gateway", "run", "--dir", "gw")
