@@ -1,0 +1,1 @@
+"""What auditors do at an agency: opening questions, telling of one child, handing a log out."""

@@ -1,0 +1,146 @@
+"""Opening questions to an auditor: each that was drawn was about one child, and about no other.
+
+Sees:     the child that a drawn question was about. To be run on the premises of the agency that asked.
+Refuses:  a log that does not fit what its witnesses signed.
+Promises: what was opened, and what came of it, goes into the log as well.
+Source:   docs/ledger.md, "What is opened"; docs/protocol.md, "A question".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from elsewhere.canonical import Json
+from elsewhere.clock import from_ms
+from elsewhere.errors import ElsewhereError, OpeningInvalid, SignatureInvalid
+from elsewhere.lookup import SLOTS, elements_digest
+from elsewhere.matchkeys import question_keys
+from elsewhere.person.identity import Person
+from elsewhere.question import QuestionSecrets, build_question
+from elsewhere.receipt import open_member_receipt
+from elsewhere.roster import Roster
+from elsewhere.transparency.errors import ProofBroken
+from elsewhere.transparency.frontier import Frontier
+from elsewhere.transparency.merkle import leaf_hash
+from node.asking.history import OPENABLE_FOR, History
+from node.auditing.drawing import Drawn, union
+from node.ledger import book
+from node.store.exchange import log
+
+ONE_CHILD: Final = "one_child"
+UNPROVEN: Final = "unproven"  # nobody has signed what was asked: no custodian answered
+MISSING: Final = "missing"  # what opens it is gone, though it may still be asked for
+TOO_OLD: Final = "too_old"
+OTHERWISE: Final = "otherwise"  # it asked about something else than was opened
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What came of opening one entry. `person` is for the auditor's eyes alone."""
+
+    place: int
+    outcome: str
+    said: Mapping[str, Any] = field(repr=False)  # the entry
+    person: Person | None = field(default=None, repr=False)
+    proven_by: tuple[str, ...] = ()  # custodians whose receipts say which elements were asked
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether somebody has to answer for it."""
+        return self.outcome in (MISSING, OTHERWISE)
+
+
+def check_states(connection: Connection, draws: Sequence[Drawn]) -> None:
+    """Return if the log held here is the one that every witness signed.
+
+    Raises:
+        ProofBroken: it was another, or longer, when a witness saw it.
+    """
+    due: dict[int, set[bytes]] = {}
+    for draw in draws:
+        for checkpoint in draw.checkpoints:
+            due.setdefault(checkpoint.size, set()).add(checkpoint.root)
+    found = Frontier()
+    query = select(log.c.body).order_by(log.c.seq)
+    for body in connection.execution_options(yield_per=1000).execute(query).scalars():
+        found = found.append(leaf_hash(bytes(body)))
+        roots = due.pop(found.size, set())
+        if roots and roots != {found.root}:
+            raise ProofBroken(
+                f"expected the log as its witness saw it at {found.size} entries; it is another"
+            )
+    if due:
+        raise ProofBroken(f"expected {max(due)} entries, as a witness saw; there are {found.size}")
+
+
+def open_drawn(
+    connection: Connection, draws: Sequence[Drawn], history: History, roster: Roster, now: datetime
+) -> Iterator[Opened]:
+    """Open every question among the entries drawn.
+
+    Args:
+        connection: to this agency's own store; the log in it was checked.
+        draws: by each witness.
+        history: what opens questions, under this node's local key.
+        roster: by which receipts are read.
+        now: aware UTC time.
+    """
+    for place in union(draws):
+        row = connection.execute(select(log.c.kind, log.c.body).where(log.c.seq == place + 1)).one()
+        if row.kind == "asked":
+            yield _open(connection, place, json.loads(row.body), (history, roster, now))
+
+
+def _open(
+    connection: Connection, place: int, said: dict[str, Any], by: tuple[History, Roster, datetime]
+) -> Opened:
+    """Open one question."""
+    history, roster, now = by
+    lookup = str(said["lookup_id"])
+    try:
+        found = history.opening(connection, lookup)
+    except ElsewhereError:
+        return Opened(place, OTHERWISE, said)  # what was kept of it was altered
+    if found is None:
+        is_old = from_ms(int(said["time_ms"])) < now - OPENABLE_FOR
+        return Opened(place, TOO_OLD if is_old else MISSING, said)
+    receipts = [answer.receipt for answer in history.answers(connection, lookup) if answer.receipt]
+    try:
+        elements = _asked_elements(found.secrets, str(said["commitment"]))
+        proven = tuple(sorted(_proven(receipts, roster, str(said["commitment"]), elements)))
+    except ElsewhereError:
+        return Opened(place, OTHERWISE, said, found.ask.person)
+    return Opened(place, ONE_CHILD if proven else UNPROVEN, said, found.ask.person, proven)
+
+
+def _asked_elements(secrets: QuestionSecrets, commitment: str) -> str:
+    """Derive what the question must have asked; raises OpeningInvalid if it was committed to otherwise."""
+    keys = question_keys(Person.from_canonical(secrets.person), slots=SLOTS)
+    rebuilt = build_question([key.data for key in keys], secrets)
+    if rebuilt.commitment.hex() != commitment:
+        raise OpeningInvalid("the commitment is for another person, seed or match-key version")
+    return elements_digest(rebuilt.blinded)
+
+
+def _proven(receipts: Sequence[bytes], roster: Roster, commitment: str, elements: str) -> Iterator[str]:
+    """Name the custodians whose receipts say that these elements were asked; raises OpeningInvalid."""
+    for envelope in receipts:
+        try:
+            receipt, member = open_member_receipt(envelope, roster)
+        except SignatureInvalid:
+            continue  # it proves nothing, for or against
+        if (receipt.commitment, receipt.elements) != (commitment, elements):
+            raise OpeningInvalid("the elements asked do not follow from the person and seed opened")
+        yield member.agency_id
+
+
+def log_opening(connection: Connection, opened: Sequence[Opened], auditor: str, now: datetime) -> None:
+    """Note which questions were opened to whom, and what came of each; nobody is named in it."""
+    outcomes: dict[str, Json] = {str(one.place): one.outcome for one in opened}
+    book.append(connection, book.make_entry("opened", {"auditor": auditor, "outcomes": outcomes}, now))
