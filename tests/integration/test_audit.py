@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,18 @@ from node.store.exchange import log, opening, subject
 from tests.federation import EVA, KAI, ZOE, Federation, ask_about, person, small_federation
 
 ALL = ("social", "police", "hospital")
+LOGGED = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \[")
 
 
 async def audit(*words: object) -> Result:
     """What `elsewhere audit` makes of some words, beside a federation that goes on."""
     return await asyncio.to_thread(CliRunner().invoke, commands, ["audit", *map(str, words)])
+
+
+def said(result: Result) -> str:
+    """What a command printed, without what the nodes beside it in this process logged meanwhile."""
+    lines = result.output.splitlines(keepends=True)
+    return "".join(line for line in lines if not LOGGED.match(line))
 
 
 async def witnessed(made: Federation) -> None:
@@ -48,18 +56,18 @@ async def test_a_receipt_gains_the_witnesses_that_have_seen_its_log(tmp_path: Pa
         path = await receipt_of(made, "police")
         folder = ("--dir", tmp_path / "hospital")
         before = await audit("verify", path, *folder, "--json")
-        assert json.loads(before.output)["log"]["witnesses"] == []
+        assert json.loads(said(before))["log"]["witnesses"] == []
         assert isinstance((await audit("refresh", path, *folder)).exception, LogShort)
 
         await made.ask("social", ask_about(KAI))  # the log goes on
         await witnessed(made)
         assert (await audit("refresh", path, *folder)).exit_code == 0
-        after = json.loads((await audit("verify", path, *folder, "--json")).output)
-        assert after["receipt"] == json.loads(before.output)["receipt"]
+        after = json.loads(said(await audit("verify", path, *folder, "--json")))
+        assert after["receipt"] == json.loads(said(before))["receipt"]
         assert {line.split()[0] for line in after["log"]["witnesses"]} == {"hospital", "social"}
         for agency in ALL:
             sound = await audit("verify", "--dir", tmp_path / agency)
-            assert sound.output.startswith("sound: ")
+            assert said(sound).startswith("sound: ")
 
 
 async def test_a_receipt_without_its_proof_or_with_anothers_is_not_genuine(tmp_path: Path) -> None:
@@ -84,22 +92,22 @@ async def test_one_child_is_told_of_until_its_salts_are_destroyed(tmp_path: Path
         ((source, child),) = json.loads(next(records for records in named if records != "[]"))
         child_is = ("--source", source, "--person", child, "--dir", tmp_path / "police")
 
-        told = json.loads((await audit("subject", *child_is, "--json")).output)
+        told = json.loads(said(await audit("subject", *child_is, "--json")))
         assert [(one["asked_by"], one["state"]) for one in told["entries"]] == [
             ("Agency social", "KNOWN_CURRENT")
         ]
-        assert "Zofia" not in (await audit("subject", *child_is)).output
+        assert "Zofia" not in said(await audit("subject", *child_is))
 
-        assert (await audit("erase", *child_is, "--yes")).output.startswith("1 entries")
-        assert json.loads((await audit("subject", *child_is, "--json")).output)["entries"] == []
-        assert (await audit("verify", "--dir", tmp_path / "police")).output.startswith("sound: ")
+        assert said(await audit("erase", *child_is, "--yes")).startswith("1 entries")
+        assert json.loads(said(await audit("subject", *child_is, "--json")))["entries"] == []
+        assert said(await audit("verify", "--dir", tmp_path / "police")).startswith("sound: ")
 
 
 async def test_a_question_asked_in_error_is_noted_beside_the_question(tmp_path: Path) -> None:
     async with small_federation(tmp_path) as made:
         found = await made.ask("social", ask_about(ZOE))
         words = (found.started.lookup_id, "--reason", "wrong case", "--dir", tmp_path / "social")
-        assert (await audit("note", *words)).output == "noted\n"
+        assert said(await audit("note", *words)) == "noted\n"
         assert (await audit("note", "0" * 32, *words[1:])).exit_code == 1
         with made.nodes["social"]._store.read() as connection:
             kinds = connection.execute(select(log.c.kind).order_by(log.c.seq)).scalars().all()
@@ -119,10 +127,10 @@ async def opened(made: Federation) -> tuple[Result, list[dict[str, object]]]:
     for witness in ("police", "hospital"):
         files += ["--draw", made.folder / f"{witness}.draw"]
         done = await audit("draw", "social", "--dir", made.folder / witness, "--out", files[-1])
-        assert done.exit_code == 0, done.output
+        assert done.exit_code == 0, said(done)
     words = ("open", *files, "--auditor", "A. Uditor", "--dir", made.folder / "social")
     result = await audit(*words, "--json")
-    return result, json.loads(result.output)["opened"] if result.exception is None else []
+    return result, json.loads(said(result))["opened"] if result.exception is None else []
 
 
 @pytest.mark.usefixtures("all_drawn")
@@ -163,7 +171,7 @@ async def test_two_children_in_one_question_are_caught(
         await witnessed(made)
         result, _ = await opened(made)
         assert result.exit_code == 1
-        assert [one["outcome"] for one in json.loads(result.output)["opened"]] == ["otherwise", "one_child"]
+        assert [one["outcome"] for one in json.loads(said(result))["opened"]] == ["otherwise", "one_child"]
 
 
 @pytest.mark.usefixtures("all_drawn")
@@ -175,7 +183,7 @@ async def test_what_opens_a_question_cannot_be_lost_without_notice(tmp_path: Pat
             connection.execute(delete(opening))
         result, _ = await opened(made)
         assert result.exit_code == 1
-        assert [one["outcome"] for one in json.loads(result.output)["opened"]] == ["missing"]
+        assert [one["outcome"] for one in json.loads(said(result))["opened"]] == ["missing"]
 
 
 @pytest.mark.usefixtures("all_drawn")
