@@ -66,7 +66,7 @@ def _refused_locally(question: QuestionFacts, agreement: Agreement, local: Local
 
 def _by_rules(question: QuestionFacts, agreement: Agreement, local: LocalPolicy, now: datetime) -> Outcome:
     """Find the rules that cover the question and let the strongest effect among them decide."""
-    covering = [rule for rule in agreement.rules if _covers(rule, question, now)]
+    covering = [rule for rule in agreement.rules if covers(rule, question, now)]
     for effect in (Effect.DENY, Effect.REVIEW, Effect.PERMIT):
         deciding = _narrowest([rule for rule in covering if rule.effect is effect])
         if deciding and effect is Effect.DENY:
@@ -77,8 +77,14 @@ def _by_rules(question: QuestionFacts, agreement: Agreement, local: LocalPolicy,
     return _no_rule(question, agreement, now)
 
 
-def _covers(rule: Rule, question: QuestionFacts, now: datetime) -> bool:
-    """Tell whether a rule is in force and speaks of this question; an empty list of words means all."""
+def covers(rule: Rule, question: QuestionFacts, now: datetime) -> bool:
+    """Tell whether a rule is in force and speaks of this question; an empty list of words means all.
+
+    Args:
+        rule: of the agreement in question.
+        question: its words are in the vocabulary.
+        now: aware time; a rule is in force in [valid_from, valid_until).
+    """
     return (
         (rule.valid_from is None or rule.valid_from <= now)
         and (rule.valid_until is None or now < rule.valid_until)
@@ -214,7 +220,7 @@ def _no_rule(question: QuestionFacts, agreement: Agreement, now: datetime) -> De
         for rule in agreement.rules
         if rule.effect is not Effect.DENY
         for basis in rule.bases
-        if vocabulary().bases[basis].carries_a_question and _covers(rule, replace(question, basis=basis), now)
+        if vocabulary().bases[basis].carries_a_question and covers(rule, replace(question, basis=basis), now)
     }
     hint = f"With the same purpose it covers these bases: {', '.join(sorted(bases))}." if bases else ""
     hint = hint or "Check that the purpose is the one you act under."

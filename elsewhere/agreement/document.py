@@ -59,6 +59,32 @@ def agreement_from_toml(text: str) -> Agreement:
         raise DocumentInvalid(err.key, err.reason, line=line_of(text, err.key)) from None
 
 
+def find_faults(text: str) -> tuple[DocumentInvalid, ...]:
+    """Find what keeps a text from being read: the first fault of the whole, and of each of its entries.
+
+    Returns:
+        Empty if it reads. Each with `.key` and, where it is known, `.line`; in the order of the lines.
+    """
+    try:
+        agreement_from_toml(text)
+    except DocumentInvalid as err:
+        found = {err.key: err}
+    else:
+        return ()
+    try:
+        table = parse_toml(text) if len(text) <= MAX_TOML_CHARACTERS else {}
+    except TomlInvalid:
+        return tuple(found.values())
+    for name, reader in (("parties", _party), ("collections", _collection), ("rules", _rule)):
+        entries = table.get(name)
+        for index, entry in enumerate(entries if isinstance(entries, list) else (), 1):
+            try:
+                reader(Fields(entry, f"{name}[{index}]"))
+            except DocumentInvalid as err:
+                found[err.key] = DocumentInvalid(err.key, err.reason, line=line_of(text, err.key))
+    return tuple(sorted(found.values(), key=lambda err: err.line or 0))
+
+
 def agreement_from_json(value: Json) -> Agreement:
     """Read a payload whose signatures have been checked.
 

@@ -22,6 +22,9 @@ _NOUNS = {
     "node": Lazy("elsewhere.cli.node", "node", "Set up and run one agency's node; load its records."),
     "ask": Lazy("elsewhere.cli.ask", "ask", "Ask the other agencies about one child, through your own node."),
     "history": Lazy("elsewhere.cli.history", "history", "Show what came of an earlier question, also late."),
+    "agreement": Lazy(
+        "elsewhere.cli.agreement", "agreement", "Write, check, compare and try out a sharing agreement."
+    ),
     "matchkeys": Lazy("elsewhere.cli.matchkeys", "matchkeys", "Show which match keys a person yields."),
     "audit": Lazy("elsewhere.cli.audit", "audit", "Read the log and check receipts."),
     # The demonstration stands above the commands it runs: named here, never imported by this package.

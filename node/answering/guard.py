@@ -7,14 +7,14 @@ Source:   docs/protocol.md, "What a custodian checks".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, bindparam, func, select
 
-from elsewhere.agreement.decide import decide
+from elsewhere.agreement.asked import decide_asked
 from elsewhere.agreement.local import LocalPolicy
-from elsewhere.agreement.outcome import Deny, Outcome, Permit, QuestionFacts, Review
+from elsewhere.agreement.outcome import Deny, Outcome, QuestionFacts, Review
 from elsewhere.agreement.terms import Agreement, Limits
 from elsewhere.clock import from_ms, to_ms
 from elsewhere.database.ready import Ready
@@ -163,25 +163,20 @@ class Guard:
     def _decide(
         self, request: EvaluateRequest, roster: Roster, agreement: Agreement | None, now: datetime
     ) -> Outcome:
-        """Decide for the collection asked; "protected" needs leave for shielded children as well."""
+        """Decide on what the envelope says, with both sectors as the roster has them."""
         searcher, custodian = roster.member(request.searcher), roster.member(self.trust.me)
         facts = QuestionFacts(
             searcher=request.searcher,
             searcher_sector=searcher.sector if searcher else "",
             custodian=request.custodian,
             custodian_sector=custodian.sector if custodian else "",
-            collection=INVOLVEMENT if request.collection == PROTECTED else request.collection,
+            collection=request.collection,
             purpose=request.terms.purpose,
             basis=request.terms.basis,
             urgency=request.terms.urgency,
             role=request.terms.role,
         )
-        # Both are always decided: whoever measures must not see which collection is asked.
-        outcome = decide(facts, agreement, self.policy, now)
-        shielded = decide(replace(facts, collection=SHIELDED), agreement, self.policy, now)
-        if request.collection != PROTECTED or isinstance(outcome, Deny) or isinstance(shielded, Permit):
-            return outcome
-        return shielded
+        return decide_asked(facts, agreement, self.policy, now)
 
 
 def _find_incompatible(request: EvaluateRequest) -> Ruling | None:

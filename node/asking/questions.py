@@ -14,10 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from elsewhere.agreement.asked import INVOLVEMENT, collection_to_ask
 from elsewhere.agreement.bases import default_basis
-from elsewhere.agreement.decide import decide
-from elsewhere.agreement.local import LocalPolicy
-from elsewhere.agreement.outcome import Permit, QuestionFacts
+from elsewhere.agreement.outcome import QuestionFacts
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.asking import Ask, Note
 from elsewhere.clock import Clock, to_ms
@@ -31,7 +30,6 @@ from elsewhere.random import RandomBytes
 from elsewhere.roster import Member
 from elsewhere.sealing import SealingKey
 from node.asking.part import Part, Route
-from node.caseload.shields import INVOLVEMENT, PROTECTED, SHIELDED
 from node.catalogues.holding import CatalogueName
 from node.keys.live import LiveKeys
 from node.membership.trust import Trust
@@ -104,14 +102,13 @@ class QuestionMaker:
             searcher_sector=self.trust.roster.active(self.trust.me).sector,
             custodian=custodian.agency_id,
             custodian_sector=custodian.sector,
-            collection=SHIELDED,
+            collection=INVOLVEMENT,
             purpose=ask.purpose,
             basis=self.basis_of(ask, now),
             urgency=ask.urgency,
             role=ask.role,
         )
-        may_ask = isinstance(decide(facts, self.trust.agreement, LocalPolicy(), now), Permit)
-        return PROTECTED if may_ask else INVOLVEMENT
+        return collection_to_ask(facts, self.trust.agreement, now)
 
     def route(
         self,

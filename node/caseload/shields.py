@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from elsewhere.agreement import asked
+
 NONE: Final = "NONE"
 SHIELD_LOCATION: Final = "SHIELD_LOCATION"
 SHIELD_IDENTITY: Final = "SHIELD_IDENTITY"
 _BY_STRICTNESS = (NONE, SHIELD_LOCATION, SHIELD_IDENTITY)
 
-INVOLVEMENT: Final = "involvement"
-PROTECTED: Final = "protected"
+INVOLVEMENT: Final = asked.INVOLVEMENT
+PROTECTED: Final = asked.PROTECTED
 # The agreement's word for location-shielded children. Over the wire they are asked about in the collection
 # "protected", which holds everybody else too: one question is one question, whatever its purpose.
-SHIELDED: Final = "shielded"
+SHIELDED: Final = asked.SHIELDED
 
 # A collection that is not listed here holds nothing of the caseload.
 _PERMITTED = {
