@@ -17,8 +17,8 @@ from elsewhere.wire.channel import client_credentials
 from elsewhere.wire.convert.link import REPLY_BYTES, REQUEST_BYTES
 from elsewhere.wire.v1 import directory_pb2, link_pb2
 from node.config import load_config
-from node.keys.ring import KeyRing
 from node.links.link import Handler, Link, LinkParts
+from node.membership.hop import read_hop
 
 DEADLINE_MS = 10_000
 _READY_S = 60.0
@@ -43,10 +43,11 @@ class Deaf:
 def link_of(directory: Path, address: str, handle: Handler) -> Link:
     """A link with a real node's certificate and a handler of one's own behind it."""
     trust = load_config(directory).dir / "trust"
+    hop = read_hop(directory)
     credentials = client_credentials(
         ca_pem=(trust / "ca.pem").read_bytes(),
-        key_pem=KeyRing.load(directory).tls_pem,
-        cert_pem=(trust / "tls.pem").read_bytes(),
+        key_pem=hop.key_pem,
+        cert_pem=hop.cert_pem,
     )
     parts = LinkParts(address, credentials, handle, Deaf(), lambda: datetime.now(UTC), secrets.token_bytes)
     return Link(parts)

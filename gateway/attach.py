@@ -69,9 +69,9 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
         """Serve one link until either side ends it."""
         try:
             agency = self._admit(context)
-            process, welcome = await self._greet(context)
+            hello, welcome = await self._greet(context)
             self._directory.check_active(agency)  # again: the roster may have changed meanwhile
-            link = self._attach(agency, process, welcome)
+            link = self._attach(agency, hello, welcome)
         except ElsewhereError as err:
             _log.warning("link refused", code=err.code)
             await context.abort(*to_status(err))
@@ -99,21 +99,21 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
             raise GatewayDraining("the gateway is going down")
         return agency
 
-    def _attach(self, agency: str, process: str, welcome: link_pb2.Welcome) -> Link:
+    def _attach(self, agency: str, hello: link_pb2.Hello, welcome: link_pb2.Welcome) -> Link:
         """Make a link that begins with what every node has to know; raises LinksTaken."""
         if not self._pace.take(agency, self._timing.steady_s()):
             raise LinksTaken(f"expected {agency} to keep its links; it opens new ones all the time")
         owed = (self._lookups.most_of_agency + 1) * MAX_QUESTIONS  # one more: an Ask that is turned away
-        link = Link(agency, capacity=self._config.queue_frames, owed=owed, process=process)
+        link = Link(agency, capacity=self._config.queue_frames, owed=owed, process=hello.process)
         # Queued before the link is known to anybody, so that nothing can go out ahead of it.
         link.send(link_pb2.AttachResponse(welcome=welcome))
         link.send(self._directory.frame())
         link.send(to_frame(self._directory.newest()))
-        self._links.attach(link)
+        self._links.attach(link, takes_over=hello.takes_over)
         return link
 
-    async def _greet(self, context: _ServicerContext) -> tuple[str, link_pb2.Welcome]:
-        """Wait for the Hello, agree on a version, and tell which process it is."""
+    async def _greet(self, context: _ServicerContext) -> tuple[link_pb2.Hello, link_pb2.Welcome]:
+        """Wait for the Hello, and agree on a version."""
         try:
             async with asyncio.timeout(self._config.hello_s):
                 first = await context.read()
@@ -132,7 +132,7 @@ class LinkService(link_pb2_grpc.LinkServiceServicer):
             sent_ms=to_ms(self._timing.utc_now()),
             beat_ms=self._config.beat_ms,
         )
-        return first.hello.process, welcome
+        return first.hello, welcome
 
     async def _read(self, link: Link, context: _ServicerContext) -> None:
         """Act on every frame a node sends, until it stops, errs, or the link ends."""

@@ -7,7 +7,7 @@ Refuses:  key files that others can read; a folder that holds a gateway already.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,9 +28,9 @@ from elsewhere.wire.tls import (
     Authority,
     check_hosts,
     check_pair,
-    is_past_half,
     make_authority,
     make_key,
+    renewal_due,
     sign_gateway,
 )
 from gateway.config import GatewayConfig
@@ -94,15 +94,21 @@ class Keys:
         key = SigningKey.from_seed(read_secret(directory / _FEDERATION_KEY))
         if key.public != anchor.public:
             raise ConfigInvalid(f"expected the key that {ANCHOR_FILE} names; the folder has another")
-        authority = Authority(read_secret(directory / _CA_KEY), anchor.tls_ca_pem)
-        return cls(key, authority, read_secret(directory / TLS_KEY))
+        return cls(key, read_authority(directory), read_secret(directory / TLS_KEY))
 
 
-def serving_credentials(config: GatewayConfig, *, now: datetime) -> grpc.ServerCredentials:
+def serving_credentials(
+    config: GatewayConfig, *, now: datetime, renewed: Callable[[], bytes | None] = lambda: None
+) -> grpc.ServerCredentials:
     """Credentials to serve with: only callers certified by the CA get past the handshake.
 
     Serving needs the TLS key alone. The federation's key, and the CA's until the certificate is renewed, can
-    be kept away from a machine that is on the network all day.
+    be kept away from a machine that is on the network all day; it certifies no node then.
+
+    Args:
+        config: of the gateway.
+        now: aware UTC time.
+        renewed: as for `server_credentials`.
 
     Raises:
         KeyFileExposed: others can read a key that is here.
@@ -114,6 +120,7 @@ def serving_credentials(config: GatewayConfig, *, now: datetime) -> grpc.ServerC
         ca_pem=anchor.tls_ca_pem,
         key_pem=tls_key_pem,
         cert_pem=certificate(config, anchor, tls_key_pem, now=now),
+        renewed=renewed,
     )
 
 
@@ -124,14 +131,18 @@ def certificate(config: GatewayConfig, anchor: Federation, tls_key_pem: bytes, *
         held = path.read_bytes()
         check_hosts(held, config.hosts)
         check_pair(tls_key_pem, held)
-        if not is_past_half(held, now):
+        if now < renewal_due(held):
             return held
     except (FileNotFoundError, CertificateInvalid):
         pass  # made anew below
-    authority = Authority(read_secret(config.dir / _CA_KEY), anchor.tls_ca_pem)
-    made = sign_gateway(authority, tls_key_pem, hosts=config.hosts, now=now)
+    made = sign_gateway(read_authority(config.dir), tls_key_pem, hosts=config.hosts, now=now)
     replace_file(path, made)
     return made
+
+
+def read_authority(directory: Path) -> Authority:
+    """Read the CA with its key; raises KeyFileMissing where that is kept elsewhere, KeyFileExposed."""
+    return Authority(read_secret(directory / _CA_KEY), read_anchor(directory).tls_ca_pem)
 
 
 def read_anchor(directory: Path) -> Federation:

@@ -23,6 +23,8 @@ from gateway.notices import to_frame
 from gateway.store import CatalogueName
 from gateway.timing import Alarm, Timing
 
+_RETIRING = "/"  # behind the name of a process: its link until another one has taken over
+
 
 class Link:
     """One attached node. All calls are made on the event loop; nothing here blocks.
@@ -179,27 +181,46 @@ class Links:
         self._absent = {agency: Absence(False, since) for agency, since in last_seen.items()}
         self._left = left
 
-    def attach(self, link: Link) -> None:
+    def attach(self, link: Link, *, takes_over: bool = False) -> None:
         """Make this the link of its agency's process and start its beat; an older one of that process ends.
 
         A process that comes back is believed at once: its machine may have died without a word, and nobody
         should have to wait until the silence of the old link is noticed.
 
+        Args:
+            link: not attached yet.
+            takes_over: keep the older one for what is under way on it; it is handed no new question.
+
         Raises:
             LinksTaken: its agency has as many other processes attached as are allowed. Nothing was changed.
         """
         held = self._links.setdefault(link.agency, {})
-        older = held.pop(link.process, None)
-        if len(held) >= self._most:
+        older = held.get(link.process)
+        others = sum(not process.endswith(_RETIRING) for process in held) - (older is not None)
+        if others >= self._most:
             raise LinksTaken(
                 f"expected at most {self._most} processes of {link.agency}; so many are attached"
             )
-        held[link.process] = link
+        if older is not None and takes_over:
+            self._retire(older)
+            older = None
+        held.pop(link.process, None)
+        held[link.process] = link  # behind all others: it is the newest
         self._absent.pop(link.agency, None)
         link.when_ended(partial(self._detach, link))
         if older is not None:
             older.end(LinkReplaced(f"a newer link of the same process of {link.agency} took over"))
         self._schedule_beat(link, 1, 0)
+
+    def _retire(self, link: Link) -> None:
+        """Hand a link no new questions, under a name that no process has; one that was there already ends."""
+        held = self._links[link.agency]
+        del held[link.process]
+        link.process += _RETIRING
+        if (before := held.pop(link.process, None)) is not None:
+            before.end(LinkReplaced(f"newer links of the same process of {link.agency} took over"))
+        held[link.process] = link
+        self.drain(link, draining=True)
 
     def get(self, agency: str) -> Link | None:
         """The agency's newest live link, drained or not; None when it has none."""

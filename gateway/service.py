@@ -20,6 +20,7 @@ import structlog
 from elsewhere.clock import Clock
 from elsewhere.errors import ConfigInvalid, ElsewhereError, GatewayDraining, NotActive, StoreUnavailable
 from elsewhere.fields import format_instant
+from elsewhere.keyfiles import read_secret
 from elsewhere.wire.channel import SERVER_OPTIONS, HasAuthContext, agency_of
 from elsewhere.wire.health import Health
 from elsewhere.wire.socket_path import SocketAddress
@@ -29,7 +30,11 @@ from elsewhere.wire.v1 import (
     catalogue_pb2_grpc,
     directory_pb2,
     directory_pb2_grpc,
+<<<<<<< HEAD
     ledger_pb2_grpc,
+=======
+    enrolment_pb2_grpc,
+>>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
     link_pb2,
     link_pb2_grpc,
 )
@@ -40,8 +45,21 @@ from gateway.config import GatewayConfig
 from gateway.directory import Directory, Newest
 from gateway.ends import End, is_soon, nearest
 from gateway.finishing import to_its_end
+<<<<<<< HEAD
 from gateway.folder import CERTIFICATE_FILE, owner_id, running_alone, serving_credentials
 from gateway.ledgers import Ledgers, LedgerService
+=======
+from gateway.folder import (
+    CERTIFICATE_FILE,
+    TLS_KEY,
+    certificate,
+    owner_id,
+    read_anchor,
+    running_alone,
+    serving_credentials,
+)
+from gateway.joining import EnrolmentService
+>>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
 from gateway.links import Link, Links
 from gateway.lookups import Limits, Lookups
 from gateway.mirror import Mirror
@@ -126,7 +144,9 @@ class Gateway:
 
     def __init__(self, config: GatewayConfig, *, clock: Clock) -> None:
         self._config = config
-        self._credentials = serving_credentials(config, now=clock())
+        self._renewed: bytes | None = None  # the gateway's own certificate, until it is shown
+        self._credentials = serving_credentials(config, now=clock(), renewed=self._take_renewed)
+        self._certificate = (config.dir / CERTIFICATE_FILE).read_bytes()
         timing = self._timing = LoopTiming(clock)
         self._store = Store(config.store_url, config.store_password)
         try:
@@ -191,8 +211,13 @@ class Gateway:
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(
             CatalogueService(self.catalogues, self.directory, fetches=self._config.catalogue.fetches), server
         )
+<<<<<<< HEAD
         ledger_pb2_grpc.add_LedgerServiceServicer_to_server(
             LedgerService(self.ledgers, self.directory), server
+=======
+        enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(
+            EnrolmentService(self.directory, self._config.dir, self._timing), server
+>>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
         )
         self._health.add_to(server)
         return server
@@ -298,11 +323,29 @@ class Gateway:
 
     def nearest_end(self) -> End:
         """What runs out first of all that this gateway serves with."""
-        own = End("certificate", certificate_end((self._config.dir / CERTIFICATE_FILE).read_bytes()))
+        own = End("certificate", certificate_end(self._certificate))
         return nearest([*self.directory.ends(), own])
+
+    def renew_certificate(self) -> None:
+        """Take up a newer certificate of this gateway for connections to come, made here if it is time."""
+        before = self._certificate
+        try:
+            tls_key_pem = read_secret(self._config.dir / TLS_KEY)
+            anchor, now = read_anchor(self._config.dir), self._timing.utc_now()
+            self._certificate = certificate(self._config, anchor, tls_key_pem, now=now)
+        except ElsewhereError as err:
+            _log.error("certificate not renewed", code=err.code)
+        if self._certificate != before:
+            self._renewed = self._certificate
+
+    def _take_renewed(self) -> bytes | None:
+        """A newer certificate, once."""
+        found, self._renewed = self._renewed, None
+        return found
 
     def _tell_end(self) -> None:
         """Say at the start and once a day what runs out first: members could not ask each other any more."""
+        self.renew_certificate()
         end = self.nearest_end()
         say = _log.warning if is_soon(end, self._timing.utc_now()) else _log.info
         say("runs out first", what=end.what, end=format_instant(end.at), remedy=end.remedy)

@@ -26,7 +26,6 @@ from elsewhere.errors import ElsewhereError, NotActive
 from elsewhere.oprf.group import library
 from elsewhere.random import RandomBytes
 from elsewhere.wire.channel import client_credentials
-from elsewhere.wire.tls import certificate_end
 from elsewhere.wire.v1 import directory_pb2
 from node.answering.custodian import Custodian
 from node.answering.guard import Guard
@@ -56,7 +55,10 @@ from node.ledger.parts import LedgerParts
 from node.ledger.showing import Showing
 from node.ledger.witness import Witness
 from node.links.link import Link, LinkParts
+from node.links.linked import Linked
 from node.membership.directory import DirectoryIntake, IntakeParts
+from node.membership.hop import read_hop
+from node.membership.renewal import Renewal, RenewalParts
 from node.membership.trust import Trust
 from node.owning import keep_looking, unless_own
 from node.pool import Pool
@@ -129,30 +131,28 @@ class Node:
             config.lookup.redeem_tick_ms / 1000,
             Turns(workers + BEYOND_WORKERS, pace),
         )
-        credentials = client_credentials(
-            ca_pem=self.trust.anchor.tls_ca_pem,
-            key_pem=self.keys.view.ring.tls_pem,
-            cert_pem=(config.dir / "trust" / "tls.pem").read_bytes(),
-        )
         self._intakes = [
             DirectoryIntake(self._intake_parts(place, random)) for place in range(len(config.gateways))
         ]
-        self.links = [
-            Link(
-                LinkParts(
-                    address,
-                    credentials,
-                    partial(self.answering.handle, link=address),
-                    intake,
-                    clock,
-                    random,
-                    "" if process == MAIN else process,
-                )
+        self._hop = read_hop(config.dir)
+        self._linked = Linked(self._link_parts(random), self.parts.begin)
+        self.renewal = Renewal(
+            RenewalParts(
+                config.dir,
+                config.agency,
+                self.trust.anchor.tls_ca_pem,
+                self._store,
+                self._linked.channels,
+                clock,
             )
+<<<<<<< HEAD
             for intake, address in zip(self._intakes, config.gateways, strict=True)
         ]
         self.showing = Showing(self._ledger_parts(), config.log.show_s)
         self.witness = Witness(self._ledger_parts(), config.log.watch_s)
+=======
+        )
+>>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
         self.peers = Peers(self._peers_parts(random))
         history = History(Vault(self.keys.view.ring.local), random)
         self.retrier = Retrier(
@@ -171,7 +171,7 @@ class Node:
                 exchange=ExchangeParts(
                     maker=QuestionMaker(self.keys, self.trust, clock, random),
                     peers=self.peers,
-                    links=self._attached,
+                    links=self._linked.attached,
                     pool=self._pool,
                     clock=clock,
                     random=random,
@@ -200,25 +200,28 @@ class Node:
         await self.peers.open()
         await self.desk.start()
         leading: list[Work] = [self.publisher.run, self._forget, self._retry, self.rotator.run]
+<<<<<<< HEAD
         leading += [self.showing.run, self.witness.run]
+=======
+        leading.append(self.renewal.run)
+>>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
         works: list[Work] = [self.lead.run, *(partial(self.lead.during, work) for work in leading)]
         works += [self.presence.run, self.peers.run, self._follow_keys]
         works += [self._tell_ends, self._tell_readiness, partial(keep_looking, self._store, self._owner)]
         works += [intake.run for intake in self._intakes]
-        works += [link.run for link in self.links]
         for work in works:
             self.parts.begin(work)
+        self._linked.start()
         _log.info("node.started", agency=self.config.agency, libsodium=library().origin)
 
     async def stop(self) -> None:
         """Drain: announce it, finish what is at hand, then stop."""
-        await asyncio.gather(*(link.drain() for link in self.links))
+        await self._linked.drain()
         await self.searcher.drain()
         await self.desk.close()
         self.publisher.close()
         await self.peers.close()
-        for link in self.links:
-            link.close()
+        self._linked.close()
         await self.parts.end()
         with contextlib.suppress(ElsewhereError):  # whoever follows waits a moment longer then
             await asyncio.to_thread(self.lead.release)
@@ -237,7 +240,7 @@ class Node:
             is_member = True
         except ElsewhereError:
             is_member = False
-        linked = bool(self._attached())
+        linked = bool(self._linked.attached())
         is_ready = is_member and linked and self.trust.agreement is not None and self.peers.ready(now)
         is_ready = is_ready and self.publisher.is_current
         return DeskStatus(self.config.agency, is_ready, members)
@@ -265,16 +268,37 @@ class Node:
         A gateway tells a member that was suspended so and no more, hence before the roster that says it can
         come down the link. Its word is good enough to explain why nobody can be asked.
         """
-        if not self._attached() and any(link.refusal == NotActive.code for link in self.links):
+        if not self._linked.attached() and any(link.refusal == NotActive.code for link in self.links):
             raise NotActive(self.config.agency, "not active, as the gateway says")
 
     def _condition(self) -> Condition:
-        return Condition(bool(self._attached()), self.status().is_ready)
+        return Condition(bool(self._linked.attached()), self.status().is_ready)
 
-    def _attached(self) -> list[Link]:
-        """The links that are up, those that are silent for long after the others."""
-        found = [link for link in self.links if link.attached.is_set()]
-        return sorted(found, key=lambda link: link.is_doubtful) if len(found) > 1 else found
+    @property
+    def links(self) -> Sequence[Link]:
+        """The links that are in use, one for each gateway."""
+        return self._linked.links
+
+    def _link_parts(self, random: RandomBytes) -> list[LinkParts]:
+        process = "" if self.place.process == MAIN else self.place.process
+        credentials = self._credentials()
+        return [
+            LinkParts(
+                address,
+                credentials,
+                partial(self.answering.handle, link=address),
+                intake,
+                self._clock,
+                random,
+                process,
+            )
+            for intake, address in zip(self._intakes, self.config.gateways, strict=True)
+        ]
+
+    def _credentials(self) -> grpc.ChannelCredentials:
+        return client_credentials(
+            ca_pem=self.trust.anchor.tls_ca_pem, key_pem=self._hop.key_pem, cert_pem=self._hop.cert_pem
+        )
 
     def _publisher_parts(self, random: RandomBytes) -> PublisherParts:
         config = self.config
@@ -294,7 +318,11 @@ class Node:
             own=own,
             names=lambda: self.keys.view.names,
             trust=self.trust,
+<<<<<<< HEAD
             gateways=self._sources(),
+=======
+            gateways=[partial(self._linked_channel, place) for place in range(len(config.gateways))],
+>>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
             executor=self._background,
             tick_s=config.catalogue.tick_s,
             set_back=partial(self.rotation.withdraw, is_set_back=True),
@@ -321,25 +349,21 @@ class Node:
             local=self.keys.view.ring.local,
             sealing=lambda: self.keys.view.sealing,
             trust=self.trust,
-            channels=self._channels,
+            channels=lambda: self._linked.channels(),
             executor=self._background,
             clock=self._clock,
             random=random,
             max_held_tags=self.config.catalogue.max_held_mb * 2**20 // SHORT_TAG_SIZE,
         )
 
-    def _channels(self) -> list[grpc.aio.Channel]:
-        return [link.channel for link in self._attached() if link.channel is not None]
-
-    def _channel(self, place: int) -> grpc.aio.Channel | None:
-        link = self.links[place]
-        return link.channel if link.attached.is_set() else None
+    def _linked_channel(self, place: int) -> grpc.aio.Channel | None:
+        return self._linked.channel(place)
 
     def _intake_parts(self, place: int, random: RandomBytes) -> IntakeParts:
         return IntakeParts(
             trust=self.trust,
             statement=lambda: self.keys.view.own.envelope,
-            channel=partial(self._channel, place),
+            channel=partial(self._linked_channel, place),
             random=random,
             tell=partial(self._take_notices, place),
             changed=self._compare,
@@ -371,6 +395,18 @@ class Node:
                 stated = self.keys.view
                 for intake in self._intakes:
                     intake.restate()
+            await self._follow_hop()
+
+    async def _follow_hop(self) -> None:
+        """Take up a renewed certificate, whichever process renewed it."""
+        try:
+            found = await asyncio.to_thread(read_hop, self.config.dir)
+        except (ElsewhereError, OSError) as err:
+            _log.error("certificate.unreadable", code=str(getattr(err, "code", type(err).__name__)))
+            return
+        if found.cert_pem != self._hop.cert_pem:
+            self._hop = found
+            self._linked.renew(self._credentials())
 
     async def _forget(self) -> None:
         shared = (self.config.dir, self._store, self._writer, self._history)
@@ -385,7 +421,7 @@ class Node:
     def _ends(self) -> dict[str, datetime]:
         """What this node cannot work without, and when it runs out."""
         ends = {"roster": self.trust.roster.valid_until_utc}
-        ends["certificate"] = certificate_end((self.config.dir / "trust" / "tls.pem").read_bytes())
+        ends["certificate"] = self._hop.ends_utc
         if self.trust.agreement is not None:
             ends["agreement"] = self.trust.agreement.validity.valid_until
         return ends

@@ -1,6 +1,6 @@
 """For whoever looks at a node's log: when lookups could succeed, when not, and what is about to run out.
 
-Promises: one line a change, none while nothing changes; a line a day for what ends within three weeks.
+Promises: one line a change, none while nothing changes; a line a day for what ends soon.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from elsewhere.fields import format_instant
 
 LOOK_EVERY_S = 1.0
 WARNED_BEFORE = timedelta(days=21)
+CERTIFICATE_BEFORE = timedelta(days=12)  # three days after it should have been renewed
 _DAY_S = 86_400.0
 _REMEDIES = {
     "roster": "ask the gateway's operator for 'elsewhere gateway resign'",
     "agreement": "ask the stewards to renew the agreement",
-    "certificate": "ask the gateway's operator to admit your request again, accept it, start the node again",
+    "certificate": "see docs/keys.md, 'The TLS certificate': it should have been renewed by itself",
 }
 _log = structlog.get_logger(__name__)
 
@@ -64,6 +65,10 @@ async def tell_ends(ends: Callable[[], Mapping[str, datetime]], clock: Clock) ->
 
 
 def soon(ends: Mapping[str, datetime], now: datetime) -> dict[str, datetime]:
-    """Give what ends within three weeks, or has ended, the nearest first."""
-    near = ((name, end) for name, end in ends.items() if end - now <= WARNED_BEFORE)
+    """Give what ends within three weeks, or has ended, the nearest first; a certificate once it is late."""
+    near = (
+        (name, end)
+        for name, end in ends.items()
+        if end - now <= (CERTIFICATE_BEFORE if name == "certificate" else WARNED_BEFORE)
+    )
     return dict(sorted(near, key=lambda item: item[1]))

@@ -16,6 +16,7 @@ import grpc
 import tomli_w
 from grpc.aio import EOF  # type: ignore[attr-defined]  # its stubs lack it
 
+from elsewhere.clock import Clock
 from elsewhere.enrolment import Admission, JoinRequest, sign_request
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
@@ -78,9 +79,9 @@ def join(folder: Path, agency_id: str) -> Agency:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Gateway]:
+async def running(folder: Path, clock: Clock = utc_now) -> AsyncIterator[Gateway]:
     """Run a gateway until the block ends, then stop it in good order."""
-    gateway = Gateway(load_config(folder), clock=utc_now)
+    gateway = Gateway(load_config(folder), clock=clock)
     await gateway.start()
     serving = asyncio.create_task(gateway.serve())
     try:

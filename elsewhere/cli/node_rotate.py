@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from node.keys.status import KeyStatus
 
 _IN_A_HURRY = timedelta(hours=1)
+_ON_TIME = timedelta(days=1)  # within it a certificate is renewed once it is due, unless something is wrong
 _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
 
 
@@ -81,6 +82,27 @@ def sealing(directory: Path) -> None:
     click.echo("to do: nothing more")
 
 
+@rotate.command("tls", short_help="Make a new key and certificate for the links to gateways.")
+@_FOLDER
+def tls(directory: Path) -> None:
+    """Make a new TLS key, have a gateway certify it, destroy the one before; as a node does every 15 days."""
+    import asyncio
+
+    from node.config import load_config
+    from node.membership.renewal import renew_now
+    from node.membership.trust import read_anchor
+    from node.owning import open_own
+    from node.running import utc_now
+
+    config, ca_pem = load_config(directory), read_anchor(directory).tls_ca_pem
+    with open_own(config) as store:
+        hop = asyncio.run(renew_now(config, ca_pem, store, utc_now))
+    click.echo(f"made a new TLS key; its certificate ends {format_instant(hop.ends_utc)}")
+    click.echo("now:   a running node opens new links with it within seconds, and loses no question")
+    click.echo("to do: nothing more. If somebody has the key before, the certificate is good until its end:")
+    click.echo("       tell the gateway's operator to look for links of this agency that are not yours")
+
+
 def _what_happens(directory: Path, order: Order, announce: timedelta, *, is_compromised: bool) -> list[str]:
     """What an order for new epochs does now, what it does by itself later, and what is left to do."""
     hours, minutes = order.overlap / timedelta(hours=1), announce / timedelta(minutes=1)
@@ -133,6 +155,7 @@ def key_status_to_json(found: KeyStatus | None) -> dict[str, object] | None:
         "next_epoch": format_instant(found.next_epoch_utc),
         "next_sealing": format_instant(found.next_sealing_utc),
         "rotating": found.is_rotating,
+        "certificate_ends": format_instant(found.certificate_ends_utc),
         "missing_sources": list(found.missing_sources),
         "overdue_since": format_instant(found.overdue_since_utc) if found.overdue_since_utc else None,
     }
@@ -158,5 +181,8 @@ def describe_keys(found: KeyStatus, now: datetime) -> list[str]:
     if found.overdue_since_utc is not None:
         lines.append(f"  OVERDUE: keys should have changed at {format_instant(found.overdue_since_utc)};")
         lines.append("  see docs/keys.md, 'When a change does not end'")
+    until, due = found.certificate_ends_utc, found.certificate_due_utc
+    late = " LATE: see docs/keys.md, 'The TLS certificate';" if now > due + _ON_TIME else ""
+    lines.append(f"  certificate until {format_instant(until)},{late} next {format_instant(due)}")
     lines.append(f"  sealing keys {found.sealing_keys}, next {format_instant(found.next_sealing_utc)}")
     return lines

@@ -6,7 +6,7 @@ Refuses:  a peer without a certificate of the federation's CA; a message over th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import grpc
@@ -67,9 +67,31 @@ def client_credentials(*, ca_pem: bytes, key_pem: bytes, cert_pem: bytes) -> grp
     return grpc.ssl_channel_credentials(ca_pem, key_pem, cert_pem)
 
 
-def server_credentials(*, ca_pem: bytes, key_pem: bytes, cert_pem: bytes) -> grpc.ServerCredentials:
-    """Credentials of the gateway: without a certificate of this CA no caller gets past the handshake."""
-    return grpc.ssl_server_credentials([(key_pem, cert_pem)], ca_pem, require_client_auth=True)
+def server_credentials(
+    *, ca_pem: bytes, key_pem: bytes, cert_pem: bytes, renewed: Callable[[], bytes | None] = lambda: None
+) -> grpc.ServerCredentials:
+    """Credentials of a server: without a certificate of this CA no caller gets past the handshake.
+
+    Args:
+        ca_pem: the federation's CA certificate, or the agency's own one at its desk.
+        key_pem: the server's TLS key.
+        cert_pem: its certificate.
+        renewed: asked before each handshake, on a thread of gRPC's: a newer certificate of the same key,
+            once; None for none.
+    """
+
+    def shown(certificate: bytes) -> grpc.ServerCertificateConfiguration:
+        return grpc.ssl_server_certificate_configuration([(key_pem, certificate)], ca_pem)
+
+    def fetch() -> grpc.ServerCertificateConfiguration | None:
+        newer = renewed()
+        return shown(newer) if newer is not None else None
+
+    return grpc.dynamic_ssl_server_credentials(
+        shown(cert_pem),
+        fetch,  # type: ignore[arg-type]  # its stubs lack None, for "as it was"
+        require_client_authentication=True,
+    )
 
 
 def agency_of(context: HasAuthContext) -> str:

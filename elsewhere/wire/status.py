@@ -57,8 +57,21 @@ class StatementsTaken(ElsewhereError):
     code = "statement.busy"
 
 
+class CertificatesTaken(ElsewhereError):
+    """The agency asks for TLS certificates all the time. Wait; the one that it has stays good."""
+
+    code = "enrolment.busy"
+
+
+class NoAuthority(ElsewhereError):
+    """This gateway does not have the CA's key and certifies nobody. Ask another gateway of the federation."""
+
+    code = "enrolment.no_authority"
+
+
 _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     CertificateInvalid: grpc.StatusCode.UNAUTHENTICATED,
+    CertificatesTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DocumentInvalid: grpc.StatusCode.INVALID_ARGUMENT,
     FetchesTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
     FrameMalformed: grpc.StatusCode.INVALID_ARGUMENT,
@@ -68,7 +81,11 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     LinkSilent: grpc.StatusCode.UNAVAILABLE,
     LinkSlow: grpc.StatusCode.RESOURCE_EXHAUSTED,
     LinksTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
+<<<<<<< HEAD
     LogShort: grpc.StatusCode.NOT_FOUND,
+=======
+    NoAuthority: grpc.StatusCode.FAILED_PRECONDITION,
+>>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
     NotActive: grpc.StatusCode.PERMISSION_DENIED,
     NotCanonical: grpc.StatusCode.INVALID_ARGUMENT,
     NoteInvalid: grpc.StatusCode.INVALID_ARGUMENT,

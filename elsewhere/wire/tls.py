@@ -199,11 +199,11 @@ def certificate_end(cert_pem: bytes) -> datetime:
     return _read_certificate(cert_pem).not_valid_after_utc
 
 
-def is_past_half(cert_pem: bytes, now: datetime) -> bool:
-    """Tell whether half of the certificate's life is over, when it should be renewed."""
+def renewal_due(cert_pem: bytes) -> datetime:
+    """When half of a certificate's life is over and it should be renewed, aware UTC."""
     certificate = _read_certificate(cert_pem)
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return now >= start + (end - start) / 2
+    return start + (end - start) / 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """All secrets of one agency's node, each in a file of its own under `keys/`.
 
-Holds:    signing seed, sealing keys, one OPRF key a collection and epoch, the TLS key, and two local keys
+Holds:    signing seed, sealing keys, one OPRF key a collection and epoch, and two local keys
           (for files at rest; for the pseudonyms that stand for practitioners).
 Refuses:  to start when any of them can be read by others, or is missing or malformed.
 """
@@ -36,7 +36,6 @@ class KeyRing:
     signing: SigningKey = field(repr=False)
     sealing: tuple[SealingKey, ...] = field(repr=False)  # newest first; older ones until they are destroyed
     oprf: Mapping[Name, OprfKey] = field(repr=False)
-    tls_pem: bytes = field(repr=False)
     local: bytes = field(repr=False)  # 32 bytes: encrypts this node's files at rest
     pseudonym: bytes = field(repr=False)  # 32 bytes: from which each custodian's pseudonym key is derived
 
@@ -83,7 +82,6 @@ class KeyRing:
                 signing=SigningKey.from_seed(read_secret(keys / "signing.key")),
                 sealing=tuple(SealingKey.from_bytes(read_secret(path)) for path in _newest_first(keys)),
                 oprf=_read_oprf(keys),
-                tls_pem=read_secret(keys / "tls.key"),
                 local=_read_32(keys / "local.key"),
                 pseudonym=_read_32(keys / "pseudonym.key"),
             )

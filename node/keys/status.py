@@ -16,6 +16,7 @@ from node.keys.identity import read_own
 from node.keys.orders import read_order
 from node.keys.ring import KeyRing
 from node.keys.stating import LINGER, Schedule
+from node.membership.hop import read_hop
 from node.storemark import read_mark
 
 
@@ -39,6 +40,8 @@ class KeyStatus:
     sealing_keys: int
     next_sealing_utc: datetime
     next_epoch_utc: datetime
+    certificate_ends_utc: datetime  # of the links to gateways
+    certificate_due_utc: datetime  # when the next one is asked for
     is_rotating: bool  # new epochs were ordered and are not stated yet
     overdue_since_utc: datetime | None  # when a change was due that should have come about by now
     missing_sources: tuple[
@@ -49,7 +52,7 @@ class KeyStatus:
 def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus | None:
     """Say how a node's keys stand, whether or not it runs; None before its first start.
 
-    Raises: as `KeyRing.load` and `read_own`.
+    Raises: as `KeyRing.load`, `read_own` and `read_hop`.
 
     Args:
         directory: the node's folder.
@@ -59,7 +62,7 @@ def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus 
     own = read_own(directory, KeyRing.load(directory).signing)
     if own is None:
         return None
-    stated = own.statement
+    stated, hop = own.statement, read_hop(directory)
     newest = {entry.collection: entry for entry in stated.oprf_keys}  # the last one counts
     order = read_order(directory)
     next_epoch = min((e.valid_from_utc + schedule.epoch for e in newest.values()), default=now)
@@ -71,6 +74,8 @@ def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus 
         sealing_keys=len(stated.sealing_keys),
         next_sealing_utc=max(e.not_after_utc for e in stated.sealing_keys) - schedule.sealing_overlap,
         next_epoch_utc=next_epoch,
+        certificate_ends_utc=hop.ends_utc,
+        certificate_due_utc=hop.renews_utc,
         is_rotating=order is not None,
         overdue_since_utc=min((moment for moment in due if moment + schedule.alarm < now), default=None),
         missing_sources=tuple(sorted(read_mark(directory).awaited or ())),

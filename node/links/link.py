@@ -67,6 +67,8 @@ class LinkParts:
     clock: Clock
     random: RandomBytes
     process: str = ""  # which of this agency's processes it is; empty for the only one
+    takes_over: bool = False  # from an older link of this process, which finishes what is under way on it
+    welcomed: Callable[[Link], None] = lambda _: None  # told each time that the link is attached
 
 
 @dataclass(slots=True, eq=False)
@@ -89,7 +91,7 @@ class Link:
         self._owed: dict[bytes, float] = {}  # lookups whose second round is to come, and until when
         self._news = asyncio.Event()
         self._closing = asyncio.Event()
-        self._was_welcome = False
+        self._was_welcome, self._takes_over = False, parts.takes_over
         self.channel: grpc.aio.Channel | None = None
         self.attached = asyncio.Event()
         self.heard_s = 0.0  # when the last frame came, on the loop's clock
@@ -147,6 +149,7 @@ class Link:
     def close_session(self, session: Session) -> None:
         """Stop collecting; later outcomes of this ask are ignored."""
         self._sessions.pop(session.ask_id, None)
+        self._news.set()
 
     async def ask(
         self, session: Session, questions: Sequence[tuple[str, bytes, bytes]], deadline_ms: int
@@ -161,6 +164,20 @@ class Link:
         """Send one custodian's second round."""
         frame = link_pb2.Redeem(ask_id=session.ask_id, custodian=custodian, sealed=sealed)
         await session.outbox.put(link_pb2.AttachRequest(redeem=frame))
+
+    async def retire(self) -> None:
+        """Give way to a link that has taken over: finish all that was asked or is answered here, and end.
+
+        It dials no more, whatever happens to it meanwhile, and ends in time.
+        """
+        self._closing.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while self._sessions and self.attached.is_set():
+                    self._news.clear()
+                    await self._news.wait()
+        await self.drain()
+        self.close()
 
     async def drain(self) -> None:
         """Announce that no new questions are taken, and finish those at hand, both rounds of them.
@@ -215,6 +232,8 @@ class Link:
                 self._warn_of_clock(first.welcome.sent_ms)
                 beating = asyncio.create_task(self._beat(self._outbox, beat_s))
                 self.attached.set()
+                self._takes_over = False
+                self._parts.welcomed(self)
                 _log.info("link.attached", gateway=self._parts.address)
                 await self._receive(call, beat_s)
             except TimeoutError:
@@ -288,6 +307,7 @@ class Link:
                 protocol_max=PROTOCOL_VERSION,
                 sent_ms=to_ms(self._parts.clock()),
                 process=self._parts.process,
+                takes_over=self._takes_over,
             )
         )
         async for frame in outbox.frames():

@@ -24,9 +24,10 @@ from elsewhere.errors import ConfigInvalid, DocumentInvalid, ElsewhereError, Enr
 from elsewhere.keyfiles import replace_file
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Federation, Roster, check_successor, open_roster
-from elsewhere.wire.tls import check_issued, check_pair, make_key, make_request
+from elsewhere.wire.tls import check_issued, make_key, make_request
 from node.config import FILE_NAME, load_config
 from node.keys.ring import KeyRing
+from node.membership.hop import hop_with
 
 _SETTINGS: Final = """\
 # Settings of this agency's node. Secrets are in keys/, never here.
@@ -103,7 +104,7 @@ def accept(directory: Path, file: bytes, *, now: datetime) -> Admission:
     admission = Admission.from_bytes(file)
     if admission.agency_id != config.agency:
         raise EnrolmentRefused(f"expected an admission of {config.agency}; it is of {admission.agency_id}")
-    check_pair(keys.tls_pem, admission.certificate_pem)
+    hop_with(directory, admission.certificate_pem)
     check_issued(admission.certificate_pem, admission.anchor.tls_ca_pem, agency=config.agency, now=now)
     try:
         roster = _read_documents(admission, keys.signing.public, now)

@@ -7,7 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+<<<<<<< HEAD
 from elsewhere.wire.v1 import catalogue_pb2, desk_pb2, directory_pb2, ledger_pb2, link_pb2
+=======
+from elsewhere.wire.v1 import catalogue_pb2, desk_pb2, directory_pb2, enrolment_pb2, link_pb2
+>>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
 from tests.architecture.sources import ROOT
 from tests.fuzz.parsers import all_parsers
 
@@ -19,6 +23,7 @@ CALLS = {
     "LinkService.Attach": ({"frame_from_node"}, {"frame_from_gateway"}),
     "DirectoryService.PublishStatement": ({"key_statement", "signed_envelope"}, {PLAIN}),
     "DirectoryService.PublishDocuments": ({"roster", "agreement", "signed_envelope"}, {PLAIN}),
+    "EnrolmentService.Renew": ({"certificate_request"}, {"certificate"}),
     "CatalogueService.Publish": ({"catalogue_publication", "catalogue_statement"}, {PLAIN}),
     "CatalogueService.Fetch": (
         {"catalogue_fetch"},
@@ -115,7 +120,11 @@ def _is_named(reader: str, targets: str) -> bool:
 def test_every_call_of_every_service_has_parsers() -> None:
     services = {
         f"{service.name}.{method.name}"
+<<<<<<< HEAD
         for module in (catalogue_pb2, desk_pb2, directory_pb2, ledger_pb2, link_pb2)
+=======
+        for module in (catalogue_pb2, desk_pb2, directory_pb2, enrolment_pb2, link_pb2)
+>>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }

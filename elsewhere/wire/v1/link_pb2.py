@@ -26,7 +26,7 @@ from elsewhere.wire.v1 import common_pb2 as elsewhere_dot_wire_dot_v1_dot_common
 from elsewhere.wire.v1 import directory_pb2 as elsewhere_dot_wire_dot_v1_dot_directory__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x65lsewhere/wire/v1/link.proto\x12\x11\x65lsewhere.wire.v1\x1a\x1e\x65lsewhere/wire/v1/common.proto\x1a!elsewhere/wire/v1/directory.proto\"\x96\x02\n\rAttachRequest\x12)\n\x05hello\x18\x01 \x01(\x0b\x32\x18.elsewhere.wire.v1.HelloH\x00\x12\'\n\x04\x62\x65\x61t\x18\x02 \x01(\x0b\x32\x17.elsewhere.wire.v1.BeatH\x00\x12%\n\x03\x61sk\x18\x03 \x01(\x0b\x32\x16.elsewhere.wire.v1.AskH\x00\x12+\n\x06redeem\x18\x04 \x01(\x0b\x32\x19.elsewhere.wire.v1.RedeemH\x00\x12)\n\x05reply\x18\x05 \x01(\x0b\x32\x18.elsewhere.wire.v1.ReplyH\x00\x12)\n\x05\x64rain\x18\x06 \x01(\x0b\x32\x18.elsewhere.wire.v1.DrainH\x00\x42\x07\n\x05\x66rame\"\xbc\x02\n\x0e\x41ttachResponse\x12-\n\x07welcome\x18\x01 \x01(\x0b\x32\x1a.elsewhere.wire.v1.WelcomeH\x00\x12\'\n\x04\x62\x65\x61t\x18\x02 \x01(\x0b\x32\x17.elsewhere.wire.v1.BeatH\x00\x12/\n\x08\x64ispatch\x18\x03 \x01(\x0b\x32\x1b.elsewhere.wire.v1.DispatchH\x00\x12-\n\x07outcome\x18\x04 \x01(\x0b\x32\x1a.elsewhere.wire.v1.OutcomeH\x00\x12\x31\n\tdirectory\x18\x05 \x01(\x0b\x32\x1c.elsewhere.wire.v1.DirectoryH\x00\x12\x36\n\x07notices\x18\x06 \x01(\x0b\x32#.elsewhere.wire.v1.CatalogueNoticesH\x00\x42\x07\n\x05\x66rame\"U\n\x05Hello\x12\x14\n\x0cprotocol_min\x18\x01 \x01(\r\x12\x14\n\x0cprotocol_max\x18\x02 \x01(\r\x12\x0f\n\x07sent_ms\x18\x03 \x01(\x04\x12\x0f\n\x07process\x18\x04 \x01(\t\"E\n\x07Welcome\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x0f\n\x07sent_ms\x18\x02 \x01(\x04\x12\x0f\n\x07\x62\x65\x61t_ms\x18\x03 \x01(\r\"\x18\n\x04\x42\x65\x61t\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"Z\n\x03\x41sk\x12\x0e\n\x06\x61sk_id\x18\x01 \x01(\x0c\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x02 \x01(\r\x12.\n\tquestions\x18\x03 \x03(\x0b\x32\x1b.elsewhere.wire.v1.Question\"@\n\x08Question\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x11\n\tlookup_id\x18\x02 \x01(\x0c\x12\x0e\n\x06sealed\x18\x03 \x01(\x0c\";\n\x06Redeem\x12\x0e\n\x06\x61sk_id\x18\x01 \x01(\x0c\x12\x11\n\tcustodian\x18\x02 \x01(\t\x12\x0e\n\x06sealed\x18\x03 \x01(\x0c\"s\n\x08\x44ispatch\x12\r\n\x05route\x18\x01 \x01(\x0c\x12\r\n\x05round\x18\x02 \x01(\r\x12\x10\n\x08searcher\x18\x03 \x01(\t\x12\x11\n\tlookup_id\x18\x04 \x01(\x0c\x12\x0e\n\x06sealed\x18\x05 \x01(\x0c\x12\x14\n\x0cremaining_ms\x18\x06 \x01(\r\"7\n\x05Reply\x12\r\n\x05route\x18\x01 \x01(\x0c\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\x12\x0f\n\x07refused\x18\x03 \x01(\x08\"\x8f\x01\n\x07Outcome\x12\x0e\n\x06\x61sk_id\x18\x01 \x01(\x0c\x12\x11\n\tcustodian\x18\x02 \x01(\t\x12\r\n\x05round\x18\x03 \x01(\r\x12\x0e\n\x06sealed\x18\x04 \x01(\x0c\x12\x30\n\nnon_answer\x18\x05 \x01(\x0e\x32\x1c.elsewhere.wire.v1.NonAnswer\x12\x10\n\x08since_ms\x18\x06 \x01(\x04\"\x19\n\x05\x44rain\x12\x10\n\x08\x64raining\x18\x01 \x01(\x08\x32`\n\x0bLinkService\x12Q\n\x06\x41ttach\x12 .elsewhere.wire.v1.AttachRequest\x1a!.elsewhere.wire.v1.AttachResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x65lsewhere/wire/v1/link.proto\x12\x11\x65lsewhere.wire.v1\x1a\x1e\x65lsewhere/wire/v1/common.proto\x1a!elsewhere/wire/v1/directory.proto\"\x96\x02\n\rAttachRequest\x12)\n\x05hello\x18\x01 \x01(\x0b\x32\x18.elsewhere.wire.v1.HelloH\x00\x12\'\n\x04\x62\x65\x61t\x18\x02 \x01(\x0b\x32\x17.elsewhere.wire.v1.BeatH\x00\x12%\n\x03\x61sk\x18\x03 \x01(\x0b\x32\x16.elsewhere.wire.v1.AskH\x00\x12+\n\x06redeem\x18\x04 \x01(\x0b\x32\x19.elsewhere.wire.v1.RedeemH\x00\x12)\n\x05reply\x18\x05 \x01(\x0b\x32\x18.elsewhere.wire.v1.ReplyH\x00\x12)\n\x05\x64rain\x18\x06 \x01(\x0b\x32\x18.elsewhere.wire.v1.DrainH\x00\x42\x07\n\x05\x66rame\"\xbc\x02\n\x0e\x41ttachResponse\x12-\n\x07welcome\x18\x01 \x01(\x0b\x32\x1a.elsewhere.wire.v1.WelcomeH\x00\x12\'\n\x04\x62\x65\x61t\x18\x02 \x01(\x0b\x32\x17.elsewhere.wire.v1.BeatH\x00\x12/\n\x08\x64ispatch\x18\x03 \x01(\x0b\x32\x1b.elsewhere.wire.v1.DispatchH\x00\x12-\n\x07outcome\x18\x04 \x01(\x0b\x32\x1a.elsewhere.wire.v1.OutcomeH\x00\x12\x31\n\tdirectory\x18\x05 \x01(\x0b\x32\x1c.elsewhere.wire.v1.DirectoryH\x00\x12\x36\n\x07notices\x18\x06 \x01(\x0b\x32#.elsewhere.wire.v1.CatalogueNoticesH\x00\x42\x07\n\x05\x66rame\"i\n\x05Hello\x12\x14\n\x0cprotocol_min\x18\x01 \x01(\r\x12\x14\n\x0cprotocol_max\x18\x02 \x01(\r\x12\x0f\n\x07sent_ms\x18\x03 \x01(\x04\x12\x0f\n\x07process\x18\x04 \x01(\t\x12\x12\n\ntakes_over\x18\x05 \x01(\x08\"E\n\x07Welcome\x12\x18\n\x10protocol_version\x18\x01 \x01(\r\x12\x0f\n\x07sent_ms\x18\x02 \x01(\x04\x12\x0f\n\x07\x62\x65\x61t_ms\x18\x03 \x01(\r\"\x18\n\x04\x42\x65\x61t\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"Z\n\x03\x41sk\x12\x0e\n\x06\x61sk_id\x18\x01 \x01(\x0c\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x02 \x01(\r\x12.\n\tquestions\x18\x03 \x03(\x0b\x32\x1b.elsewhere.wire.v1.Question\"@\n\x08Question\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x11\n\tlookup_id\x18\x02 \x01(\x0c\x12\x0e\n\x06sealed\x18\x03 \x01(\x0c\";\n\x06Redeem\x12\x0e\n\x06\x61sk_id\x18\x01 \x01(\x0c\x12\x11\n\tcustodian\x18\x02 \x01(\t\x12\x0e\n\x06sealed\x18\x03 \x01(\x0c\"s\n\x08\x44ispatch\x12\r\n\x05route\x18\x01 \x01(\x0c\x12\r\n\x05round\x18\x02 \x01(\r\x12\x10\n\x08searcher\x18\x03 \x01(\t\x12\x11\n\tlookup_id\x18\x04 \x01(\x0c\x12\x0e\n\x06sealed\x18\x05 \x01(\x0c\x12\x14\n\x0cremaining_ms\x18\x06 \x01(\r\"7\n\x05Reply\x12\r\n\x05route\x18\x01 \x01(\x0c\x12\x0e\n\x06sealed\x18\x02 \x01(\x0c\x12\x0f\n\x07refused\x18\x03 \x01(\x08\"\x8f\x01\n\x07Outcome\x12\x0e\n\x06\x61sk_id\x18\x01 \x01(\x0c\x12\x11\n\tcustodian\x18\x02 \x01(\t\x12\r\n\x05round\x18\x03 \x01(\r\x12\x0e\n\x06sealed\x18\x04 \x01(\x0c\x12\x30\n\nnon_answer\x18\x05 \x01(\x0e\x32\x1c.elsewhere.wire.v1.NonAnswer\x12\x10\n\x08since_ms\x18\x06 \x01(\x04\"\x19\n\x05\x44rain\x12\x10\n\x08\x64raining\x18\x01 \x01(\x08\x32`\n\x0bLinkService\x12Q\n\x06\x41ttach\x12 .elsewhere.wire.v1.AttachRequest\x1a!.elsewhere.wire.v1.AttachResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,25 +38,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ATTACHRESPONSE']._serialized_start=400
   _globals['_ATTACHRESPONSE']._serialized_end=716
   _globals['_HELLO']._serialized_start=718
-  _globals['_HELLO']._serialized_end=803
-  _globals['_WELCOME']._serialized_start=805
-  _globals['_WELCOME']._serialized_end=874
-  _globals['_BEAT']._serialized_start=876
-  _globals['_BEAT']._serialized_end=900
-  _globals['_ASK']._serialized_start=902
-  _globals['_ASK']._serialized_end=992
-  _globals['_QUESTION']._serialized_start=994
-  _globals['_QUESTION']._serialized_end=1058
-  _globals['_REDEEM']._serialized_start=1060
-  _globals['_REDEEM']._serialized_end=1119
-  _globals['_DISPATCH']._serialized_start=1121
-  _globals['_DISPATCH']._serialized_end=1236
-  _globals['_REPLY']._serialized_start=1238
-  _globals['_REPLY']._serialized_end=1293
-  _globals['_OUTCOME']._serialized_start=1296
-  _globals['_OUTCOME']._serialized_end=1439
-  _globals['_DRAIN']._serialized_start=1441
-  _globals['_DRAIN']._serialized_end=1466
-  _globals['_LINKSERVICE']._serialized_start=1468
-  _globals['_LINKSERVICE']._serialized_end=1564
+  _globals['_HELLO']._serialized_end=823
+  _globals['_WELCOME']._serialized_start=825
+  _globals['_WELCOME']._serialized_end=894
+  _globals['_BEAT']._serialized_start=896
+  _globals['_BEAT']._serialized_end=920
+  _globals['_ASK']._serialized_start=922
+  _globals['_ASK']._serialized_end=1012
+  _globals['_QUESTION']._serialized_start=1014
+  _globals['_QUESTION']._serialized_end=1078
+  _globals['_REDEEM']._serialized_start=1080
+  _globals['_REDEEM']._serialized_end=1139
+  _globals['_DISPATCH']._serialized_start=1141
+  _globals['_DISPATCH']._serialized_end=1256
+  _globals['_REPLY']._serialized_start=1258
+  _globals['_REPLY']._serialized_end=1313
+  _globals['_OUTCOME']._serialized_start=1316
+  _globals['_OUTCOME']._serialized_end=1459
+  _globals['_DRAIN']._serialized_start=1461
+  _globals['_DRAIN']._serialized_end=1486
+  _globals['_LINKSERVICE']._serialized_start=1488
+  _globals['_LINKSERVICE']._serialized_end=1584
 # @@protoc_insertion_point(module_scope)

@@ -118,6 +118,7 @@ class Hello(_message.Message):
     PROTOCOL_MAX_FIELD_NUMBER: _builtins.int
     SENT_MS_FIELD_NUMBER: _builtins.int
     PROCESS_FIELD_NUMBER: _builtins.int
+    TAKES_OVER_FIELD_NUMBER: _builtins.int
     protocol_min: _builtins.int
     """at least 1"""
     protocol_max: _builtins.int
@@ -128,6 +129,10 @@ class Hello(_message.Message):
     """Which of its agency's processes this is, the same after a restart: a lower-case letter, then up to 31 of
     [a-z0-9-]; empty for an agency that runs one. A link of the same name takes the place of the one before.
     """
+    takes_over: _builtins.bool
+    """An older link of the same name, if there is one, takes no new questions from now on and is kept until its
+    node ends it, with all that is under way on it. False: it ends at once.
+    """
     def __init__(
         self,
         *,
@@ -135,10 +140,11 @@ class Hello(_message.Message):
         protocol_max: _builtins.int = ...,
         sent_ms: _builtins.int = ...,
         process: _builtins.str = ...,
+        takes_over: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["process", b"process", "protocol_max", b"protocol_max", "protocol_min", b"protocol_min", "sent_ms", b"sent_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["process", b"process", "protocol_max", b"protocol_max", "protocol_min", b"protocol_min", "sent_ms", b"sent_ms", "takes_over", b"takes_over"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

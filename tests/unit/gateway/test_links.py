@@ -103,6 +103,32 @@ async def test_the_newest_link_of_a_process_takes_over_without_the_agency_leavin
     assert timing.pending == 1  # the newer one's beat
 
 
+def test_a_link_that_is_taken_over_keeps_what_it_has_and_is_asked_nothing_new(
+    links: Links, timing: FakeTiming, left: Left
+) -> None:
+    one, other, newer, newest = new(process="one"), new(process="two"), new(process="one"), new(process="one")
+    for link in (one, other):
+        links.attach(link)
+    links.attach(newer, takes_over=True)
+
+    assert not one.is_ended
+    assert links.for_question("police", not_new=False) == [other, newer]
+    assert one in links.for_question("police", not_new=True)
+    with pytest.raises(LinksTaken):
+        links.attach(new(process="three"), takes_over=True)
+
+    links.attach(newest, takes_over=True)  # no third one of a process
+    assert isinstance(one.error, LinkReplaced)
+    assert not newer.is_ended
+    newer.end(None)
+    assert set(links.all()) == {other, newest}
+    newest.end(None)
+    other.end(None)
+    assert links.absence("police") == Absence(False, timing.utc_now())
+    assert left == ["police"] * 4
+    assert timing.pending == 0
+
+
 def test_processes_of_one_agency_stand_side_by_side_until_there_are_too_many(
     links: Links, left: Left
 ) -> None:
