@@ -155,7 +155,9 @@ def key_status_to_json(found: KeyStatus | None) -> dict[str, object] | None:
         "next_epoch": format_instant(found.next_epoch_utc),
         "next_sealing": format_instant(found.next_sealing_utc),
         "rotating": found.is_rotating,
-        "certificate_ends": format_instant(found.certificate_ends_utc),
+        "certificate_ends": format_instant(found.certificate_ends_utc)
+        if found.certificate_ends_utc
+        else None,
         "missing_sources": list(found.missing_sources),
         "overdue_since": format_instant(found.overdue_since_utc) if found.overdue_since_utc else None,
     }
@@ -182,7 +184,8 @@ def describe_keys(found: KeyStatus, now: datetime) -> list[str]:
         lines.append(f"  OVERDUE: keys should have changed at {format_instant(found.overdue_since_utc)};")
         lines.append("  see docs/keys.md, 'When a change does not end'")
     until, due = found.certificate_ends_utc, found.certificate_due_utc
-    late = " LATE: see docs/keys.md, 'The TLS certificate';" if now > due + _ON_TIME else ""
-    lines.append(f"  certificate until {format_instant(until)},{late} next {format_instant(due)}")
+    if until is not None and due is not None:
+        late = " LATE: see docs/keys.md, 'The TLS certificate';" if now > due + _ON_TIME else ""
+        lines.append(f"  certificate until {format_instant(until)},{late} next {format_instant(due)}")
     lines.append(f"  sealing keys {found.sealing_keys}, next {format_instant(found.next_sealing_utc)}")
     return lines

@@ -5,10 +5,12 @@ Sees:     all keys; of these, only what the statement says of them is told.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from elsewhere.errors import ElsewhereError
 from elsewhere.fields import format_instant
 from elsewhere.statement import KeyStatement
 from node.errors import KeysOverdue
@@ -40,8 +42,8 @@ class KeyStatus:
     sealing_keys: int
     next_sealing_utc: datetime
     next_epoch_utc: datetime
-    certificate_ends_utc: datetime  # of the links to gateways
-    certificate_due_utc: datetime  # when the next one is asked for
+    certificate_ends_utc: datetime | None  # of the links to gateways; None: it cannot be read
+    certificate_due_utc: datetime | None  # when the next one is asked for
     is_rotating: bool  # new epochs were ordered and are not stated yet
     overdue_since_utc: datetime | None  # when a change was due that should have come about by now
     missing_sources: tuple[
@@ -52,7 +54,7 @@ class KeyStatus:
 def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus | None:
     """Say how a node's keys stand, whether or not it runs; None before its first start.
 
-    Raises: as `KeyRing.load`, `read_own` and `read_hop`.
+    Raises: as `KeyRing.load`, `read_own`.
 
     Args:
         directory: the node's folder.
@@ -62,7 +64,9 @@ def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus 
     own = read_own(directory, KeyRing.load(directory).signing)
     if own is None:
         return None
-    stated, hop = own.statement, read_hop(directory)
+    stated, hop = own.statement, None
+    with contextlib.suppress(ElsewhereError):
+        hop = read_hop(directory)
     newest = {entry.collection: entry for entry in stated.oprf_keys}  # the last one counts
     order = read_order(directory)
     next_epoch = min((e.valid_from_utc + schedule.epoch for e in newest.values()), default=now)
@@ -74,8 +78,8 @@ def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus 
         sealing_keys=len(stated.sealing_keys),
         next_sealing_utc=max(e.not_after_utc for e in stated.sealing_keys) - schedule.sealing_overlap,
         next_epoch_utc=next_epoch,
-        certificate_ends_utc=hop.ends_utc,
-        certificate_due_utc=hop.renews_utc,
+        certificate_ends_utc=hop.ends_utc if hop is not None else None,
+        certificate_due_utc=hop.renews_utc if hop is not None else None,
         is_rotating=order is not None,
         overdue_since_utc=min((moment for moment in due if moment + schedule.alarm < now), default=None),
         missing_sources=tuple(sorted(read_mark(directory).awaited or ())),

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import grpc
@@ -81,7 +80,9 @@ class Renewal:
                 with breaking():
                     stub = enrolment_pb2_grpc.EnrolmentServiceStub(channel)
                     answer = await stub.Renew(request, timeout=RENEW_TIMEOUT_S)
-                new = check_new(key_pem, answer.certificate_pem, parts, parts.clock())
+                now, made = parts.clock(), answer.certificate_pem
+                check_issued(made, parts.ca_pem, agency=parts.agency, now=now)
+                new = Hop(key_pem, made)
             except (CallBroke, CertificateInvalid) as err:
                 _log.warning("certificate.not_renewed", code=err.code)
                 continue
@@ -115,9 +116,3 @@ async def renew_now(config: NodeConfig, ca_pem: bytes, store: Store, clock: Cloc
         if not await Renewal(parts).renew(held):
             raise GatewayUnreachable("expected a gateway to certify the new key; none did")
     return read_hop(config.dir)
-
-
-def check_new(key_pem: bytes, cert_pem: bytes, parts: RenewalParts, now: datetime) -> Hop:
-    """Give the new pair, if the certificate is what was asked for; raises CertificateInvalid."""
-    check_issued(cert_pem, parts.ca_pem, agency=parts.agency, now=now)
-    return Hop(key_pem, cert_pem)
