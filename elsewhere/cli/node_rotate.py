@@ -139,6 +139,7 @@ def key_status_to_json(found: KeyStatus | None) -> dict[str, object] | None:
     """What programs read."""
     if found is None:
         return None
+    end = found.certificate_ends_utc
     return {
         "statement_version": found.version,
         "epochs": [
@@ -155,9 +156,7 @@ def key_status_to_json(found: KeyStatus | None) -> dict[str, object] | None:
         "next_epoch": format_instant(found.next_epoch_utc),
         "next_sealing": format_instant(found.next_sealing_utc),
         "rotating": found.is_rotating,
-        "certificate_ends": format_instant(found.certificate_ends_utc)
-        if found.certificate_ends_utc
-        else None,
+        "certificate_ends": format_instant(end) if end is not None else None,
         "missing_sources": list(found.missing_sources),
         "overdue_since": format_instant(found.overdue_since_utc) if found.overdue_since_utc else None,
     }

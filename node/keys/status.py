@@ -54,7 +54,7 @@ class KeyStatus:
 def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus | None:
     """Say how a node's keys stand, whether or not it runs; None before its first start.
 
-    Raises: as `KeyRing.load`, `read_own`.
+    Raises: as `KeyRing.load` and `read_own`.
 
     Args:
         directory: the node's folder.
