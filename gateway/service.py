@@ -30,11 +30,8 @@ from elsewhere.wire.v1 import (
     catalogue_pb2_grpc,
     directory_pb2,
     directory_pb2_grpc,
-<<<<<<< HEAD
-    ledger_pb2_grpc,
-=======
     enrolment_pb2_grpc,
->>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
+    ledger_pb2_grpc,
     link_pb2,
     link_pb2_grpc,
 )
@@ -45,10 +42,6 @@ from gateway.config import GatewayConfig
 from gateway.directory import Directory, Newest
 from gateway.ends import End, is_soon, nearest
 from gateway.finishing import to_its_end
-<<<<<<< HEAD
-from gateway.folder import CERTIFICATE_FILE, owner_id, running_alone, serving_credentials
-from gateway.ledgers import Ledgers, LedgerService
-=======
 from gateway.folder import (
     CERTIFICATE_FILE,
     TLS_KEY,
@@ -59,7 +52,7 @@ from gateway.folder import (
     serving_credentials,
 )
 from gateway.joining import EnrolmentService
->>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
+from gateway.ledgers import Ledgers, LedgerService
 from gateway.links import Link, Links
 from gateway.lookups import Limits, Lookups
 from gateway.mirror import Mirror
@@ -211,13 +204,11 @@ class Gateway:
         catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(
             CatalogueService(self.catalogues, self.directory, fetches=self._config.catalogue.fetches), server
         )
-<<<<<<< HEAD
         ledger_pb2_grpc.add_LedgerServiceServicer_to_server(
             LedgerService(self.ledgers, self.directory), server
-=======
+        )
         enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(
             EnrolmentService(self.directory, self._config.dir, self._timing), server
->>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
         )
         self._health.add_to(server)
         return server

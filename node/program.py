@@ -25,7 +25,6 @@ from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError, NotActive
 from elsewhere.oprf.group import library
 from elsewhere.random import RandomBytes
-from elsewhere.wire.channel import client_credentials
 from elsewhere.wire.v1 import directory_pb2
 from node.answering.custodian import Custodian
 from node.answering.guard import Guard
@@ -57,7 +56,7 @@ from node.ledger.witness import Witness
 from node.links.link import Link, LinkParts
 from node.links.linked import Linked
 from node.membership.directory import DirectoryIntake, IntakeParts
-from node.membership.hop import read_hop
+from node.membership.hop import ShownHop
 from node.membership.renewal import Renewal, RenewalParts
 from node.membership.trust import Trust
 from node.owning import keep_looking, unless_own
@@ -134,25 +133,11 @@ class Node:
         self._intakes = [
             DirectoryIntake(self._intake_parts(place, random)) for place in range(len(config.gateways))
         ]
-        self._hop = read_hop(config.dir)
+        self._hop = ShownHop(config.dir, self.trust.anchor.tls_ca_pem)
         self._linked = Linked(self._link_parts(random), self.parts.begin)
-        self.renewal = Renewal(
-            RenewalParts(
-                config.dir,
-                config.agency,
-                self.trust.anchor.tls_ca_pem,
-                self._store,
-                self._linked.channels,
-                clock,
-            )
-<<<<<<< HEAD
-            for intake, address in zip(self._intakes, config.gateways, strict=True)
-        ]
+        self.renewal = Renewal(self._renewal_parts())
         self.showing = Showing(self._ledger_parts(), config.log.show_s)
         self.witness = Witness(self._ledger_parts(), config.log.watch_s)
-=======
-        )
->>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
         self.peers = Peers(self._peers_parts(random))
         history = History(Vault(self.keys.view.ring.local), random)
         self.retrier = Retrier(
@@ -200,11 +185,7 @@ class Node:
         await self.peers.open()
         await self.desk.start()
         leading: list[Work] = [self.publisher.run, self._forget, self._retry, self.rotator.run]
-<<<<<<< HEAD
-        leading += [self.showing.run, self.witness.run]
-=======
-        leading.append(self.renewal.run)
->>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
+        leading += [self.showing.run, self.witness.run, self.renewal.run]
         works: list[Work] = [self.lead.run, *(partial(self.lead.during, work) for work in leading)]
         works += [self.presence.run, self.peers.run, self._follow_keys]
         works += [self._tell_ends, self._tell_readiness, partial(keep_looking, self._store, self._owner)]
@@ -281,11 +262,10 @@ class Node:
 
     def _link_parts(self, random: RandomBytes) -> list[LinkParts]:
         process = "" if self.place.process == MAIN else self.place.process
-        credentials = self._credentials()
         return [
             LinkParts(
                 address,
-                credentials,
+                self._hop.credentials,
                 partial(self.answering.handle, link=address),
                 intake,
                 self._clock,
@@ -295,10 +275,9 @@ class Node:
             for intake, address in zip(self._intakes, self.config.gateways, strict=True)
         ]
 
-    def _credentials(self) -> grpc.ChannelCredentials:
-        return client_credentials(
-            ca_pem=self.trust.anchor.tls_ca_pem, key_pem=self._hop.key_pem, cert_pem=self._hop.cert_pem
-        )
+    def _renewal_parts(self) -> RenewalParts:
+        config, ca_pem, channels = self.config, self.trust.anchor.tls_ca_pem, self._linked.channels
+        return RenewalParts(config.dir, config.agency, ca_pem, self._store, channels, self._clock)
 
     def _publisher_parts(self, random: RandomBytes) -> PublisherParts:
         config = self.config
@@ -318,11 +297,7 @@ class Node:
             own=own,
             names=lambda: self.keys.view.names,
             trust=self.trust,
-<<<<<<< HEAD
             gateways=self._sources(),
-=======
-            gateways=[partial(self._linked_channel, place) for place in range(len(config.gateways))],
->>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
             executor=self._background,
             tick_s=config.catalogue.tick_s,
             set_back=partial(self.rotation.withdraw, is_set_back=True),
@@ -330,7 +305,7 @@ class Node:
 
     def _sources(self) -> list[Callable[[], grpc.aio.Channel | None]]:
         """For each gateway, its channel while it is linked."""
-        return [partial(self._channel, place) for place in range(len(self.config.gateways))]
+        return [partial(self._linked_channel, place) for place in range(len(self.config.gateways))]
 
     def _ledger_parts(self) -> LedgerParts:
         return LedgerParts(
@@ -395,18 +370,8 @@ class Node:
                 stated = self.keys.view
                 for intake in self._intakes:
                     intake.restate()
-            await self._follow_hop()
-
-    async def _follow_hop(self) -> None:
-        """Take up a renewed certificate, whichever process renewed it."""
-        try:
-            found = await asyncio.to_thread(read_hop, self.config.dir)
-        except (ElsewhereError, OSError) as err:
-            _log.error("certificate.unreadable", code=str(getattr(err, "code", type(err).__name__)))
-            return
-        if found.cert_pem != self._hop.cert_pem:
-            self._hop = found
-            self._linked.renew(self._credentials())
+            if await asyncio.to_thread(self._hop.look):
+                self._linked.renew(self._hop.credentials)
 
     async def _forget(self) -> None:
         shared = (self.config.dir, self._store, self._writer, self._history)
@@ -421,7 +386,7 @@ class Node:
     def _ends(self) -> dict[str, datetime]:
         """What this node cannot work without, and when it runs out."""
         ends = {"roster": self.trust.roster.valid_until_utc}
-        ends["certificate"] = self._hop.ends_utc
+        ends["certificate"] = self._hop.shown.ends_utc
         if self.trust.agreement is not None:
             ends["agreement"] = self.trust.agreement.validity.valid_until
         return ends

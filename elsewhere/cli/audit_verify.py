@@ -99,19 +99,15 @@ async def _refresh(envelope: bytes, directory: Path) -> Refreshed:
     """Ask one gateway after the other."""
     import grpc
 
-    from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
+    from elsewhere.wire.channel import CLIENT_OPTIONS
     from node.auditing.refreshing import refresh as fetch
     from node.config import load_config
-    from node.keys.ring import KeyRing
     from node.links.calls import CallBroke
+    from node.membership.hop import ShownHop
     from node.membership.trust import read_anchor
 
     config, roster = load_config(directory), read_roster(directory / "trust")
-    credentials = client_credentials(
-        ca_pem=read_anchor(directory).tls_ca_pem,
-        key_pem=KeyRing.load(directory).tls_pem,
-        cert_pem=(directory / "trust" / "tls.pem").read_bytes(),
-    )
+    credentials = ShownHop(directory, read_anchor(directory).tls_ca_pem).credentials
     code = "gateway.unreachable"
     for address in config.gateways:
         async with grpc.aio.secure_channel(address, credentials, options=CLIENT_OPTIONS) as channel:

@@ -81,11 +81,8 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     LinkSilent: grpc.StatusCode.UNAVAILABLE,
     LinkSlow: grpc.StatusCode.RESOURCE_EXHAUSTED,
     LinksTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
-<<<<<<< HEAD
     LogShort: grpc.StatusCode.NOT_FOUND,
-=======
     NoAuthority: grpc.StatusCode.FAILED_PRECONDITION,
->>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
     NotActive: grpc.StatusCode.PERMISSION_DENIED,
     NotCanonical: grpc.StatusCode.INVALID_ARGUMENT,
     NoteInvalid: grpc.StatusCode.INVALID_ARGUMENT,

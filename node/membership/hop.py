@@ -17,14 +17,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from elsewhere.errors import CertificateInvalid, KeyFileMissing, NotAdmitted
+import grpc
+import structlog
+
+from elsewhere.errors import CertificateInvalid, ElsewhereError, KeyFileMissing, NotAdmitted
 from elsewhere.keyfiles import destroy_secret, read_secret, replace_file, write_secret
+from elsewhere.wire.channel import client_credentials
 from elsewhere.wire.tls import certificate_end, check_pair, renewal_due
 
 CERTIFICATE: Final = Path("trust") / "tls.pem"
 KEY: Final = Path("keys") / "tls.key"
 _NEXT_KEY: Final = Path("keys") / "tls-next.key"
 _ATTEMPTS: Final = 5
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +51,31 @@ class Hop:
     def renews_utc(self) -> datetime:
         """When half of its life is over and a new one is asked for."""
         return renewal_due(self.cert_pem)
+
+
+class ShownHop:
+    """The pair that one process shows; `look` takes up another one, whichever process has changed it."""
+
+    def __init__(self, directory: Path, ca_pem: bytes) -> None:
+        self._directory, self._ca_pem = directory, ca_pem
+        self.shown = read_hop(directory)
+
+    @property
+    def credentials(self) -> grpc.ChannelCredentials:
+        """The pair, for links to come."""
+        key_pem, cert_pem = self.shown.key_pem, self.shown.cert_pem
+        return client_credentials(ca_pem=self._ca_pem, key_pem=key_pem, cert_pem=cert_pem)
+
+    def look(self) -> bool:
+        """Tell whether the folder has another pair since; one that cannot be read now goes to the log."""
+        try:
+            found = read_hop(self._directory)
+        except (ElsewhereError, OSError) as err:
+            _log.error("certificate.unreadable", code=str(getattr(err, "code", type(err).__name__)))
+            return False
+        is_new = found.cert_pem != self.shown.cert_pem
+        self.shown = found
+        return is_new
 
 
 def read_hop(directory: Path) -> Hop:

@@ -7,11 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-<<<<<<< HEAD
-from elsewhere.wire.v1 import catalogue_pb2, desk_pb2, directory_pb2, ledger_pb2, link_pb2
-=======
-from elsewhere.wire.v1 import catalogue_pb2, desk_pb2, directory_pb2, enrolment_pb2, link_pb2
->>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
+from elsewhere.wire.v1 import catalogue_pb2, desk_pb2, directory_pb2, enrolment_pb2, ledger_pb2, link_pb2
 from tests.architecture.sources import ROOT
 from tests.fuzz.parsers import all_parsers
 
@@ -120,11 +116,7 @@ def _is_named(reader: str, targets: str) -> bool:
 def test_every_call_of_every_service_has_parsers() -> None:
     services = {
         f"{service.name}.{method.name}"
-<<<<<<< HEAD
-        for module in (catalogue_pb2, desk_pb2, directory_pb2, ledger_pb2, link_pb2)
-=======
-        for module in (catalogue_pb2, desk_pb2, directory_pb2, enrolment_pb2, link_pb2)
->>>>>>> 2d5c4b9 (joining: TLS certificates are renewed over the link, at half their life, without a lost question)
+        for module in (catalogue_pb2, desk_pb2, directory_pb2, enrolment_pb2, ledger_pb2, link_pb2)
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
