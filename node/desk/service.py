@@ -88,12 +88,9 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
         self, request: desk_pb2.StatusRequest, context: _Context
     ) -> desk_pb2.StatusResponse:
         """Say whether a lookup could succeed now, and which processes of this node there are."""
-
-        def status(_: Caller) -> DeskStatus:
-            processes = self._parts.processes()
-            return replace(self._parts.status(), processes=processes)
-
-        return status_to_wire(await self._run(context, status))
+        processes = await self._run(context, lambda _: self._parts.processes())
+        # Not in the other thread: what it looks at is changed on the event loop.
+        return status_to_wire(replace(self._parts.status(), processes=processes))
 
     async def History(  # noqa: N802
         self, request: desk_pb2.HistoryRequest, context: _Context
