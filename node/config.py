@@ -51,6 +51,9 @@ class LookupConfig(Section):
     retry_s: float = Field(
         default=30, ge=0.05, le=900, description="until an unreachable agency is asked again"
     )
+    review_s: float = Field(
+        default=120, ge=60, le=900, description="until an agency where a person decides is asked again"
+    )
     workers: int = Field(default=0, ge=0, le=256, description="crypto threads; 0: one a core")
     others_per_s: float = Field(
         default=20, ge=0.1, le=10_000, description="questions a second of one other agency; more are dropped"

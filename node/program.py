@@ -30,6 +30,7 @@ from node.answering.custodian import Custodian
 from node.answering.guard import Guard
 from node.answering.queueing import BEYOND_WORKERS, Pace, Turns
 from node.answering.readiness import Expected
+from node.answering.reviewing import Reviews
 from node.answering.service import Answering
 from node.asking.history import History
 from node.asking.questions import QuestionMaker
@@ -148,6 +149,7 @@ class Node:
                 history,
                 clock,
                 timedelta(seconds=config.lookup.retry_s),
+                timedelta(seconds=config.lookup.review_s),
             )
         )
         self._history = history
@@ -171,7 +173,15 @@ class Node:
         )
         self.desk = DeskServer(
             DeskService(
-                DeskParts(self.searcher, callers, self.status, self.processes, self.answers, self.asker)
+                DeskParts(
+                    searcher=self.searcher,
+                    callers=callers,
+                    status=self.status,
+                    processes=self.processes,
+                    answers=self.answers,
+                    asker=self.asker,
+                    reviews=Reviews(self._store, self._writer, clock),
+                )
             ),
             self.place.desk_socket,
             desk_tls,

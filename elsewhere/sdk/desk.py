@@ -18,10 +18,12 @@ import grpc
 from elsewhere.asking import Ask, CustodianAnswer, DeskStatus, Event
 from elsewhere.errors import ElsewhereError
 from elsewhere.person.identity import Person
+from elsewhere.reviewing import ReviewDecision, WaitingReview
 from elsewhere.sdk.lookup import Gathering, Lookup
 from elsewhere.sdk.question import Question, make_ask
 from elsewhere.sdk.target import OPTIONS, ClientCertificate, Target
 from elsewhere.wire.convert.desk import ask_to_wire, event_from_wire, history_from_wire, status_from_wire
+from elsewhere.wire.convert.desk_review import decision_to_wire, reviews_from_wire
 from elsewhere.wire.desk_status import from_desk_status
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
 
@@ -146,6 +148,36 @@ class Desk:
         except grpc.RpcError as err:
             raise _failure(err) from None
         return history_from_wire(found)
+
+    def reviews(self) -> tuple[WaitingReview, ...]:
+        """Give the questions of other agencies that wait for a person of this one.
+
+        Raises:
+            DeskUnreachable: no node answers.
+            RoleMissing: the token gives no role that may review.
+        """
+        self._target.check_reachable()
+        request, metadata = desk_pb2.ListReviewsRequest(), _shown(self._token)
+        try:
+            found = self._stub.ListReviews(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
+        except grpc.RpcError as err:
+            raise _failure(err) from None
+        return reviews_from_wire(found)
+
+    def decide_review(self, decision: ReviewDecision) -> None:
+        """Let a question through once, or refuse it.
+
+        Raises:
+            DeskUnreachable: no node answers; look at `reviews` before trying again.
+            ReviewGone: no such question waits.
+            RoleMissing: the token gives no role that may review.
+        """
+        self._target.check_reachable()
+        request, metadata = decision_to_wire(decision), _shown(self._token)
+        try:
+            self._stub.DecideReview(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
+        except grpc.RpcError as err:
+            raise _failure(err) from None
 
     def close(self) -> None:
         """Give up the connection."""

@@ -39,6 +39,7 @@ from elsewhere.identity import (
     TokenInvalid,
     TokenMissing,
 )
+from elsewhere.reviewing import ReviewGone, ReviewInvalid
 
 CODE_KEY: Final = "elsewhere-code"
 INTERNAL: Final = "internal"
@@ -60,6 +61,8 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     TokenExpired: grpc.StatusCode.UNAUTHENTICATED,
     RoleMissing: grpc.StatusCode.PERMISSION_DENIED,
     ProviderUnreachable: grpc.StatusCode.UNAVAILABLE,
+    ReviewInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    ReviewGone: grpc.StatusCode.NOT_FOUND,
     DeskBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotAdmitted: grpc.StatusCode.FAILED_PRECONDITION,
     RosterExpired: grpc.StatusCode.FAILED_PRECONDITION,

@@ -52,6 +52,7 @@ from node.answering.readiness import is_tagged
 from node.answering.redeem import Both, Redeemed, redeem
 from node.answering.releasing import Answered, Releasing, make_releasing
 from node.answering.repeats import check_newest, core_of, is_asked_again, is_counted
+from node.answering.reviewing import RELEASE_USED, Came, find_standing, note
 from node.catalogues.stated import stated_heads
 from node.errors import RecordsUntagged, ReplayRefused
 from node.keys.live import KeyView, LiveKeys
@@ -145,7 +146,8 @@ class Custodian:
             if asked is not None:
                 _check_in_time(asked, now)
                 return Prepared(asked.reply)
-            find_room(connection, request, now, self.guard.most_a_day)
+            standing = find_standing(connection, request, now)
+            find_room(connection, request, now, self.guard.most_a_day, stands=standing.stands)
             if request.documents.statement_digest not in view.own.accepted and self.keys.look():
                 view = self.keys.view  # another process has stated new keys
             verdict = self.guard.judge(request, now, connection, view)
@@ -268,12 +270,13 @@ class Custodian:
 
         def change(connection: Connection) -> bytes:
             is_repeat = is_asked_again(connection, request, now)
-            counted = _counts(verdict) and not is_repeat
+            standing = find_standing(connection, request, now)
+            counted = _counts(verdict) and not is_repeat and not standing.is_waited_for(now)
             # Counted after every decision, as all take the same steps; it binds those that count.
             limit = self.guard.find_limit(request, now, connection)
             if limit is not None and counted:
                 raise LimitReached(limit)
-            take_in(connection, request, now, self.guard.most_a_day)
+            take_in(connection, request, now, self.guard.most_a_day, stands=standing.stands)
             try:
                 row = {
                     "digest": opened.digest,
@@ -289,6 +292,9 @@ class Custodian:
                     "reply": sealed_reply,
                 }
                 _ADD.change(connection, row)
+                came = Came(request, opened.digest, verdict.ruling, verdict.is_released, now)
+                if not note(connection, came, standing):
+                    raise LimitReached(RELEASE_USED)
             except IntegrityError:
                 raise ReplayRefused("expected a nonce and question that were not used before") from None
             return sealed_reply

@@ -25,6 +25,7 @@ from elsewhere.oprf.group import check_batch
 from elsewhere.roster import Roster
 from node.answering.readiness import Expected, find_unready
 from node.answering.repeats import is_asked_again
+from node.answering.reviewing import find_standing
 from node.caseload.shields import INVOLVEMENT, PROTECTED, SHIELDED
 from node.errors import ClockSkewed
 from node.keys.identity import OwnStatement
@@ -34,6 +35,7 @@ from node.store.exchange import COUNTED, question
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
+_REFUSED = "A person at the answering agency looked at this question and said no. Call its duty desk."
 LEAST_A_DAY = 1_000  # however small the agreed limits are: a bad day must not shut an honest agency out
 
 
@@ -44,6 +46,7 @@ class Verdict:
     ruling: Ruling
     tier: str = ""  # of a PERMIT: the most that may be released
     obligations: tuple[str, ...] = ()
+    is_released: bool = False  # a person here let it through; the agreement alone would not
 
     @property
     def permits(self) -> bool:
@@ -86,6 +89,7 @@ class Guard:
         unfit = _find_bad_element(request)
         decided = self._decide(request, roster, agreement, now)
         is_repeat = is_asked_again(connection, request, now)
+        standing = find_standing(connection, request, now)
         limited = self.find_limit(request, now, connection)
         skewed, differing = self._find_skew(request, now), _find_difference(request, agreement)
         dead = self._find_dead(request, view.own, now)
@@ -96,8 +100,13 @@ class Guard:
             return Verdict(refused)
         if isinstance(decided, Deny):
             return Verdict(Ruling(Decision.DENY, decided.code, decided.clause, decided.remedy))
-        if limited is not None and not is_repeat:
+        if limited is not None and not is_repeat and not standing.is_waited_for(now):
             return Verdict(limited)
+        if isinstance(decided, Review) and standing.lets_through(request):
+            ruling = Ruling(Decision.PERMIT, clause=decided.clause)
+            return Verdict(ruling, decided.tier.name, decided.obligations, is_released=True)
+        if isinstance(decided, Review) and standing.refuses:
+            return Verdict(Ruling(Decision.DENY, "review.refused", decided.clause, _REFUSED))
         if isinstance(decided, Review):
             words = ("agreement.review", decided.clause, decided.remedy)
             return Verdict(Ruling(Decision.REVIEW, *words, expected_by_ms=to_ms(decided.expected_by)))

@@ -61,7 +61,9 @@ def hour_of(now: datetime) -> int:
     return to_ms(now) // _HOUR_MS
 
 
-def find_room(connection: Connection, request: EvaluateRequest, now: datetime, most: int) -> str:
+def find_room(
+    connection: Connection, request: EvaluateRequest, now: datetime, most: int, *, stands: bool
+) -> str:
     """Say which room a question takes; called before the work, and decisively by `take_in`.
 
     Args:
@@ -69,12 +71,13 @@ def find_room(connection: Connection, request: EvaluateRequest, now: datetime, m
         request: signed by the searcher it names.
         now: when it came.
         most: how many new ones are taken in a day.
+        stands: whether it asks for what a person here decides or has decided: then it is not new.
 
     Raises:
         Dropped: there were as many. There is no room before the next hour.
     """
     room = URGENT if request.terms.urgency == "RED" else NEW
-    if was_asked(connection, request):
+    if was_asked(connection, request) or stands:
         room, most = AGAIN, most * AGAIN_FOR_ONE
     since = {"searcher": request.searcher, "room": room, "hour": hour_of(now) - _DAY_HOURS}
     if _TAKEN.row(connection, since).questions >= most:
@@ -82,12 +85,15 @@ def find_room(connection: Connection, request: EvaluateRequest, now: datetime, m
     return room
 
 
-def take_in(connection: Connection, request: EvaluateRequest, now: datetime, most: int) -> None:
+def take_in(
+    connection: Connection, request: EvaluateRequest, now: datetime, most: int, *, stands: bool
+) -> None:
     """Count a question that came, within the transaction that keeps it: nobody else counts meanwhile.
 
     Args, Raises: as for `find_room`.
     """
-    _count(connection, request.searcher, find_room(connection, request, now, most), hour_of(now))
+    room = find_room(connection, request, now, most, stands=stands)
+    _count(connection, request.searcher, room, hour_of(now))
 
 
 def note_refused(connection: Connection, searcher: str, code: str, received_ms: int) -> None:

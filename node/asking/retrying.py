@@ -1,8 +1,9 @@
-"""Asks again, in the background, those who could not be reached in time, for as long as it may still help.
+"""Asks again, in the background, those who could not be reached, and those where a person decides.
 
 Sees:     which custodians are waited for; the question itself stays encrypted until it is asked.
-Promises: the same question under the same id, so that a custodian counts it once; a late answer lands in
-          the asker's history; nothing outlives the window of the question's urgency or a restart unseen. Of
+Promises: the same question under the same id, so that a custodian counts it once; where a person decides it
+          goes under another id each time, or a gateway would read from that who was told so. A late answer
+          lands in the asker's history; nothing outlives its window or a restart unseen. Of
           several processes one at a time asks about a row: it has claimed it before, durably.
 """
 
@@ -20,7 +21,7 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.agreement.vocabulary import vocabulary
-from elsewhere.asking import CustodianAnswer
+from elsewhere.asking import CustodianAnswer, State
 from elsewhere.clock import Clock, to_ms
 from elsewhere.errors import ElsewhereError
 from elsewhere.matchkeys import version as match_key_version
@@ -36,6 +37,8 @@ LONGEST_PAUSE: Final = timedelta(minutes=15)
 LONGEST_LOOK: Final = timedelta(seconds=30)  # between looks at the list
 # Longer than a turn and a lookup take. A process that is killed meanwhile costs its row no more than this.
 CLAIMED_FOR: Final = timedelta(minutes=2)
+# A person may decide for three days, and a release may be used for three more.
+REVIEWED_WITHIN: Final = timedelta(days=6)
 _log = structlog.get_logger(__name__)
 
 Again = Callable[[Opening, Member, bytes], Awaitable[CustodianAnswer]]
@@ -51,6 +54,7 @@ class RetrierParts:
     history: History
     clock: Clock
     first_pause: timedelta
+    review_pause: timedelta = timedelta(minutes=2)  # where a person decides
 
 
 class Retrier:
@@ -60,10 +64,10 @@ class Retrier:
         self._parts = parts
 
     async def take(self, lookup: Lookup) -> None:
-        """Note who is to be asked again: whoever did not come to the end of round two.
+        """Note who is to be asked again: who did not come to the end of round two, and where a person decides.
 
-        Whatever was decided in round one: were only some decisions asked again about, a gateway that drops
-        replies would learn which was taken.
+        Of the former whatever was decided in round one: were only some decisions asked again about, a gateway
+        that drops replies would learn which was taken.
         """
         now = self._parts.clock()
         window = timedelta(hours=vocabulary().urgencies[lookup.ask.urgency].hours)
@@ -75,12 +79,24 @@ class Retrier:
                 "next_ms": to_ms(now + self._parts.first_pause),
                 "until_ms": to_ms(now + window),
                 "attempts": 0,
+                "for_review": False,
+                **(self._for_review(now) if answer.receipt else {}),
             }
             for agency, answer in lookup.answers.items()
-            if not answer.receipt
+            if not answer.receipt or answer.state is State.REVIEW
         ]
         if rows:
             await self._parts.writer.run(lambda connection: connection.execute(insert(waiting), rows))
+
+    def _for_review(self, now: datetime) -> dict[str, Any]:
+        """The columns of a row whose question a person is to decide about."""
+        return {
+            "custodian_lookup_id": self._parts.history.random(16),
+            "next_ms": to_ms(now + self._parts.review_pause),
+            "until_ms": to_ms(now + REVIEWED_WITHIN),
+            "attempts": 0,
+            "for_review": True,
+        }
 
     async def run(self, again: Again) -> None:
         """Work the list off until cancelled.
@@ -141,25 +157,40 @@ class Retrier:
         answer = await again(what, member, row.custodian_lookup_id)
         if not answer.receipt:
             await self._postpone(row)
+        elif answer.state is State.REVIEW:
+            await self._await_review(row, answer)
+        elif row.for_review and not (answer.state.is_answer or answer.state is State.DENIED):
+            await self._postpone(row)  # an agency that is busy or out of date has not decided
+        else:
+            late = partial(self._keep_late, row=row, answer=answer, now=self._parts.clock())
+            await self._parts.writer.run(late)
+            _log.info("retry.answered", custodian=row.custodian, attempts=row.attempts + 1)
+
+    async def _await_review(self, row: Row[Any], answer: CustodianAnswer) -> None:
+        """A person has not decided yet: ask again under another id; the first time the asker is told so."""
+        now = self._parts.clock()
+        if row.for_review:
+            await self._postpone(row, custodian_lookup_id=self._parts.history.random(16))
             return
-        await self._parts.writer.run(
-            partial(self._keep_late, row=row, answer=answer, now=self._parts.clock())
-        )
-        _log.info("retry.answered", custodian=row.custodian, attempts=row.attempts + 1)
+        values = self._for_review(now)
+
+        def change(connection: Connection) -> None:
+            self._parts.history.keep(connection, row.lookup_id, [answer], now=now, kind="late")
+            connection.execute(update(waiting).where(*_is(row)).values(values))
+
+        await self._parts.writer.run(change)
 
     def _open(self, lookup_id: str) -> Opening | None:
         with self._parts.store.read() as connection:
             return self._parts.history.opening(connection, lookup_id)
 
-    async def _postpone(self, row: Row[Any]) -> None:
+    async def _postpone(self, row: Row[Any], **values: Any) -> None:
         """Try again after twice the pause, at most a quarter of an hour."""
-        pause = min(self._parts.first_pause * 2 ** min(row.attempts + 1, 20), LONGEST_PAUSE)
-        following = to_ms(self._parts.clock() + pause)
-        await self._parts.writer.run(
-            lambda connection: connection.execute(
-                update(waiting).where(*_is(row)).values(next_ms=following, attempts=row.attempts + 1)
-            )
-        )
+        first = self._parts.review_pause if row.for_review else self._parts.first_pause
+        pause = min(first * 2 ** min(row.attempts + 1, 20), LONGEST_PAUSE)
+        values |= {"next_ms": to_ms(self._parts.clock() + pause), "attempts": row.attempts + 1}
+        change = update(waiting).where(*_is(row)).values(values)
+        await self._parts.writer.run(lambda connection: connection.execute(change))
 
     def _keep_late(
         self, connection: Connection, row: Row[Any], answer: CustodianAnswer, now: datetime

@@ -32,6 +32,7 @@ _SCHEME: Final = "bearer "
 class Act(Enum):
     """What needs a role besides being signed in: which ones, as data."""
 
+    REVIEW = ("reviewer",)
     READ_ANY_HISTORY = ("safeguarding_lead", "data_protection", "auditor")
 
 
@@ -62,6 +63,20 @@ class Caller:
         if ask.role not in self.identity.roles:
             raise RoleMissing(f"expected a role that your sign-in gives you ({self._roles()})")
         return replace(ask, asker=self.identity.subject)
+
+    def name(self, stated: str) -> str:
+        """Who acts: as the token says, else as the system does.
+
+        Raises:
+            AskInvalid: somebody else is named beside a token, or nobody without one.
+        """
+        if self.identity is not None and stated in ("", self.identity.subject):
+            return self.identity.subject
+        if self.identity is None and stated.strip():
+            return stated
+        raise AskInvalid(
+            "expected who acts: the token's account alone, or, without a token, the account's name"
+        )
 
     def check_may(self, act: Act) -> None:
         """Return only if their role allows an act, or the system answers for it; raises RoleMissing."""

@@ -21,12 +21,15 @@ import structlog
 
 from elsewhere.asking import CustodianAnswer, DeskStatus, ProcessStatus
 from elsewhere.errors import ConfigInvalid, ElsewhereError
+from elsewhere.reviewing import WaitingReview
 from elsewhere.wire.channel import PING_MS, PING_TIMEOUT_MS
 from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, history_to_wire, status_to_wire
+from elsewhere.wire.convert.desk_review import decision_from_wire, reviews_to_wire
 from elsewhere.wire.desk_status import internal_desk_status, to_desk_status
 from elsewhere.wire.health import Health
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
+from node.answering.reviewing import Reviews
 from node.asking.searcher import Searcher
 from node.desk.callers import Act, Caller, Callers
 from node.desk.tls import DeskTls
@@ -58,6 +61,7 @@ class DeskParts:
     processes: Callable[[], tuple[ProcessStatus, ...]]
     answers: Callable[[str], list[CustodianAnswer]]
     asker: Callable[[str], str | None]  # of an earlier question; None: not known any more
+    reviews: Reviews
 
 
 class DeskService(desk_pb2_grpc.DeskServiceServicer):
@@ -104,6 +108,30 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
             return self._parts.answers(request.lookup_id)
 
         return history_to_wire(await self._run(context, answers))
+
+    async def ListReviews(  # noqa: N802
+        self, request: desk_pb2.ListReviewsRequest, context: _Context
+    ) -> desk_pb2.ListReviewsResponse:
+        """Say which questions wait for a person here."""
+
+        def waiting(caller: Caller) -> list[WaitingReview]:
+            caller.check_may(Act.REVIEW)
+            return self._parts.reviews.waiting()
+
+        return reviews_to_wire(await self._run(context, waiting))
+
+    async def DecideReview(  # noqa: N802
+        self, request: desk_pb2.DecideReviewRequest, context: _Context
+    ) -> desk_pb2.DecideReviewResponse:
+        """Let a question through once, or refuse it."""
+
+        def decide(caller: Caller) -> None:
+            caller.check_may(Act.REVIEW)
+            decision = decision_from_wire(request)
+            self._parts.reviews.decide(decision, caller.name(decision.reviewer))
+
+        await self._run(context, decide)
+        return desk_pb2.DecideReviewResponse()
 
     async def _run(self, context: grpc.aio.ServicerContext[Any, Any], step: Callable[[Caller], T]) -> T:
         """Do a step that reads the store, for a caller that has a name."""

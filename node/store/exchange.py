@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from node.store.schema import metadata
@@ -77,7 +78,7 @@ log = Table(
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("time_ms", BigInteger, nullable=False),
-    # "answered", "unredeemed"; "asked", "told", "late"; "catalogue", "keys"; "owner": whose the store is now
+    # "answered", "unredeemed", "review"; "asked", "told", "late"; "catalogue", "keys"; "owner": whose it is
     Column("kind", String(16), nullable=False),
     Column("call_reference", String(8), index=True),
     Column("digest", LargeBinary(32), nullable=False),  # leaf hash of body
@@ -115,7 +116,8 @@ opening = Table(
     Column("sealed", LargeBinary, nullable=False),
 )
 
-# Custodians that could not be reached in time and are asked again until the urgency's window ends.
+# Custodians that could not be reached in time and are asked again until the urgency's window ends, and those
+# where a person decides.
 waiting = Table(
     "waiting",
     metadata,
@@ -125,6 +127,7 @@ waiting = Table(
     Column("next_ms", BigInteger, nullable=False),
     Column("until_ms", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("for_review", Boolean, nullable=False, server_default=false()),
 )
 
 # The newest state of each catalogue that this agency publishes; the tags themselves are in an encrypted file.

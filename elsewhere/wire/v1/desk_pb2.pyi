@@ -600,3 +600,153 @@ class HistoryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HistoryResponse: _TypeAlias = HistoryResponse  # noqa: Y015
+
+@_typing.final
+class ListReviewsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReviewsRequest: _TypeAlias = ListReviewsRequest  # noqa: Y015
+
+@_typing.final
+class ListReviewsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVIEWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reviews(self) -> _containers.RepeatedCompositeFieldContainer[Global___Review]:
+        """at most 500, those expected first at the front; none: nobody waits"""
+
+    def __init__(
+        self,
+        *,
+        reviews: _abc.Iterable[Global___Review] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reviews", b"reviews"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReviewsResponse: _TypeAlias = ListReviewsResponse  # noqa: Y015
+
+@_typing.final
+class Review(_message.Message):
+    """A question that waits. Who it is about is not known here before it is let through and opened."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    SEARCHER_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    BASIS_FIELD_NUMBER: _builtins.int
+    URGENCY_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    PSEUDONYM_FIELD_NUMBER: _builtins.int
+    CASE_CODE_FIELD_NUMBER: _builtins.int
+    CLAUSE_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    EXPECTED_BY_FIELD_NUMBER: _builtins.int
+    LAPSES_FIELD_NUMBER: _builtins.int
+    number: _builtins.str
+    """16 hex digits"""
+    searcher: _builtins.str
+    """agency id"""
+    purpose: _builtins.str
+    """id in the purpose vocabulary"""
+    basis: _builtins.str
+    """id in the basis vocabulary"""
+    urgency: _builtins.str
+    """RED, AMBER or GREEN"""
+    role: _builtins.str
+    """id in the role vocabulary"""
+    pseudonym: _builtins.str
+    """8 hex digits, the same for all questions of one person of that agency"""
+    case_code: _builtins.str
+    """8 hex digits, the same for all questions of one case of that agency"""
+    clause: _builtins.str
+    """the clause that sent it to review, at most 200 characters"""
+    asked: _builtins.str
+    """RFC 3339 time"""
+    expected_by: _builtins.str
+    """RFC 3339 time that the asker was told"""
+    lapses: _builtins.str
+    """RFC 3339 time after which it can be decided no more"""
+    def __init__(
+        self,
+        *,
+        number: _builtins.str = ...,
+        searcher: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        basis: _builtins.str = ...,
+        urgency: _builtins.str = ...,
+        role: _builtins.str = ...,
+        pseudonym: _builtins.str = ...,
+        case_code: _builtins.str = ...,
+        clause: _builtins.str = ...,
+        asked: _builtins.str = ...,
+        expected_by: _builtins.str = ...,
+        lapses: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "basis", b"basis", "case_code", b"case_code", "clause", b"clause", "expected_by", b"expected_by", "lapses", b"lapses", "number", b"number", "pseudonym", b"pseudonym", "purpose", b"purpose", "role", b"role", "searcher", b"searcher", "urgency", b"urgency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Review: _TypeAlias = Review  # noqa: Y015
+
+@_typing.final
+class DecideReviewRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    RELEASES_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    number: _builtins.str
+    """16 hex digits, as Review.number"""
+    releases: _builtins.bool
+    """false: it is refused"""
+    reason: _builtins.str
+    """1 to 1000 printable characters; stays in this agency's log"""
+    reviewer: _builtins.str
+    """name of the account that decides; absent beside a token, which names it"""
+    def __init__(
+        self,
+        *,
+        number: _builtins.str = ...,
+        releases: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        reviewer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "reason", b"reason", "releases", b"releases", "reviewer", b"reviewer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideReviewRequest: _TypeAlias = DecideReviewRequest  # noqa: Y015
+
+@_typing.final
+class DecideReviewResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecideReviewResponse: _TypeAlias = DecideReviewResponse  # noqa: Y015

@@ -51,6 +51,16 @@ class DeskServiceStub:
                 request_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryRequest.SerializeToString,
                 response_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryResponse.FromString,
                 _registered_method=True)
+        self.ListReviews = channel.unary_unary(
+                '/elsewhere.wire.v1.DeskService/ListReviews',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListReviewsRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListReviewsResponse.FromString,
+                _registered_method=True)
+        self.DecideReview = channel.unary_unary(
+                '/elsewhere.wire.v1.DeskService/DecideReview',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewResponse.FromString,
+                _registered_method=True)
 
 
 class DeskServiceServicer:
@@ -80,6 +90,20 @@ class DeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReviews(self, request, context):
+        """The questions of other agencies that wait for a person of this one; for reviewers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideReview(self, request, context):
+        """Lets one of them through once, or refuses it; for reviewers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +121,16 @@ def add_DeskServiceServicer_to_server(servicer, server):
                     servicer.History,
                     request_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryRequest.FromString,
                     response_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryResponse.SerializeToString,
+            ),
+            'ListReviews': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReviews,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListReviewsRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListReviewsResponse.SerializeToString,
+            ),
+            'DecideReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideReview,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +216,60 @@ class DeskService:
             '/elsewhere.wire.v1.DeskService/History',
             elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryRequest.SerializeToString,
             elsewhere_dot_wire_dot_v1_dot_desk__pb2.HistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReviews(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.DeskService/ListReviews',
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListReviewsRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListReviewsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.DeskService/DecideReview',
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class DeskServiceStub:
     """What was told so far about an earlier question. Who could not be reached in time is asked again for
     the urgency's window, so a late answer may have come since.
     """
+    ListReviews: _grpc.UnaryUnaryMultiCallable[_desk_pb2.ListReviewsRequest, _desk_pb2.ListReviewsResponse]
+    """The questions of other agencies that wait for a person of this one; for reviewers."""
+    DecideReview: _grpc.UnaryUnaryMultiCallable[_desk_pb2.DecideReviewRequest, _desk_pb2.DecideReviewResponse]
+    """Lets one of them through once, or refuses it; for reviewers."""
 
 @_typing.type_check_only
 class DeskServiceAsyncStub(DeskServiceStub):
@@ -59,6 +63,10 @@ class DeskServiceAsyncStub(DeskServiceStub):
     """What was told so far about an earlier question. Who could not be reached in time is asked again for
     the urgency's window, so a late answer may have come since.
     """
+    ListReviews: _aio.UnaryUnaryMultiCallable[_desk_pb2.ListReviewsRequest, _desk_pb2.ListReviewsResponse]  # type: ignore[assignment]
+    """The questions of other agencies that wait for a person of this one; for reviewers."""
+    DecideReview: _aio.UnaryUnaryMultiCallable[_desk_pb2.DecideReviewRequest, _desk_pb2.DecideReviewResponse]  # type: ignore[assignment]
+    """Lets one of them through once, or refuses it; for reviewers."""
 
 class DeskServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a practitioner's own system or the command line says to the practitioner's own node, inside
@@ -90,5 +98,21 @@ class DeskServiceServicer(metaclass=_abc_1.ABCMeta):
         """What was told so far about an earlier question. Who could not be reached in time is asked again for
         the urgency's window, so a late answer may have come since.
         """
+
+    @_abc_1.abstractmethod
+    def ListReviews(
+        self,
+        request: _desk_pb2.ListReviewsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.ListReviewsResponse, _abc.Awaitable[_desk_pb2.ListReviewsResponse]]:
+        """The questions of other agencies that wait for a person of this one; for reviewers."""
+
+    @_abc_1.abstractmethod
+    def DecideReview(
+        self,
+        request: _desk_pb2.DecideReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.DecideReviewResponse, _abc.Awaitable[_desk_pb2.DecideReviewResponse]]:
+        """Lets one of them through once, or refuses it; for reviewers."""
 
 def add_DeskServiceServicer_to_server(servicer: DeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,26 @@
+"""Tables of questions that a person of this agency decides about.
+
+Sees:     envelopes of questions: purposes and pseudonyms, no child.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Table, Text
+
+from node.store.schema import metadata
+
+# A row for every question of the last ten minutes, so that one under review costs what any other does. Those
+# that a person is to decide about stay until that has lapsed.
+review = Table(
+    "review",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),  # of the signed EvaluateRequest
+    Column("key", LargeBinary(32), nullable=False),  # what makes it the same question when asked again
+    Column("received_ms", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),  # "none", "open", "released", "refused"
+    Column("until_ms", BigInteger, nullable=False),  # until when it may be decided, or a release be used
+    Column("facts", Text, nullable=False),  # canonical JSON: who asked and why, by which clause
+    Column("used_by", LargeBinary(16)),  # the lookup id that a release was used for; absent: not used yet
+    Index("review_key", "key", "received_ms"),
+    Index("review_until", "state", "until_ms"),
+)
