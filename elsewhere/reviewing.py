@@ -50,8 +50,9 @@ class WaitingReview:
     lapses_utc: datetime
 
     def __post_init__(self) -> None:
-        fits = re.fullmatch("[0-9a-f]{16}", self.number) and re.fullmatch(AGENCY_ID, self.searcher)
-        fits = fits and all(re.fullmatch("[0-9a-f]{8}", code) for code in (self.pseudonym, self.case))
+        shapes = [("[0-9a-f]{16}", self.number), (AGENCY_ID, self.searcher)]
+        shapes += [("[0-9a-f]{8}", self.pseudonym), ("[0-9a-f]{8}", self.case)]
+        fits = all(re.fullmatch(shape, text) for shape, text in shapes)
         fits = fits and all(len(getattr(self, name)) <= 64 for name in _WORDS) and len(self.clause) <= 200
         times = (self.asked_utc, self.expected_by, self.lapses_utc)
         if not fits or any(moment.tzinfo is None for moment in times):

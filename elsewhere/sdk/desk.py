@@ -277,6 +277,25 @@ class AsyncDesk:
             raise _failure(err) from None
         return history_from_wire(found)
 
+    async def reviews(self) -> tuple[WaitingReview, ...]:
+        """Give the questions that wait for a person; as `Desk.reviews`."""
+        self._target.check_reachable()
+        request, metadata = desk_pb2.ListReviewsRequest(), _shown(self._token)
+        try:
+            found = await self._stub.ListReviews(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
+        except grpc.RpcError as err:
+            raise _failure(err) from None
+        return reviews_from_wire(found)
+
+    async def decide_review(self, decision: ReviewDecision) -> None:
+        """Let a question through once, or refuse it; as `Desk.decide_review`."""
+        self._target.check_reachable()
+        request, metadata = decision_to_wire(decision), _shown(self._token)
+        try:
+            await self._stub.DecideReview(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
+        except grpc.RpcError as err:
+            raise _failure(err) from None
+
     async def close(self) -> None:
         """Give up the connection."""
         await self._channel.close(None)

@@ -64,7 +64,7 @@ class Retrier:
         self._parts = parts
 
     async def take(self, lookup: Lookup) -> None:
-        """Note who is to be asked again: who did not come to the end of round two, and where a person decides.
+        """Note who is to be asked again: who did not come to the end of round two; where a person decides.
 
         Of the former whatever was decided in round one: were only some decisions asked again about, a gateway
         that drops replies would learn which was taken.

@@ -14,7 +14,7 @@ from elsewhere.cli.person_file import parse_person
 from elsewhere.errors import ElsewhereError
 from elsewhere.matchkeys import question_keys, record_keys
 from elsewhere.person.identity import Person
-from elsewhere.wire.convert import desk
+from elsewhere.wire.convert import desk, desk_review
 from elsewhere.wire.desk_status import CODE_KEY, from_desk_status
 from elsewhere.wire.v1 import desk_pb2
 from node.caseload.csv_source import CsvSource
@@ -113,6 +113,20 @@ _ERRORS = [
 ]
 
 
+_REVIEW = desk_pb2.Review(
+    number="0" * 16,
+    searcher="police",
+    purpose="S47_ENQUIRY",
+    basis="A6E_TASK",
+    urgency="RED",
+    role="practitioner",
+    pseudonym="0" * 8,
+    case_code="0" * 8,
+    clause="rule 1",
+    asked="2026-11-23T09:00:00Z",
+    expected_by="2026-11-23T13:00:00Z",
+    lapses="2026-11-26T09:00:00Z",
+)
 _ISSUER = "https://sign-in.example/tenant"
 _KEY = ECKey.import_key(  # of tests alone: its secret number is 1
     {
@@ -213,6 +227,18 @@ def desk_parsers() -> tuple[Parser, ...]:
             desk_pb2.HistoryResponse,
             message_of(desk_pb2.HistoryResponse, desk.history_from_wire),
             desk_pb2.HistoryResponse(answers=[answer]).SerializeToString(),
+        ),
+        wire(
+            "reviews",
+            desk_pb2.ListReviewsResponse,
+            message_of(desk_pb2.ListReviewsResponse, desk_review.reviews_from_wire),
+            desk_pb2.ListReviewsResponse(reviews=[_REVIEW]).SerializeToString(),
+        ),
+        wire(
+            "review_decision",
+            desk_pb2.DecideReviewRequest,
+            message_of(desk_pb2.DecideReviewRequest, desk_review.decision_from_wire),
+            desk_pb2.DecideReviewRequest(number="0" * 16, releases=True, reason="called").SerializeToString(),
         ),
         Parser(
             "person_file",

@@ -34,6 +34,8 @@ CALLS = {
     "DeskService.Ask": ({"ask"}, {"ask_event", "desk_error"}),
     "DeskService.Status": ({PLAIN}, {"status"}),
     "DeskService.History": ({PLAIN}, {"history"}),
+    "DeskService.ListReviews": ({PLAIN}, {"reviews"}),
+    "DeskService.DecideReview": ({"review_decision"}, {PLAIN}),
 }
 # Functions that a listed parser reaches without naming them, by that parser.
 REACHED = {

@@ -9,27 +9,33 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
 
 import node.answering.custodian
 import node.answering.heldkeys
 import node.answering.redeem
+import node.answering.reviewing
 from elsewhere.asking import State
 from elsewhere.clock import to_ms
 from elsewhere.lookup import EvaluateReply, Head
+from elsewhere.reviewing import ReviewDecision
 from node.answering.answer import NOTHING
 from node.answering.custodian import Custodian
 from node.answering.guard import Guard
+from node.answering.reviewing import Reviews
 from node.asking import results
 from node.asking.part import Part
 from node.asking.questions import QuestionMaker, pseudonym
 from node.asking.rounds import Exchange
-from node.store.exchange import question
+from node.store.exchange import opening, question
+from node.store.reviewing import review
 from tests.federation import Federation
 from tests.privacy.people import DORRAN, QUILLA, YSOLDE, ask
 from tests.privacy.transcript import Transcript, tapped
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+UNDER_REVIEW: dict[str, Any] = {"purpose": "CIN_ASSESSMENT", "asker": "somebody whose questions are reviewed"}
 BUSY = "somebody who has asked much"
 
 
@@ -161,6 +167,61 @@ async def test_a_store_that_cannot_answer_has_the_shape_and_the_work_of_one_that
     assert [one.state for one in seen.values()] == [State.KNOWN_CURRENT, State.ERROR, State.ERROR]
     assert_one_shape(seen)
     assert_same_work(seen)
+
+
+async def test_a_question_under_review_looks_like_any_other_at_each_asking(shared: Shared) -> None:
+    social, police = shared.made.nodes["social"], shared.made.nodes["police"]
+    with police._store.write() as connection:
+        connection.execute(review.delete())
+    seen = {"found": await view(shared, QUILLA), "review": await view(shared, QUILLA, **UNDER_REVIEW)}
+    with social._store.read() as connection:
+        lookup_id = connection.execute(select(opening.c.lookup_id).order_by(opening.c.time_ms.desc()))
+        what = social._history.opening(connection, lookup_id.scalars().first() or "")
+    assert what is not None
+
+    queue = Reviews(police._store, police._writer, police.custodian.clock)
+
+    async def again(lookup_id: bytes) -> View:
+        shared.tap.clear()
+        answer = await social.searcher.again(what, social.trust.roster.active("police"), lookup_id)
+        shapes = [frame.shape for frame in shared.tap.lookup_frames]
+        return View(answer.state, shapes, shared.tap.operations.of("police"))
+
+    seen["not decided"] = await again(b"1" * 16)
+    (one,) = queue.waiting()
+    queue.decide(ReviewDecision(one.number, True, "called"), "reviewer")
+    seen["released"] = await again(b"2" * 16)
+    seen["used"] = await again(b"3" * 16)
+    (one,) = queue.waiting()
+    queue.decide(ReviewDecision(one.number, False, "called"), "reviewer")
+    seen["refused"] = await again(b"4" * 16)
+
+    states = [
+        State.KNOWN_CURRENT,
+        State.REVIEW,
+        State.REVIEW,
+        State.KNOWN_CURRENT,
+        State.REVIEW,
+        State.DENIED,
+    ]
+    assert [one.state for one in seen.values()] == states
+    assert_one_shape(seen)
+    assert_same_work(seen)
+
+
+async def test_twin_a_queue_that_is_written_for_reviews_alone_is_caught(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = node.answering.reviewing.note
+
+    def idle(connection: Any, came: Any, standing: Any) -> bool:
+        return note(connection, came, standing) if came.ruling.code == "agreement.review" else True
+
+    monkeypatch.setattr(node.answering.custodian, "note", idle)
+    seen = {"found": await view(shared, QUILLA), "review": await view(shared, YSOLDE, **UNDER_REVIEW)}
+
+    with pytest.raises(AssertionError, match="review"):
+        assert_same_work(seen)
 
 
 async def test_the_work_that_is_compared_is_all_there(shared: Shared) -> None:

@@ -18,6 +18,7 @@ import node.store.exchange
 import node.store.ledger
 import node.store.owner
 import node.store.processes
+import node.store.reviewing
 import node.store.schema
 from elsewhere.database.engine import Database, open_database
 from elsewhere.database.revisions import FIRST, Schema, StoreVersionWrong, prepare, read_version, revise

@@ -26,7 +26,9 @@ from elsewhere.asking import (
 )
 from elsewhere.errors import ElsewhereError
 from elsewhere.lookup import Contact, Flag
+from elsewhere.reviewing import ReviewDecision, ReviewGone, WaitingReview
 from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, status_to_wire
+from elsewhere.wire.convert.desk_review import decision_from_wire, reviews_to_wire
 from elsewhere.wire.desk_status import to_desk_status
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
@@ -76,6 +78,8 @@ class FakeDesk(desk_pb2_grpc.DeskServiceServicer):
         self.cancelled = threading.Event()
         self.end = threading.Event()
         self.is_ready = True
+        self.reviews: Sequence[WaitingReview] = ()
+        self.decided: list[ReviewDecision] = []
 
     def Ask(  # noqa: N802
         self, request: desk_pb2.AskRequest, context: grpc.ServicerContext
@@ -95,6 +99,22 @@ class FakeDesk(desk_pb2_grpc.DeskServiceServicer):
                 self.end.wait()
             else:
                 yield event_to_wire(step)
+
+    def ListReviews(  # noqa: N802
+        self, request: desk_pb2.ListReviewsRequest, context: grpc.ServicerContext
+    ) -> desk_pb2.ListReviewsResponse:
+        """Give the questions that the test lets wait."""
+        return reviews_to_wire(self.reviews)
+
+    def DecideReview(  # noqa: N802
+        self, request: desk_pb2.DecideReviewRequest, context: grpc.ServicerContext
+    ) -> desk_pb2.DecideReviewResponse:
+        """Take one decision about each of them."""
+        decision = decision_from_wire(request)
+        if decision.number not in [one.number for one in self.reviews]:
+            self._refuse(ReviewGone("expected the number of a question that waits"), context)
+        self.decided.append(decision)
+        return desk_pb2.DecideReviewResponse()
 
     def Status(  # noqa: N802
         self, request: desk_pb2.StatusRequest, context: grpc.ServicerContext

@@ -27,8 +27,8 @@ def test_help_lists_every_command_in_the_order_an_operator_meets_them() -> None:
 
     names = [line.split()[0] for line in output.partition("Commands:")[2].splitlines() if line.strip()]
     assert code == 0
-    expected = ["init", "accept", "mapping", "load", "reload", "drop-source", "run", "status", "rotate"]
-    assert names == [*expected, "take-store", "accept-store", "upgrade"]
+    expected = ["init", "accept", "mapping", "load", "reload", "drop-source", "run", "status", "review"]
+    assert names == [*expected, "rotate", "take-store", "accept-store", "upgrade"]
 
 
 def test_help_imports_no_command() -> None:

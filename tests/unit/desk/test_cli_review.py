@@ -1,0 +1,82 @@
+"""`elsewhere node review` at a desk that says what the test wrote down."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from click.testing import CliRunner, Result
+
+from elsewhere.cli.main import main
+from elsewhere.reviewing import ReviewDecision, ReviewInvalid, WaitingReview
+from tests.unit.desk.fake import RunningDesk
+
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+ONE = WaitingReview(
+    number="5f0c3b9a7d21e884",
+    searcher="social",
+    purpose="CIN_ASSESSMENT",
+    basis="A6E_TASK",
+    urgency="AMBER",
+    role="practitioner",
+    pseudonym="0a1b2c3d",
+    case="4e5f6a7b",
+    clause="agreement northshire version 1, rule 4",
+    asked_utc=NOW,
+    expected_by=NOW + timedelta(hours=24),
+    lapses_utc=NOW + timedelta(hours=72),
+)
+
+
+def _review(node: RunningDesk, *words: str) -> Result:
+    return CliRunner().invoke(cli, ["node", "review", words[0], "--node", str(node.folder), *words[1:]])
+
+
+def test_the_list_shows_who_asks_and_why_and_says_when_nobody_waits(node: RunningDesk) -> None:
+    assert _review(node, "list").output == "no question waits\n"
+    node.desk.reviews = [ONE]
+
+    shown = _review(node, "list")
+    (listed,) = json.loads(_review(node, "list", "--json").output)["reviews"]
+
+    assert shown.exit_code == 0
+    for word in (ONE.number, "social", "CIN_ASSESSMENT", "AMBER", "0a1b2c3d", "2026-11-24T09:00:00Z"):
+        assert word in shown.output
+    assert listed["number"] == ONE.number
+    assert listed["expected_by"] == "2026-11-24T09:00:00Z"
+
+
+@pytest.mark.parametrize(("word", "releases"), [("release", True), ("refuse", False)])
+def test_a_decision_reaches_the_node_with_its_reason_and_the_account(
+    node: RunningDesk, word: str, releases: bool
+) -> None:
+    node.desk.reviews = [ONE]
+
+    assert _review(node, word, ONE.number, "--reason", "called").exit_code == 0
+    assert _review(node, word, ONE.number, "--reason", "called", "--reviewer", "ada").exit_code == 0
+
+    account = pwd.getpwuid(os.getuid()).pw_name
+    decided = [ReviewDecision(ONE.number, releases, "called", who) for who in (account, "ada")]
+    assert node.desk.decided == decided
+
+
+def test_a_decision_without_a_reason_or_about_nothing_is_refused_with_its_code(node: RunningDesk) -> None:
+    assert _review(node, "release", ONE.number).exit_code == 2
+    assert "review.invalid" in _review(node, "release", "x", "--reason", "called").output
+    assert "review.invalid" in _review(node, "release", ONE.number, "--reason", " ").output
+    assert "review.gone" in _review(node, "release", ONE.number, "--reason", "called").output
+    assert node.desk.decided == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("0" * 15, "called", ""), ("0" * 16, "", ""), ("0" * 16, "a\nb", ""), ("0" * 16, "x" * 1001, "")],
+)
+def test_a_decision_out_of_form_is_none(words: tuple[str, str, str]) -> None:
+    number, reason, reviewer = words
+
+    with pytest.raises(ReviewInvalid):
+        ReviewDecision(number, True, reason, reviewer)
