@@ -171,16 +171,13 @@ class Node:
                 in_flight=config.lookup.in_flight,
             )
         )
+        reviews = Reviews(self._store, self._writer, clock)
+        serves = (self.status, self.processes, self.answers, self.asker, reviews)
+        desk = DeskParts(self.searcher, callers, *serves)
         self.desk = DeskServer(
             DeskService(
                 DeskParts(
-                    searcher=self.searcher,
-                    callers=callers,
-                    status=self.status,
-                    processes=self.processes,
-                    answers=self.answers,
-                    asker=self.asker,
-                    reviews=Reviews(self._store, self._writer, clock),
+                    self.searcher, callers, self.status, self.processes, self.answers, self.asker, reviews
                 )
             ),
             self.place.desk_socket,

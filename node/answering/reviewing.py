@@ -23,7 +23,7 @@ from elsewhere.clock import Clock, from_ms, to_ms
 from elsewhere.database.ready import Ready
 from elsewhere.lookup import Decision, EvaluateRequest, Ruling
 from elsewhere.reviewing import MAX_REVIEWS, ReviewDecision, ReviewGone, WaitingReview
-from node import logbook
+from node.ledger import book
 from node.store.engine import Store
 from node.store.reviewing import review
 from node.store.writer import Writer
@@ -196,8 +196,8 @@ def forget_reviews(connection: Connection, now: datetime) -> None:
 
 
 def _log(connection: Connection, digest: bytes, facts: str, act: dict[str, Json], now: datetime) -> None:
-    entry = logbook.make_entry("review", {**_parsed(facts), "request_digest": digest.hex(), **act}, now)
-    logbook.append(connection, entry)
+    entry = book.make_entry("review", {**_parsed(facts), "request_digest": digest.hex(), **act}, now)
+    book.append(connection, entry)
 
 
 def _facts(request: EvaluateRequest, ruling: Ruling) -> dict[str, Json]:

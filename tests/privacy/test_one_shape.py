@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
 
 import node.answering.custodian
 import node.answering.heldkeys
@@ -27,7 +26,7 @@ from node.asking import results
 from node.asking.part import Part
 from node.asking.questions import QuestionMaker, pseudonym
 from node.asking.rounds import Exchange
-from node.store.exchange import opening, question
+from node.store.exchange import question
 from node.store.reviewing import review
 from tests.federation import Federation
 from tests.privacy.people import DORRAN, QUILLA, YSOLDE, ask
@@ -173,10 +172,12 @@ async def test_a_question_under_review_looks_like_any_other_at_each_asking(share
     social, police = shared.made.nodes["social"], shared.made.nodes["police"]
     with police._store.write() as connection:
         connection.execute(review.delete())
-    seen = {"found": await view(shared, QUILLA), "review": await view(shared, QUILLA, **UNDER_REVIEW)}
+    seen = {"found": await view(shared, QUILLA)}
+    asked = await shared.tap.ask(shared.made, ask(QUILLA, "police", **UNDER_REVIEW))
+    frames = [frame.shape for frame in shared.tap.lookup_frames]
+    seen["review"] = View(asked.state("police"), frames, shared.tap.operations.of("police"))
     with social._store.read() as connection:
-        lookup_id = connection.execute(select(opening.c.lookup_id).order_by(opening.c.time_ms.desc()))
-        what = social._history.opening(connection, lookup_id.scalars().first() or "")
+        what = social._history.opening(connection, asked.started.lookup_id)
     assert what is not None
 
     queue = Reviews(police._store, police._writer, police.custodian.clock)

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner, Result
 
-from elsewhere.cli.main import main
-from elsewhere.reviewing import ReviewDecision, ReviewInvalid, WaitingReview
+from elsewhere.cli.main import commands
+from elsewhere.reviewing import ReviewDecision, ReviewGone, ReviewInvalid, WaitingReview
 from tests.unit.desk.fake import RunningDesk
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -32,7 +32,7 @@ ONE = WaitingReview(
 
 
 def _review(node: RunningDesk, *words: str) -> Result:
-    return CliRunner().invoke(cli, ["node", "review", words[0], "--node", str(node.folder), *words[1:]])
+    return CliRunner().invoke(commands, ["node", "review", words[0], "--node", str(node.folder), *words[1:]])
 
 
 def test_the_list_shows_who_asks_and_why_and_says_when_nobody_waits(node: RunningDesk) -> None:
@@ -63,11 +63,11 @@ def test_a_decision_reaches_the_node_with_its_reason_and_the_account(
     assert node.desk.decided == decided
 
 
-def test_a_decision_without_a_reason_or_about_nothing_is_refused_with_its_code(node: RunningDesk) -> None:
+def test_a_decision_without_a_reason_or_about_nothing_is_refused(node: RunningDesk) -> None:
     assert _review(node, "release", ONE.number).exit_code == 2
-    assert "review.invalid" in _review(node, "release", "x", "--reason", "called").output
-    assert "review.invalid" in _review(node, "release", ONE.number, "--reason", " ").output
-    assert "review.gone" in _review(node, "release", ONE.number, "--reason", "called").output
+    assert isinstance(_review(node, "release", "x", "--reason", "called").exception, ReviewInvalid)
+    assert isinstance(_review(node, "release", ONE.number, "--reason", " ").exception, ReviewInvalid)
+    assert isinstance(_review(node, "release", ONE.number, "--reason", "called").exception, ReviewGone)
     assert node.desk.decided == []
 
 
