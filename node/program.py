@@ -42,7 +42,7 @@ from node.catalogues.peers import Peers, PeersParts
 from node.catalogues.publisher import Publisher, PublisherParts
 from node.catalogues.times import within
 from node.config import NodeConfig
-from node.desk.callers import make_callers
+from node.desk.callers import Callers, make_callers
 from node.desk.service import DeskParts, DeskServer, DeskService
 from node.desk.tls import load_tls
 from node.forgetting import Forgetting
@@ -171,15 +171,8 @@ class Node:
                 in_flight=config.lookup.in_flight,
             )
         )
-        reviews = Reviews(self._store, self._writer, clock)
-        serves = (self.status, self.processes, self.answers, self.asker, reviews)
-        desk = DeskParts(self.searcher, callers, *serves)
         self.desk = DeskServer(
-            DeskService(
-                DeskParts(
-                    self.searcher, callers, self.status, self.processes, self.answers, self.asker, reviews
-                )
-            ),
+            DeskService(self._desk_parts(callers)),
             self.place.desk_socket,
             desk_tls,
             connections=config.desk.connections,
@@ -285,6 +278,11 @@ class Node:
     def _renewal_parts(self) -> RenewalParts:
         config, ca_pem, channels = self.config, self.trust.anchor.tls_ca_pem, self._linked.channels
         return RenewalParts(config.dir, config.agency, ca_pem, self._store, channels, self._clock)
+
+    def _desk_parts(self, callers: Callers) -> DeskParts:
+        reviews = Reviews(self._store, self._writer, self._clock)
+        told = (self.status, self.processes, self.answers, self.asker)
+        return DeskParts(self.searcher, callers, *told, reviews)
 
     def _publisher_parts(self, random: RandomBytes) -> PublisherParts:
         config = self.config
