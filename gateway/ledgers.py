@@ -17,8 +17,15 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from elsewhere.errors import ElsewhereError, FrameMalformed, NotActive
-from elsewhere.transparency.checkpoint import Checkpoint, log_origin, open_checkpoint, stated_in
-from elsewhere.transparency.errors import LogShort
+from elsewhere.transparency.checkpoint import (
+    Checkpoint,
+    log_number,
+    log_origin,
+    open_checkpoint,
+    open_log,
+    stated_in,
+)
+from elsewhere.transparency.errors import LogShort, ProofBroken
 from elsewhere.transparency.merkle import HASH_BYTES, Proof
 from elsewhere.transparency.note import Verifier, add_lines, only_by
 from elsewhere.transparency.witnesses import verifiers_of, witness_name, witnesses_of
@@ -47,6 +54,9 @@ class Ledgers:
         self._mirror, self._store, self._directory = mirror, store, directory
         self._notes = store.log_notes()
         self._growing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._begun: defaultdict[str, int] = defaultdict(
+            int
+        )  # by agency: the log begun last, since the start
 
     def shown(self, agency: str = "") -> dict[str, LogNotes]:
         """Give the checkpoints of every log, or of one."""
@@ -71,17 +81,38 @@ class Ledgers:
             raise FrameMalformed("hashes", f"expected at most {MOST_AT_ONCE} of {HASH_BYTES} bytes")
         async with self._growing[caller]:
             newest = self._newest(caller)
+            if not request.checkpoint:
+                return await asyncio.to_thread(self._mirror.held, caller, newest)
+            first = self._log_of(caller)
+            stated = open_log(request.checkpoint, first.name, first.public).checkpoint
+            log = Verifier(stated.origin, first.public)
+            newest = await self._kept(caller, stated, newest)
             held = await asyncio.to_thread(self._mirror.held, caller, newest)
-            if request.start != held or not request.checkpoint:
+            if request.start != held:
                 return held
-            log = self._log_of(caller)
-            stated = open_checkpoint(request.checkpoint, log.name, log.public).checkpoint
             await asyncio.to_thread(self._mirror.append, caller, held, hashes, stated, newest)
             if newest is None or stated.size > newest.size:
                 bare = only_by(request.checkpoint.decode("utf-8"), [log])
                 witnessed = self._notes[caller].witnessed if newest is not None else ""
                 await self._put(caller, LogNotes(bare, witnessed))
             return held + len(hashes)
+
+    async def _kept(self, agency: str, stated: Checkpoint, newest: Checkpoint | None) -> Checkpoint | None:
+        """The newest checkpoint of the log that is shown; None where that is begun anew.
+
+        Then the copy of the one before is put aside, and nothing is shown or proven of either until the new
+        one is taken: a proof made of both would accuse an honest agency.
+        """
+        first = self._log_of(agency).name
+        number = log_number(stated.origin, first)
+        if number < self._begun[agency] or (newest and number < log_number(newest.origin, first)):
+            raise ProofBroken("expected the log that was shown last, grown; it is one from before")
+        if newest is None or stated.origin == newest.origin:
+            return newest
+        self._begun[agency] = number
+        del self._notes[agency]
+        await to_its_end(asyncio.to_thread(self._mirror.put_aside, agency, newest.origin))
+        return None
 
     async def cosign(self, caller: str, request: ledger_pb2.CosignRequest) -> None:
         """Add a line to the newest checkpoint of another's log.
@@ -102,7 +133,8 @@ class Ledgers:
             notes = self._notes[agency]
             if stated_in(notes.note).size != request.size:
                 raise LogShort("expected a line on the newest checkpoint; it is over more entries by now")
-            log, verifiers = self._log_of(agency), verifiers_of(roster, agency)
+            public, verifiers = self._log_of(agency).public, verifiers_of(roster, agency)
+            log = Verifier(stated_in(notes.note).origin, public)
             note = add_lines(notes.note, [request.line])
             seen = open_checkpoint(note.encode(), log.name, log.public, verifiers)
             names = {signed.by.name for signed in seen.witnesses}
@@ -130,7 +162,7 @@ class Ledgers:
         return stated_in(notes.note) if notes is not None else None
 
     def _log_of(self, agency: str) -> Verifier:
-        """The name and key of a member's log."""
+        """The name and key of a member's first log."""
         member = self._directory.roster.member(agency)
         if member is None:
             raise NotActive(agency, "unknown")

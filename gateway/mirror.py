@@ -11,6 +11,7 @@ Source:   RFC 9162 §2.1; docs/ledger.md.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -124,6 +125,25 @@ class Mirror:
                 raise StoreUnavailable("expected room for the hashes of a log; writing them failed") from None
         if not is_it:
             raise ProofBroken("expected the log that was signed before, grown; it is another")
+
+    def put_aside(self, agency: str, origin: str) -> None:
+        """Make room for a log that its agency has begun anew; of those before it the last is kept.
+
+        Args:
+            agency: whose log.
+            origin: the name of the one held. What was put aside under that name is left as it is.
+        """
+        files, aside = self._files(agency).folder, self._root / f"{agency}.before"
+        name = aside / "origin"
+        with self._locks[agency]:
+            if not files.exists() or (name.exists() and name.read_text("utf-8") == origin):
+                return
+            try:
+                shutil.rmtree(aside, ignore_errors=True)
+                (files / name.name).write_text(origin, "utf-8")
+                files.rename(aside)
+            except OSError:
+                raise StoreUnavailable("expected to put a log's copy aside; it failed") from None
 
     def prove_growth(self, agency: str, old: int, new: int, newest: Checkpoint | None) -> Proof:
         """Prove that a log only grew; raises LogShort where it is not as long here."""

@@ -24,6 +24,7 @@ _COMMANDS = {
     "rotate": Lazy("elsewhere.cli.node_rotate", "rotate", "Change keys now, not when it is time."),
     "take-store": Lazy("elsewhere.cli.node_store", "take_store", "Make another node's store this one's."),
     "accept-store": Lazy("elsewhere.cli.node_store", "accept_store", "Take a restored store as it is."),
+    "begin-log": Lazy("elsewhere.cli.node_store", "begin_log", "Begin a new log after a restore."),
     "upgrade": Lazy("elsewhere.cli.upgrade", "node", "Bring the store to this version's tables."),
 }
 

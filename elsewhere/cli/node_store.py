@@ -1,4 +1,4 @@
-"""`elsewhere node take-store` and `accept-store`: another node's store, or a restored one, as this one's own.
+"""`elsewhere node take-store`, `accept-store`, `begin-log`: another node's store, or a restored one.
 
 Promises: a store is taken from another node only while no process of this node runs, nor one of any node
           works with the store.
@@ -73,3 +73,28 @@ def accept_store(directory: Path, yes: bool) -> None:
             click.confirm("Is that all that this agency knows?", abort=True)
         accept(directory, store, datetime.now(UTC))
     click.echo("accepted and logged; the node tags all records under new keys, and can be asked after that")
+
+
+@click.command("begin-log")
+@click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
+@click.option("--reason", required=True, help="Why, for your own log: who restored what, and when.")
+@click.option("--yes", is_flag=True, help="The store was restored, and its newest state is lost: do not ask.")
+def begin_log(directory: Path, reason: str, yes: bool) -> None:
+    """Begin a new log after a restore, since gateways and witnesses refuse one that is not what it was.
+
+    Entries that the store holds go into it; those lost stay lost. Every agency that watches your log says in
+    its own that you have begun another, and keeps the last state of the one before.
+    """
+    from node.config import load_config
+    from node.ledger import book
+    from node.ledger.tree import begin_anew
+    from node.owning import open_own
+
+    if not yes:
+        click.echo("Your witnesses will log this, and may ask what has become of the entries that are lost.")
+        click.confirm("Is the newest state of your store lost for good?", abort=True)
+    now = datetime.now(UTC)
+    with open_own(load_config(directory)) as store, store.write() as conn:
+        begin_anew(conn, now)
+        book.append(conn, book.make_entry("log_begun", {"reason": reason[:200]}, now))
+    click.echo("a new log is begun; it is shown to gateways and witnesses within a minute")

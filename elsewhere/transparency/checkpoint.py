@@ -67,9 +67,31 @@ class Seen:
     witnesses: tuple[Signed, ...]
 
 
-def log_origin(federation: str, agency: str) -> str:
-    """Name the log of one agency."""
-    return f"{federation}/{agency}/log"
+def log_origin(federation: str, agency: str, number: int = 0) -> str:
+    """Name the log of one agency.
+
+    Args:
+        federation, agency: their ids.
+        number: 0 for the first; for one begun anew after a restore, when that was, in POSIX seconds.
+    """
+    first = f"{federation}/{agency}/log"
+    return f"{first}/{number}" if number else first
+
+
+def log_number(origin: str, first: str) -> int:
+    """Tell which of an agency's logs a name is of: the later one has the larger number.
+
+    Args:
+        origin: as a checkpoint states it.
+        first: `log_origin` of the agency.
+
+    Raises:
+        NoteInvalid: of another agency's, or of none.
+    """
+    found = re.fullmatch(rf"{re.escape(first)}(?:/([1-9]\d{{0,15}}))?", origin)
+    if found is None:
+        raise NoteInvalid(f"expected a checkpoint of {first}; it is of another log")
+    return int(found[1] or 0)
 
 
 def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> bytes:
@@ -85,6 +107,16 @@ def stated_in(note: str) -> Checkpoint:
     """
     text, _, _ = note.rpartition("\n\n")
     return Checkpoint.from_text(text + "\n")
+
+
+def open_log(note: bytes, first: str, public: bytes, witnesses: Sequence[Verifier] = ()) -> Seen:
+    """Read a checkpoint of an agency's first log, or of a later one. As `open_checkpoint` otherwise."""
+    try:
+        origin = stated_in(note.decode("utf-8")).origin
+    except UnicodeDecodeError:
+        raise NoteInvalid("expected a note in UTF-8") from None
+    log_number(origin, first)
+    return open_checkpoint(note, origin, public, witnesses)
 
 
 def open_checkpoint(note: bytes, origin: str, public: bytes, witnesses: Sequence[Verifier] = ()) -> Seen:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from elsewhere.transparency.checkpoint import Seen, open_checkpoint
+from elsewhere.transparency.checkpoint import Seen, open_log
 from elsewhere.transparency.errors import NoteInvalid
 from elsewhere.transparency.merkle import HASH_BYTES, MAX_PROOF, MAX_SIZE, Proof, check_inclusion
 from elsewhere.transparency.note import Verifier
@@ -72,7 +72,7 @@ def open_proof(
     Args:
         proof: as received, or from a case file.
         leaf: the hash of the entry, 32 bytes.
-        origin: the log it is to be in.
+        origin: the first log of the agency that it is to be in; one begun anew later will do.
         public: that log's key, from the roster.
         witnesses: whose cosignatures count.
 
@@ -82,6 +82,6 @@ def open_proof(
         NoteInvalid: the checkpoint is not signed by that log.
         ProofBroken: the entry is not in the tree that was signed.
     """
-    seen = open_checkpoint(proof.note.encode(), origin, public, witnesses)
+    seen = open_log(proof.note.encode(), origin, public, witnesses)
     check_inclusion(leaf, proof.index, seen.checkpoint.size, proof.path, seen.checkpoint.root)
     return seen

@@ -40,7 +40,6 @@ from elsewhere.lookup import (
 from elsewhere.oprf import voprf
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingPublic
-from elsewhere.transparency.checkpoint import log_origin
 from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.envelope import Opened, unwrap, wrap
@@ -320,8 +319,8 @@ class Custodian:
             limit = self.guard.find_limit(request, self.clock(), connection)
             if is_further and limit is not None:
                 raise LimitReached(limit)
-            origin = log_origin(self.guard.trust.roster.federation, request.custodian)
-            out = releasing.log(connection, Signer(origin, self.keys.view.signing))
+            signer = Signer(self.guard.trust.roster.federation, request.custodian, self.keys.view.signing)
+            out = releasing.log(connection, signer)
             reply = RedeemReply(redeem_digest, found.answer, out.receipt, out.call_reference)
             sealed_reply = self._seal(convert.redeem_reply_to_wire(reply), request, 2)
             kept = {"redeem_digest": redeem_digest, "redeem_reply": sealed_reply}

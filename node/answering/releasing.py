@@ -64,7 +64,9 @@ class Releasing:
         """Append the entry, and make the receipt with its proof, in the caller's transaction."""
         place = book.append(connection, self.entry, self.subject)
         envelope = sign_receipt(signer.key, self._receipt())
-        proof = LogProof(place.index, place.path, note_over(place.tree.size, place.tree.root, signer))
+        proof = LogProof(
+            place.index, place.path, note_over(place.tree.size, place.tree.root, signer, place.number)
+        )
         return Released(attach_proof(envelope, proof), self.reference)
 
     def _receipt(self) -> Receipt:

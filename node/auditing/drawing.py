@@ -18,7 +18,7 @@ from elsewhere.canonical import Json, canonical_json, parse_canonical
 from elsewhere.errors import DocumentInvalid
 from elsewhere.fields import Fields
 from elsewhere.roster import AGENCY_ID, Roster
-from elsewhere.transparency.checkpoint import Checkpoint, log_origin, open_checkpoint
+from elsewhere.transparency.checkpoint import Checkpoint, log_origin, open_log
 from elsewhere.transparency.draw import Draw, drawn
 from elsewhere.transparency.errors import NoteInvalid
 from elsewhere.transparency.note import Verifier
@@ -92,10 +92,14 @@ def open_draw(file: DrawFile, roster: Roster, agency: str) -> Drawn:
         raise NoteInvalid(f"expected a draw of the log of {agency}; it is of another")
     if witness is None or file.witness == agency:
         raise NoteInvalid("expected a draw by another member of the federation")
-    log = Verifier(log_origin(roster.federation, agency), member.signing_key)
-    draws, checkpoints, start = [], [], 0
+    first, origin = log_origin(roster.federation, agency), ""
+    draws: list[Draw] = []
+    checkpoints: list[Checkpoint] = []
+    start = 0
     for note in file.notes:
-        found = open_checkpoint(note.encode(), log.name, log.public, [witness])
+        found = open_log(note.encode(), first, member.signing_key, [witness])
+        if found.checkpoint.origin != origin:  # begun anew: what was drawn of the one before is gone
+            draws, checkpoints, start, origin = [], [], 0, found.checkpoint.origin
         if not found.witnesses or found.checkpoint.size <= start:
             raise NoteInvalid("expected checkpoints of growing size, each with the witness's signature")
         draws.append(Draw(_signature(note, witness), start, found.checkpoint.size))

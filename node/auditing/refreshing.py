@@ -13,8 +13,8 @@ import grpc
 
 from elsewhere.receipt import attach_proof, attached_proof, open_member_receipt, open_receipt_proof
 from elsewhere.roster import Roster
-from elsewhere.transparency.checkpoint import Seen, log_origin, open_checkpoint
-from elsewhere.transparency.errors import LogShort
+from elsewhere.transparency.checkpoint import Seen, log_origin, open_log
+from elsewhere.transparency.errors import LogShort, ProofBroken
 from elsewhere.transparency.merkle import check_consistency, check_inclusion
 from elsewhere.transparency.note import Verifier, only_by
 from elsewhere.transparency.proof import LogProof
@@ -51,8 +51,10 @@ async def refresh(channel: grpc.aio.Channel, envelope: bytes, roster: Roster) ->
     if not note:
         raise LogShort("expected a state of that log that its witnesses have signed; there is none yet")
     origin, witnesses = log_origin(roster.federation, agency), verifiers_of(roster, agency)
-    seen = open_checkpoint(note, origin, member.signing_key, witnesses)
+    seen = open_log(note, origin, member.signing_key, witnesses)
     size = seen.checkpoint.size
+    if seen.checkpoint.origin != before.origin:
+        raise ProofBroken("expected the log that this receipt was given under; another was begun since")
     if size < before.size:
         raise LogShort("expected a witnessed state of that log with this entry; try again in a minute")
     asked = ledger_pb2.ProveGrowthRequest(agency=agency, old_size=before.size, new_size=size)
@@ -63,5 +65,5 @@ async def refresh(channel: grpc.aio.Channel, envelope: bytes, roster: Roster) ->
         )
     check_consistency(before.size, size, before.root, seen.checkpoint.root, tuple(growth.path))
     check_inclusion(bytes.fromhex(receipt.leaf), place, size, tuple(entry.path), seen.checkpoint.root)
-    kept = only_by(note.decode("utf-8"), [*witnesses, Verifier(origin, member.signing_key)])
+    kept = only_by(note.decode("utf-8"), [*witnesses, Verifier(seen.checkpoint.origin, member.signing_key)])
     return Refreshed(attach_proof(envelope, LogProof(place, tuple(entry.path), kept)), seen)

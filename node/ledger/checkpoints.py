@@ -11,26 +11,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from elsewhere.clock import to_ms
 from elsewhere.signing import SigningKey
-from elsewhere.transparency.checkpoint import Checkpoint, sign_checkpoint
-from node.ledger.tree import keep_tiles, read_edge
+from elsewhere.transparency.checkpoint import Checkpoint, log_origin, sign_checkpoint
+from node.ledger.tree import keep_tiles, read_edge, read_number
 from node.store.ledger import checkpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Who signs for a log."""
+    """Who signs for an agency's logs."""
 
-    origin: str
+    federation: str
+    agency: str
     key: SigningKey
 
 
-def note_over(size: int, root: bytes, signer: Signer) -> str:
+def note_over(size: int, root: bytes, signer: Signer, number: int = 0) -> str:
     """Sign how long a log is and what is in it; for one size it is the same whenever it is signed."""
-    return sign_checkpoint(Checkpoint(signer.origin, size, root), signer.key).decode()
+    origin = log_origin(signer.federation, signer.agency, number)
+    return sign_checkpoint(Checkpoint(origin, size, root), signer.key).decode()
 
 
 def newest_size(connection: Connection) -> int:
@@ -49,10 +51,13 @@ def sign_newest(connection: Connection, signer: Signer, now: datetime) -> int | 
     Returns: the size signed; None where that has been signed already, or there is no entry yet.
     """
     edge = read_edge(connection)
-    is_known = select(checkpoint.c.size).where(checkpoint.c.size == edge.size)
-    if not edge.size or connection.execute(is_known).first() is not None:
+    is_it = checkpoint.c.size == edge.size
+    held = connection.execute(select(checkpoint.c.note).where(is_it)).scalar_one_or_none()
+    note = note_over(edge.size, edge.root, signer, read_number(connection))
+    if not edge.size or (held is not None and held.startswith(note.partition("\n")[0] + "\n")):
         return None
+    connection.execute(delete(checkpoint).where(is_it))  # of the log before this one
     keep_tiles(connection)
-    row = {"size": edge.size, "time_ms": to_ms(now), "note": note_over(edge.size, edge.root, signer)}
+    row = {"size": edge.size, "time_ms": to_ms(now), "note": note}
     connection.execute(insert(checkpoint).values(row))
     return edge.size

@@ -10,7 +10,6 @@ import grpc
 from elsewhere.clock import Clock
 from elsewhere.roster import Roster
 from elsewhere.signing import SigningKey
-from elsewhere.transparency.checkpoint import log_origin
 from node.ledger.checkpoints import Signer
 from node.store.engine import Store
 from node.store.writer import Writer
@@ -32,4 +31,4 @@ class LedgerParts:
 
     def signer(self) -> Signer:
         """Who signs for this agency's log."""
-        return Signer(log_origin(self.roster().federation, self.agency), self.key())
+        return Signer(self.roster().federation, self.agency, self.key())

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.errors import ElsewhereError
-from elsewhere.transparency.checkpoint import Seen, open_checkpoint
+from elsewhere.transparency.checkpoint import Seen, log_origin, open_log
 from elsewhere.transparency.errors import LogShort, ProofBroken
 from elsewhere.transparency.merkle import root_of
 from elsewhere.transparency.note import add_lines, only_by
@@ -27,13 +27,18 @@ from elsewhere.transparency.witnesses import verifiers_of
 from elsewhere.wire.v1 import ledger_pb2, ledger_pb2_grpc
 from node.ledger.checkpoints import newest_size, note_over, sign_newest
 from node.ledger.parts import LedgerParts
-from node.ledger.tree import StoredTree
+from node.ledger.tree import StoredTree, read_number
 from node.links.calls import CallBroke, breaking
 from node.store.ledger import checkpoint
 
 CALL_TIMEOUT_S: Final = 20.0
 AT_ONCE: Final = 16_384  # hashes in one call
+NOWHERE: Final = 2**63  # a place that no log has: nothing is to be taken
 
+_REMEDY: Final = (
+    "others have seen another log of this agency. If the store was restored, run 'elsewhere node begin-log'; "
+    "if not, somebody has altered it: run 'elsewhere audit verify' and tell your data protection officer"
+)
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
@@ -77,7 +82,10 @@ class Showing:
         if code != self._told.get(place, ""):
             is_other = code in (ProofBroken.code, LogShort.code)
             say = _log.info if not code else _log.error if is_other else _log.warning
-            say("log.not_shown" if code else "log.shown", gateway=place, code=code or "ok")
+            if code == ProofBroken.code:
+                say("log.not_shown", gateway=place, code=code, remedy=_REMEDY)
+            else:
+                say("log.not_shown" if code else "log.shown", gateway=place, code=code or "ok")
             self._told[place] = code
 
     async def _show(self, place: int, stub: ledger_pb2_grpc.LedgerServiceAsyncStub) -> None:
@@ -85,7 +93,7 @@ class Showing:
         size = await asyncio.to_thread(self._read, newest_size)
         held = self._held.get(place)
         if held is None:
-            held = await self._publish(stub, ledger_pb2.PublishHashesRequest())
+            held = await self._publish(stub, await asyncio.to_thread(self._read, self._question))
         while held < size:
             request = await asyncio.to_thread(
                 self._read, partial(self._piece, held, min(held + AT_ONCE, size))
@@ -120,16 +128,25 @@ class Showing:
     def _piece(self, start: int, stop: int, connection: Connection) -> ledger_pb2.PublishHashesRequest:
         """The hashes from one place to before another, and what is signed over all up to there."""
         tree, signer = StoredTree(connection), self._parts.signer()
-        note = note_over(stop, root_of(tree, stop), signer)
+        note = note_over(stop, root_of(tree, stop), signer, read_number(connection))
         return ledger_pb2.PublishHashesRequest(
             start=start, hashes=tree.hashes(0, start, stop), checkpoint=note.encode()
         )
 
+    def _question(self, connection: Connection) -> ledger_pb2.PublishHashesRequest:
+        """Ask how much a gateway has; what is signed tells it which log it is, if that was begun anew."""
+        size, number = newest_size(connection), read_number(connection)
+        if not size:
+            return ledger_pb2.PublishHashesRequest()
+        note = note_over(size, root_of(StoredTree(connection), size), self._parts.signer(), number)
+        return ledger_pb2.PublishHashesRequest(start=NOWHERE, checkpoint=note.encode())
+
     async def _take(self, witnessed: bytes) -> None:
         """Keep the lines of this log's witnesses beside the checkpoint that they are on."""
         signer = self._parts.signer()
+        first = log_origin(signer.federation, signer.agency)
         verifiers = verifiers_of(self._parts.roster(), self._parts.agency)
-        seen = open_checkpoint(witnessed, signer.origin, signer.key.public, verifiers)
+        seen = open_log(witnessed, first, signer.key.public, verifiers)
         if seen.witnesses:
             lines = (
                 only_by(witnessed.decode("utf-8"), verifiers).rpartition("\n\n")[2].splitlines(keepends=True)

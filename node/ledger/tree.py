@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from elsewhere.clock import to_ms
 from elsewhere.database.ready import Ready
 from elsewhere.transparency.frontier import Frontier
 from elsewhere.transparency.merkle import KEPT_EVERY, Proof, completed
@@ -21,7 +23,7 @@ from node.store.exchange import log
 from node.store.ledger import edge, tile
 
 _ONE = 1
-_EDGE = Ready(select(edge.c.size, edge.c.hashes))
+_EDGE = Ready(select(edge.c.size, edge.c.hashes, edge.c.number))
 _BEGIN = Ready(insert(edge), "id", "size", "hashes")
 _MOVE = Ready(
     update(edge)
@@ -37,6 +39,7 @@ class Place:
     index: int  # from 0
     tree: Frontier  # with it as its newest leaf
     path: Proof
+    number: int  # which log of this agency it is
 
 
 def read_edge(connection: Connection) -> Frontier:
@@ -59,7 +62,28 @@ def grow(connection: Connection, leaf: bytes) -> Place:
         _BEGIN.change(connection, {"id": _ONE, "size": after.size, "hashes": after.to_bytes()})
     else:
         _MOVE.change(connection, {"before": before.size, "after": after.size, "grown": after.to_bytes()})
-    return Place(before.size, after, before.path_of_next)
+    return Place(before.size, after, before.path_of_next, row.number if row is not None else 0)
+
+
+def read_number(connection: Connection) -> int:
+    """Tell which log of this agency it is: 0 for the first."""
+    row = _EDGE.row(connection)
+    return int(row.number) if row is not None else 0
+
+
+def begin_anew(connection: Connection, now: datetime) -> None:
+    """Begin another log with the entries there are: others have seen the one before go on otherwise.
+
+    It is for people to order: whoever watches the log says so, and keeps what was seen of the one before.
+
+    Args:
+        connection: of a writer.
+        now: aware UTC time, by which the new log is named.
+    """
+    number = max(to_ms(now) // 1000, read_number(connection) + 1)
+    if _EDGE.row(connection) is None:
+        _BEGIN.change(connection, {"id": _ONE, "size": 0, "hashes": b""})
+    connection.execute(update(edge).values(number=number))
 
 
 @dataclass(frozen=True, slots=True)

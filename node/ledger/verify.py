@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from elsewhere.transparency.checkpoint import Checkpoint, open_checkpoint
+from elsewhere.transparency.checkpoint import Checkpoint, open_log
 from elsewhere.transparency.errors import NoteInvalid
 from elsewhere.transparency.frontier import Frontier
 from elsewhere.transparency.merkle import leaf_hash
@@ -36,7 +36,7 @@ def read_whole(connection: Connection, origin: str, public: bytes) -> Verified:
 
     Args:
         connection: one that sees one state of the store.
-        origin: the log's name.
+        origin: the name of the agency's first log.
         public: the 32-byte key that its checkpoints are signed with.
 
     Raises:
@@ -68,7 +68,7 @@ def _stated(connection: Connection, origin: str, public: bytes) -> dict[int, Che
     stated = {}
     for size, note in connection.execute(select(checkpoint.c.size, checkpoint.c.note)):
         try:
-            stated[size] = open_checkpoint(note.encode(), origin, public).checkpoint
+            stated[size] = open_log(note.encode(), origin, public).checkpoint
         except NoteInvalid as err:
             raise LedgerDamaged(
                 f"expected the checkpoint at {size} entries as it was signed: {err}"

@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.clock import to_ms
 from elsewhere.errors import ElsewhereError
-from elsewhere.transparency.checkpoint import Checkpoint, log_origin, open_checkpoint, stated_in
+from elsewhere.transparency.checkpoint import Checkpoint, log_number, log_origin, open_log, stated_in
 from elsewhere.transparency.errors import LogShort, ProofBroken
 from elsewhere.transparency.merkle import check_consistency
 from elsewhere.transparency.note import Verifier, add_lines, cosign, only_by
@@ -35,6 +35,7 @@ from node.links.calls import CallBroke, breaking
 from node.store.ledger import watched, witnessed
 
 FORKED: Final = "log.forked"  # two checkpoints, both signed by the log, that cannot both be true
+BEGUN_ANEW: Final = "log.begun_anew"  # the agency shows another log, as after a restore
 BEHIND: Final = "log.behind"  # a gateway goes on showing less than was seen before
 DRAWABLE_FOR: Final = timedelta(days=60)  # twice as long as a question can be opened
 BEHIND_AFTER: Final = timedelta(minutes=10)  # of two gateways one always has a log first
@@ -112,13 +113,15 @@ class Witness:
             return None
         own = Verifier(witness_name(roster.federation, me), parts.key().public, is_witness=True)
         origin = log_origin(roster.federation, log.agency)
-        seen = open_checkpoint(log.note, origin, member.signing_key, [own])
-        bare = only_by(log.note.decode("utf-8"), [Verifier(origin, member.signing_key)])
+        seen = open_log(log.note, origin, member.signing_key, [own])
+        bare = only_by(log.note.decode("utf-8"), [Verifier(seen.checkpoint.origin, member.signing_key)])
         return _Shown((place, log.agency), seen.checkpoint, bare, bool(seen.witnesses))
 
     async def _compare(self, stub: ledger_pb2_grpc.LedgerServiceAsyncStub, shown: _Shown) -> None:
         """Sign a log if it is the one that was seen before, grown."""
         before = await asyncio.to_thread(self._seen, shown.agency)
+        if before is not None and shown.checkpoint.origin != before.origin:
+            before = await self._check_begun(shown, before)
         if before is not None and shown.checkpoint.size <= before.size:
             await self._check_older(stub, shown, before)
         if before is not None and shown.checkpoint.size < before.size:
@@ -137,6 +140,23 @@ class Witness:
         request = ledger_pb2.CosignRequest(agency=shown.agency, size=shown.checkpoint.size, line=line)
         with breaking():
             await stub.Cosign(request, timeout=CALL_TIMEOUT_S)
+
+    async def _check_begun(self, shown: _Shown, before: Checkpoint) -> Checkpoint:
+        """Take note that an agency has begun another log; gives its first state as what was seen.
+
+        It does so after its store was set back. Whatever the reason, what was in the log before is not to be
+        seen any more, so this is said aloud and both checkpoints are kept.
+
+        Raises:
+            ProofBroken: it is a log from before.
+        """
+        first = log_origin(self._parts.roster().federation, shown.agency)
+        if log_number(shown.checkpoint.origin, first) < log_number(before.origin, first):
+            raise ProofBroken(f"expected the log that {shown.agency} has begun last; it is one from before")
+        now = self._parts.clock()
+        await self._parts.writer.run(partial(_begin, shown=shown, before=before, now=now))
+        _log.error("log.begun_anew", agency=shown.agency, entries_before=before.size)
+        return shown.checkpoint
 
     async def _check_older(
         self, stub: ledger_pb2_grpc.LedgerServiceAsyncStub, shown: _Shown, before: Checkpoint
@@ -215,6 +235,19 @@ def _see(connection: Connection, shown: _Shown, before: Checkpoint | None, line:
 def forget_witnessed(connection: Connection, now: datetime) -> None:
     """Delete signatures by which nothing is drawn any more: what they drew can be opened no longer."""
     connection.execute(delete(witnessed).where(witnessed.c.at_s < to_ms(now - DRAWABLE_FOR) // 1000))
+
+
+def _begin(connection: Connection, shown: _Shown, before: Checkpoint, now: datetime) -> None:
+    """Watch a log begun anew from now on; the last state of the one before is kept beside it."""
+    is_it = watched.c.agency == shown.agency
+    row = connection.execute(select(watched).where(is_it)).one()
+    if stated_in(row.note) != before:
+        raise ProofBroken("expected what was seen of a log to stand still while it was compared; look again")
+    values = {"note": shown.note, "seen_ms": to_ms(now), "other_note": row.note, "other_ms": to_ms(now)}
+    connection.execute(update(watched).where(is_it).values(values))
+    connection.execute(delete(witnessed).where(witnessed.c.agency == shown.agency))
+    entry = {"agency": shown.agency, "event": BEGUN_ANEW, "seen": row.note, "shown": shown.note}
+    book.append(connection, book.make_entry("witness", entry, now))
 
 
 def _put_aside(connection: Connection, shown: _Shown, facts: tuple[str, datetime]) -> None:

@@ -13,6 +13,8 @@ edge = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
     Column("size", BigInteger, nullable=False),
     Column("hashes", LargeBinary, nullable=False),  # of 32 bytes each
+    # Which log of this agency it is: 0 for the first, else when it was begun anew, POSIX time.
+    Column("number", BigInteger, nullable=False, server_default="0"),
 )
 
 # Complete subtrees of the levels that are kept above the leaves, which are `log.digest`.

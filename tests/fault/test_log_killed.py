@@ -92,7 +92,7 @@ def test_no_kill_loses_an_entry_that_was_released_or_leaves_the_log_unsound(
             held = entries(store)
             assert released.items() <= held.items()
             with store.write() as connection:
-                sign_newest(connection, Signer(ORIGIN, KEY), NOW)
+                sign_newest(connection, Signer("northshire", "police", KEY), NOW)
             with store.read() as connection:
                 assert read_whole(connection, ORIGIN, KEY.public).entries == len(held)
     assert len(released) >= KILLS

@@ -22,7 +22,8 @@ from node.store.ledger import checkpoint, edge
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 KEY = SigningKey.from_seed(bytes(range(32)))
-SIGNER = Signer(log_origin("example", "police"), KEY)
+SIGNER = Signer("example", "police", KEY)
+ORIGIN = log_origin("example", "police")
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def store(store_url: str) -> Iterator[Store]:
 
 def verify(store: Store) -> tuple[int, int]:
     with store.read() as connection:
-        found = read_whole(connection, SIGNER.origin, KEY.public)
+        found = read_whole(connection, ORIGIN, KEY.public)
     return found.entries, found.checkpoints
 
 
@@ -63,7 +64,7 @@ def test_nothing_is_signed_twice_or_of_an_empty_log(store: Store, tmp_path: obje
 def test_the_newest_checkpoint_states_the_log_as_it_is(store: Store) -> None:
     with store.read() as connection:
         note, found = newest_note(connection), read_edge(connection)
-    seen = open_checkpoint(note.encode(), SIGNER.origin, KEY.public)
+    seen = open_checkpoint(note.encode(), ORIGIN, KEY.public)
     assert (seen.checkpoint.size, seen.checkpoint.root) == (300, found.root)
 
 
@@ -74,12 +75,12 @@ def rewrite_last(connection: Connection) -> None:
 
 
 def forge_checkpoint(connection: Connection) -> None:
-    note = sign_checkpoint(Checkpoint(SIGNER.origin, 10, bytes(32)), SigningKey.from_seed(bytes(32)))
+    note = sign_checkpoint(Checkpoint(ORIGIN, 10, bytes(32)), SigningKey.from_seed(bytes(32)))
     connection.execute(update(checkpoint).where(checkpoint.c.size == 10).values(note=note.decode()))
 
 
 def state_otherwise(connection: Connection) -> None:
-    note = sign_checkpoint(Checkpoint(SIGNER.origin, 10, bytes(32)), KEY).decode()
+    note = sign_checkpoint(Checkpoint(ORIGIN, 10, bytes(32)), KEY).decode()
     connection.execute(update(checkpoint).where(checkpoint.c.size == 10).values(note=note))
 
 

@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import Connection, delete, select, update
 
+from elsewhere.cli.main import commands
 from elsewhere.errors import ElsewhereError
 from elsewhere.receipt import open_member_receipt, open_receipt_proof
-from elsewhere.transparency.checkpoint import log_origin, open_checkpoint
+from elsewhere.transparency.checkpoint import log_number, log_origin, open_checkpoint, open_log
 from elsewhere.transparency.frontier import Frontier
 from elsewhere.transparency.merkle import leaf_hash
 from elsewhere.transparency.witnesses import verifiers_of, witnesses_of
@@ -21,6 +23,7 @@ from gateway.config import load_config as gateway_config
 from gateway.store import Store as GatewayStore
 from gateway.store import _logs
 from node.ledger import book
+from node.ledger.tree import begin_anew
 from node.ledger.verify import read_whole
 from node.ledger.witness import BEHIND_AFTER
 from node.program import Node
@@ -190,3 +193,63 @@ async def test_with_the_gateways_help_it_is_noticed_by_another_member(tmp_path: 
             assert own_entries(made.nodes[agency], "witness") == 1
         assert made.gateway is not None
         assert made.gateway.ledgers.shown("police")["police"].witnessed == ""
+
+
+async def test_a_restored_store_begins_its_log_anew_and_everybody_who_watches_says_so(tmp_path: Path) -> None:
+    async with small_federation(tmp_path) as made:
+        await made.ask("social", ask_about(ZOE))
+        await made.stop("police")
+        backup = (tmp_path / "police" / "store.sqlite").read_bytes()
+        await made.start("police")
+        lost = (await made.ask("social", ask_about(KAI))).answers["police"].receipt
+        await seen_by_all(made)
+        seen = {agency: noted(made.nodes[agency], "police")[0] for agency in ("social", "hospital")}
+
+        await made.stop("police")
+        for path in (tmp_path / "police").glob("store.sqlite*"):
+            path.unlink()
+        store = tmp_path / "police" / "store.sqlite"
+        store.touch(0o600)
+        store.write_bytes(backup)
+        await back(made, "police")
+        await seen_by_all(made)
+        assert made.nodes["police"].showing._told[0] == "log.proof"
+        words = ["node", "begin-log", "--reason", "restored", "--dir", str(tmp_path / "police"), "--yes"]
+        assert (await asyncio.to_thread(CliRunner().invoke, commands, words)).exit_code == 0
+        await seen_by_all(made)
+
+        roster = made.nodes["social"].trust.roster
+        first, public = log_origin(roster.federation, "police"), roster.active("police").signing_key
+        for agency in ("social", "hospital"):
+            note, before = noted(made.nodes[agency], "police")
+            assert before == seen[agency], "what was seen is kept"
+            assert log_number(open_log(note.encode(), first, public).checkpoint.origin, first) > 0
+            assert own_entries(made.nodes[agency], "witness") == 1
+        assert made.nodes["police"].showing._told[0] == ""
+        assert own_entries(made.nodes["police"], "log_begun") == 1
+        assert made.gateway is not None
+        witnessed = made.gateway.ledgers.shown("police")["police"].witnessed
+        assert len(open_log(witnessed.encode(), first, public, verifiers_of(roster, "police")).witnesses) == 2
+        with made.nodes["police"]._store.read() as connection:
+            read_whole(connection, first, public)
+        # The receipt of what was lost still proves what it proved.
+        receipt, member = open_member_receipt(lost, roster)
+        assert open_receipt_proof(lost, receipt, member, roster.federation).checkpoint.origin == first
+
+
+async def test_a_log_from_before_does_not_come_back(tmp_path: Path) -> None:
+    async with small_federation(tmp_path) as made:
+        await made.ask("social", ask_about(ZOE))
+        await seen_by_all(made)
+        police = made.nodes["police"]
+        with police._store.write() as connection:
+            begin_anew(connection, NOW)
+        await seen_by_all(made)
+        assert made.gateway is not None
+        begun = made.gateway.ledgers.shown("police")["police"].note
+        with police._store.write() as connection:
+            connection.execute(update(edge).values(number=0))
+            connection.execute(delete(checkpoint))
+        await seen_by_all(made)
+        assert police.showing._told[0] == "log.proof"
+        assert made.gateway.ledgers.shown("police")["police"].note == begun

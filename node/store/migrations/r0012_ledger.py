@@ -34,6 +34,7 @@ def upgrade() -> None:
         Column("id", Integer, nullable=False, autoincrement=False),
         Column("size", BigInteger, nullable=False),
         Column("hashes", LargeBinary, nullable=False),
+        Column("number", BigInteger, nullable=False, server_default="0"),
         PrimaryKeyConstraint("id", name="pk_log_edge"),
     )
     op.create_table(

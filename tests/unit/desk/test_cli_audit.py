@@ -18,7 +18,6 @@ from elsewhere.lookup import Contact
 from elsewhere.receipt import Receipt, attach_proof, sign_receipt
 from elsewhere.roster import Federation, Member, Roster, sign_roster
 from elsewhere.signing import SigningKey
-from elsewhere.transparency.checkpoint import log_origin
 from elsewhere.transparency.proof import LogProof
 from elsewhere.wire.tls import make_authority
 from node.asking.history import History
@@ -115,7 +114,7 @@ def test_something_that_is_no_reference_is_typed_wrongly(folder: Path) -> None:
 def test_a_genuine_receipt_is_shown_with_who_signed_it(folder: Path, tmp_path: Path) -> None:
     file = tmp_path / "receipt.json"
     # As a case file would hold it: spaced by another program.
-    signer = Signer(log_origin("northshire", "trust"), TRUST)
+    signer = Signer("northshire", "trust", TRUST)
     proof = LogProof(0, (), note_over(1, bytes.fromhex(RECEIPT.leaf), signer))
     envelope = attach_proof(sign_receipt(TRUST, RECEIPT), proof)
     file.write_text(json.dumps(json.loads(envelope), indent=2))
