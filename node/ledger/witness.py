@@ -121,7 +121,7 @@ class Witness:
         """Sign a log if it is the one that was seen before, grown."""
         before = await asyncio.to_thread(self._seen, shown.agency)
         if before is not None and shown.checkpoint.origin != before.origin:
-            before = await self._check_begun(shown, before)
+            before = await self._follow_begun(shown, before)
         if before is not None and shown.checkpoint.size <= before.size:
             await self._check_older(stub, shown, before)
         if before is not None and shown.checkpoint.size < before.size:
@@ -141,7 +141,7 @@ class Witness:
         with breaking():
             await stub.Cosign(request, timeout=CALL_TIMEOUT_S)
 
-    async def _check_begun(self, shown: _Shown, before: Checkpoint) -> Checkpoint:
+    async def _follow_begun(self, shown: _Shown, before: Checkpoint) -> Checkpoint:
         """Take note that an agency has begun another log; gives its first state as what was seen.
 
         It does so after its store was set back. Whatever the reason, what was in the log before is not to be
