@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from elsewhere.cli.agreement_options import AS_JSON, AT, Moment, moment_or_now, read
+from elsewhere.cli.agreement_render import diff, render
 from elsewhere.cli.agreement_simulate import simulate
 from elsewhere.cli.paths import FILE, FOLDER, OutFile
 from elsewhere.cli.words import describe_time, printable
@@ -27,7 +28,7 @@ _YEAR = timedelta(days=365)
 _REVIEW_AFTER = timedelta(days=275)
 
 
-@click.group(commands=[simulate])
+@click.group(commands=[diff, simulate, render])
 def agreement() -> None:
     """Write, check, compare and try out a sharing agreement."""
 

@@ -181,3 +181,38 @@ def test_simulate_refuses_an_agency_that_is_no_party(file: Path) -> None:
 
     assert isinstance(told.exception, DocumentInvalid)
     assert "police" in str(told.exception)
+
+
+def test_diff_says_who_loses_what(file: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new.toml"
+    new.write_text(file.read_text("utf-8").replace('tier = "R1"', 'tier = "R0"'), "utf-8")
+    found = json.loads(run("diff", str(file), str(new), "--json").output)
+
+    assert {shift["purpose"] for shift in found["shifts"]} == {"EARLY_HELP"}
+    assert [(change["clause"], change["before"], change["after"]) for change in found["changes"]] == [
+        ("rule 2.3", "R1", "R0")
+    ]
+    told = run("diff", str(file), str(new)).output
+    assert "may now ask more: nothing" in told
+    assert "rule 2.3: tier was R1, is now R0" in told
+    assert "clauses: none" in run("diff", str(file), str(file)).output
+
+
+def test_render_writes_every_document_twice(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "documents"
+    made = run("render", str(file), "--previous", str(file), "--out", str(out))
+
+    assert made.exit_code == 0, made.output
+    names = (
+        "agreement",
+        "changes",
+        "impact-assessment",
+        "privacy-notice",
+        "processing-record",
+        "register-entry",
+    )
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        f"{name}.{end}" for name in names for end in ("md", "html")
+    )
+    assert "Nobody may ask more" in (out / "changes.md").read_text("utf-8")
+    assert (out / "privacy-notice.html").read_text("utf-8").startswith("<!DOCTYPE html>")
