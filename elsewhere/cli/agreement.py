@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from elsewhere.cli.agreement_export import export
 from elsewhere.cli.agreement_options import AS_JSON, AT, Moment, moment_or_now, read
 from elsewhere.cli.agreement_render import diff, render
 from elsewhere.cli.agreement_simulate import simulate
@@ -28,7 +29,7 @@ _YEAR = timedelta(days=365)
 _REVIEW_AFTER = timedelta(days=275)
 
 
-@click.group(commands=[diff, simulate, render])
+@click.group(commands=[diff, simulate, render, export])
 def agreement() -> None:
     """Write, check, compare and try out a sharing agreement."""
 

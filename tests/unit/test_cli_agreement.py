@@ -216,3 +216,12 @@ def test_render_writes_every_document_twice(file: Path, tmp_path: Path) -> None:
     )
     assert "Nobody may ask more" in (out / "changes.md").read_text("utf-8")
     assert (out / "privacy-notice.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_export_writes_a_sharing_policy(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "policy.json"
+    words = ("export", str(file), "--mais", "--uri", "https://example.org/a", "--contact", "Northshire")
+
+    assert run(*words, "--out", str(out)).exit_code == 0
+    assert json.loads(out.read_text("utf-8"))["URI"] == "https://example.org/a"
+    assert json.loads(run(*words).output) == json.loads(out.read_text("utf-8"))
