@@ -24,6 +24,7 @@ MAX_PROCESSES = 1000
 MAX_TEXT = 4000
 MAX_RECEIPT_BYTES = 16 * 1024
 _BANDS = ("", "<7d", "<30d", "<6m", "<12m", ">12m")
+_LIMITS = {"case_reference": 200, "asker": 200, "basis": 64, "role": 64, "reason": 1000}
 _TEXTS = ("custodian_name", "code", "clause", "remedy", "duty_contact")
 
 
@@ -105,13 +106,14 @@ class Ask:
     role: str = "practitioner"
     asker: str = field(default="", repr=False)  # the account that asks; leaves only as a pseudonym
     custodians: tuple[str, ...] = ()  # empty: every active member
+    reason: str = field(default="", repr=False)  # in words, for this agency's own log
 
     def __post_init__(self) -> None:
         if not self.purpose or len(self.purpose) > 64:
             raise AskInvalid("purpose: expected one of the agreement's purposes, such as S47_ENQUIRY")
         if self.urgency not in URGENCIES:
             raise AskInvalid(f"urgency: expected one of {', '.join(URGENCIES)}")
-        for name, limit in (("case_reference", 200), ("asker", 200), ("basis", 64), ("role", 64)):
+        for name, limit in _LIMITS.items():
             if len(getattr(self, name)) > limit:
                 raise AskInvalid(f"{name}: expected at most {limit} characters")
             if not getattr(self, name).isprintable():
@@ -241,6 +243,7 @@ class DeskStatus:
     is_ready: bool
     members: tuple[MemberStatus, ...]
     processes: tuple[ProcessStatus, ...] = ()  # of this node, the one asked included; by name
+    second_looks_overdue: int = 0  # questions that a second person should have looked at by now
 
     def __post_init__(self) -> None:
         _expect(len(self.processes) <= MAX_PROCESSES, "number of processes")

@@ -37,6 +37,7 @@ from node.asking.questions import QuestionMaker
 from node.asking.retrying import Retrier, RetrierParts
 from node.asking.rounds import ExchangeParts
 from node.asking.searcher import Searcher, SearcherParts
+from node.asking.secondlook import SecondLooks
 from node.catalogues.own import OwnParts
 from node.catalogues.peers import Peers, PeersParts
 from node.catalogues.publisher import Publisher, PublisherParts
@@ -282,7 +283,9 @@ class Node:
     def _desk_parts(self, callers: Callers) -> DeskParts:
         reviews = Reviews(self._store, self._writer, self._clock)
         told = (self.status, self.processes, self.answers, self.asker)
-        return DeskParts(self.searcher, callers, *told, reviews)
+        return DeskParts(
+            self.searcher, callers, *told, reviews, SecondLooks(self._store, self._writer, self._clock)
+        )
 
     def _publisher_parts(self, random: RandomBytes) -> PublisherParts:
         config = self.config

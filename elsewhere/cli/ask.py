@@ -39,6 +39,7 @@ EXIT_CODES = {Coverage.COMPLETE: 0, Coverage.PARTIAL: 3, Coverage.NONE: 4}
 @click.option("--basis", default="", help="Lawful basis, if not the usual one for purpose and agency.")
 @click.option("--role", default="practitioner", show_default=True, help="In which you ask.")
 @click.option("--asker", default="", help="Who asks, if not this account; others see only a code for it.")
+@click.option("--reason", default="", help="Why, in words, for your own log; required with A6D_VITAL.")
 @click.option("--only", multiple=True, metavar="AGENCY", help="Ask this agency alone. Repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 def ask(**given: Any) -> None:
@@ -80,6 +81,7 @@ def ask(**given: Any) -> None:
         role=given["role"],
         asker=given["asker"] or ("" if given["token_file"] else account_name()),
         custodians=given["only"],
+        reason=given["reason"],
     )
     with open_desk(given) as desk:
         found = _show_json(desk, question) if given["as_json"] else _show_words(desk, question)

@@ -21,6 +21,9 @@ _COMMANDS = {
     "run": Lazy("elsewhere.cli.node_run", "run", "Run the node until it is stopped."),
     "status": Lazy("elsewhere.cli.node_run", "status", "Say whether a lookup could succeed now."),
     "review": Lazy("elsewhere.cli.node_review", "review", "Decide about questions that wait for a person."),
+    "second-look": Lazy(
+        "elsewhere.cli.node_second", "second_look", "Look at questions asked on the asker's own word."
+    ),
     "rotate": Lazy("elsewhere.cli.node_rotate", "rotate", "Change keys now, not when it is time."),
     "take-store": Lazy("elsewhere.cli.node_store", "take_store", "Make another node's store this one's."),
     "accept-store": Lazy("elsewhere.cli.node_store", "accept_store", "Take a restored store as it is."),

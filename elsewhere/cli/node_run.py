@@ -116,6 +116,7 @@ def _status_to_json(found: DeskStatus | None) -> dict[str, object]:
         "agency": found.agency if found is not None else None,
         "running": found is not None,
         "ready": found is not None and found.is_ready,
+        "second_looks_overdue": found.second_looks_overdue if found is not None else 0,
         "members": [
             {
                 "custodian": member.custodian,
@@ -157,6 +158,11 @@ def _describe(found: DeskStatus) -> str:
         lines.append(f"  {member.custodian} ({printable(member.name)}): {keys}, {held}")
     if [process.name for process in found.processes] != ["main"]:
         lines += [f"  process {process.name}: {_words_of(process)}" for process in found.processes]
+    if found.second_looks_overdue:
+        lines.append(
+            f"OVERDUE: {found.second_looks_overdue} question(s) asked on vital interests wait for a second "
+            "person; see 'elsewhere node second-look list'"
+        )
     if not found.is_ready:
         lines.append("It becomes ready once it is linked to a gateway, an agreement is in force, and the")
         lines.append("catalogue of every agency that can be reached is held; its own log says what fails.")

@@ -22,8 +22,10 @@ from elsewhere.reviewing import ReviewDecision, WaitingReview
 from elsewhere.sdk.lookup import Gathering, Lookup
 from elsewhere.sdk.question import Question, make_ask
 from elsewhere.sdk.target import OPTIONS, ClientCertificate, Target
+from elsewhere.secondlook import SecondLook, SecondOpinion
 from elsewhere.wire.convert.desk import ask_to_wire, event_from_wire, history_from_wire, status_from_wire
 from elsewhere.wire.convert.desk_review import decision_to_wire, reviews_from_wire
+from elsewhere.wire.convert.desk_second import looks_from_wire, opinion_to_wire
 from elsewhere.wire.desk_status import from_desk_status
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
 
@@ -91,6 +93,7 @@ class Desk:
             DeskInterrupted: the node stopped midway; `.answers` holds what came.
             AskInvalid, PersonMalformed, UnknownWord: correct the question. Nobody was asked.
             TokenMissing, TokenInvalid, TokenExpired, RoleMissing: sign in, or send a newer token.
+            ReasonMissing, SecondLookOverdue: of a question on vital interests; see docs/break-glass.md.
             NotActive, NotAdmitted, RosterExpired, GatewayUnreachable: the node cannot ask now.
             DeskRefused: the node refused for another reason; `.code` names it.
         """
@@ -176,6 +179,32 @@ class Desk:
         request, metadata = decision_to_wire(decision), _shown(self._token)
         try:
             self._stub.DecideReview(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
+        except grpc.RpcError as err:
+            raise _failure(err) from None
+
+    def second_looks(self) -> tuple[SecondLook, ...]:
+        """Give the questions of this agency that wait for a second person; raises as `reviews`."""
+        self._target.check_reachable()
+        request, metadata = desk_pb2.ListSecondLooksRequest(), _shown(self._token)
+        try:
+            found = self._stub.ListSecondLooks(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
+        except grpc.RpcError as err:
+            raise _failure(err) from None
+        return looks_from_wire(found)
+
+    def give_second_look(self, opinion: SecondOpinion) -> None:
+        """Record what a second person finds.
+
+        Raises:
+            DeskUnreachable: no node answers; look at `second_looks` before trying again.
+            SecondLookGone: no such question waits.
+            SamePerson: it is the asker who looks.
+            RoleMissing: the token gives no role that may look.
+        """
+        self._target.check_reachable()
+        request, metadata = opinion_to_wire(opinion), _shown(self._token)
+        try:
+            self._stub.GiveSecondLook(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
         except grpc.RpcError as err:
             raise _failure(err) from None
 
@@ -293,6 +322,25 @@ class AsyncDesk:
         request, metadata = decision_to_wire(decision), _shown(self._token)
         try:
             await self._stub.DecideReview(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
+        except grpc.RpcError as err:
+            raise _failure(err) from None
+
+    async def second_looks(self) -> tuple[SecondLook, ...]:
+        """Give the questions that wait for a second person; as `Desk.second_looks`."""
+        self._target.check_reachable()
+        request, metadata = desk_pb2.ListSecondLooksRequest(), _shown(self._token)
+        try:
+            found = await self._stub.ListSecondLooks(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
+        except grpc.RpcError as err:
+            raise _failure(err) from None
+        return looks_from_wire(found)
+
+    async def give_second_look(self, opinion: SecondOpinion) -> None:
+        """Record what a second person finds; as `Desk.give_second_look`."""
+        self._target.check_reachable()
+        request, metadata = opinion_to_wire(opinion), _shown(self._token)
+        try:
+            await self._stub.GiveSecondLook(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
         except grpc.RpcError as err:
             raise _failure(err) from None
 

@@ -21,10 +21,11 @@ class Question(Written, total=False):
     basis: str  # left out: the default for purpose and sector
     role: str  # left out: practitioner
     asker: str  # account name of the person who asks; leaves the agency only as a pseudonym
+    reason: str  # in words, for the agency's own log; with basis A6D_VITAL it is required
     only: Sequence[str]  # agency ids; left out: every active member
 
 
-_OF_THE_QUESTION = ("purpose", "urgency", "case", "basis", "role", "asker", "only")
+_OF_THE_QUESTION = ("purpose", "urgency", "case", "basis", "role", "asker", "reason", "only")
 
 
 def make_ask(person: Person | None, parts: Question) -> Ask:
@@ -51,4 +52,5 @@ def make_ask(person: Person | None, parts: Question) -> Ask:
         role=parts.get("role", "practitioner"),
         asker=parts.get("asker", ""),
         custodians=tuple(parts.get("only", ())),
+        reason=parts.get("reason", ""),
     )

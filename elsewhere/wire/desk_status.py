@@ -40,6 +40,7 @@ from elsewhere.identity import (
     TokenMissing,
 )
 from elsewhere.reviewing import ReviewGone, ReviewInvalid
+from elsewhere.secondlook import ReasonMissing, SamePerson, SecondLookGone, SecondLookOverdue
 
 CODE_KEY: Final = "elsewhere-code"
 INTERNAL: Final = "internal"
@@ -63,6 +64,10 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     ProviderUnreachable: grpc.StatusCode.UNAVAILABLE,
     ReviewInvalid: grpc.StatusCode.INVALID_ARGUMENT,
     ReviewGone: grpc.StatusCode.NOT_FOUND,
+    ReasonMissing: grpc.StatusCode.INVALID_ARGUMENT,
+    SecondLookOverdue: grpc.StatusCode.FAILED_PRECONDITION,
+    SecondLookGone: grpc.StatusCode.NOT_FOUND,
+    SamePerson: grpc.StatusCode.PERMISSION_DENIED,
     DeskBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotAdmitted: grpc.StatusCode.FAILED_PRECONDITION,
     RosterExpired: grpc.StatusCode.FAILED_PRECONDITION,

@@ -15,16 +15,19 @@ from functools import partial
 from typing import Final, TypeVar
 
 import structlog
+from sqlalchemy import Connection
 
 from elsewhere.asking import Ask, CustodianAnswer, Done, Event, Started, coverage_of, summarise
 from elsewhere.canonical import Json
 from elsewhere.errors import DeskBusy, ElsewhereError
 from elsewhere.question import QuestionSecrets, commit
 from elsewhere.roster import Member
+from elsewhere.secondlook import check_reason, needs_second_look
 from node.asking.history import History, Opening
 from node.asking.questions import choose
 from node.asking.retrying import Retrier
 from node.asking.rounds import Exchange, ExchangeParts, Lookup
+from node.asking.secondlook import await_look
 from node.store.writer import Writer
 
 T = TypeVar("T")
@@ -68,6 +71,7 @@ class Searcher:
 
         Raises:
             AskInvalid, RosterExpired, NotActive: nobody was asked.
+            ReasonMissing, SecondLookOverdue: of a question on vital interests. Nobody was asked.
             DeskBusy: too many wait already. Nobody was asked.
             LogUnavailable: the question could not be logged, so it was not asked.
         """
@@ -141,13 +145,17 @@ class Searcher:
         began, lookup_id = asyncio.get_running_loop().time(), parts.random(16)
         secrets = parts.maker.new_secrets(ask)
         facts = {**self._facts(ask, secrets, asked), "desk_client": desk_client}
-        begin = partial(
-            self._parts.history.begin,
-            lookup_id=lookup_id.hex(),
-            what=Opening(ask, secrets),
-            facts=facts,
-            now=now,
-        )
+        is_alone = needs_second_look(str(facts["basis"]))
+        if is_alone or ask.reason:
+            check_reason(ask.reason)
+            facts["reason"] = ask.reason
+
+        def begin(connection: Connection) -> None:
+            if is_alone:
+                await_look(connection, lookup_id.hex(), ask, now)
+            what = Opening(ask, secrets)
+            self._parts.history.begin(connection, lookup_id.hex(), what, facts, now)
+
         logged = asyncio.ensure_future(self._parts.writer.run(begin))
         prepared = await self._work(partial(parts.maker.prepare, ask, secrets, now))
         await logged

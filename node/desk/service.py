@@ -11,7 +11,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -20,19 +20,22 @@ import grpc
 import structlog
 
 from elsewhere.asking import CustodianAnswer, DeskStatus, ProcessStatus
-from elsewhere.errors import ConfigInvalid, ElsewhereError
+from elsewhere.errors import ConfigInvalid, ElsewhereError, StoreUnavailable
 from elsewhere.reviewing import WaitingReview
+from elsewhere.secondlook import SecondLook
 from elsewhere.wire.channel import PING_MS, PING_TIMEOUT_MS
 from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, history_to_wire, status_to_wire
 from elsewhere.wire.convert.desk_review import decision_from_wire, reviews_to_wire
+from elsewhere.wire.convert.desk_second import looks_to_wire, opinion_from_wire
 from elsewhere.wire.desk_status import internal_desk_status, to_desk_status
 from elsewhere.wire.health import Health
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
 from node.answering.reviewing import Reviews
 from node.asking.searcher import Searcher
+from node.asking.secondlook import SecondLooks
 from node.desk.callers import Act, Caller, Callers
-from node.desk.tls import DeskTls
+from node.desk.tls import DeskTls, client_of
 
 MAX_REQUEST_BYTES = 64 * 1024
 MAX_METADATA_BYTES = 24 * 1024  # a token of the greatest length fits
@@ -62,6 +65,7 @@ class DeskParts:
     answers: Callable[[str], list[CustodianAnswer]]
     asker: Callable[[str], str | None]  # of an earlier question; None: not known any more
     reviews: Reviews
+    second_looks: SecondLooks
 
 
 class DeskService(desk_pb2_grpc.DeskServiceServicer):
@@ -92,9 +96,20 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
         self, request: desk_pb2.StatusRequest, context: _Context
     ) -> desk_pb2.StatusResponse:
         """Say whether a lookup could succeed now, and which processes of this node there are."""
-        processes = await self._run(context, lambda _: self._parts.processes())
+
+        def read() -> tuple[tuple[ProcessStatus, ...], int]:
+            client_of(context)  # no token: it says nothing of anybody, and whoever runs the node looks at it
+            with suppress(StoreUnavailable):
+                return self._parts.processes(), self._parts.second_looks.overdue()
+            return (), 0
+
+        try:
+            processes, overdue = await asyncio.to_thread(read)
+        except Exception as err:
+            await _refuse(context, err)
         # Not in the other thread: what it looks at is changed on the event loop.
-        return status_to_wire(replace(self._parts.status(), processes=processes))
+        status = replace(self._parts.status(), processes=processes, second_looks_overdue=overdue)
+        return status_to_wire(status)
 
     async def History(  # noqa: N802
         self, request: desk_pb2.HistoryRequest, context: _Context
@@ -132,6 +147,30 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
 
         await self._run(context, decide)
         return desk_pb2.DecideReviewResponse()
+
+    async def ListSecondLooks(  # noqa: N802
+        self, request: desk_pb2.ListSecondLooksRequest, context: _Context
+    ) -> desk_pb2.ListSecondLooksResponse:
+        """Say which questions of this agency wait for a second person."""
+
+        def waiting(caller: Caller) -> list[SecondLook]:
+            caller.check_may(Act.SECOND_LOOK)
+            return self._parts.second_looks.waiting()
+
+        return looks_to_wire(await self._run(context, waiting))
+
+    async def GiveSecondLook(  # noqa: N802
+        self, request: desk_pb2.GiveSecondLookRequest, context: _Context
+    ) -> desk_pb2.GiveSecondLookResponse:
+        """Record what a second person finds."""
+
+        def give(caller: Caller) -> None:
+            caller.check_may(Act.SECOND_LOOK)
+            opinion = opinion_from_wire(request)
+            self._parts.second_looks.give(opinion, caller.name(opinion.by))
+
+        await self._run(context, give)
+        return desk_pb2.GiveSecondLookResponse()
 
     async def _run(self, context: grpc.aio.ServicerContext[Any, Any], step: Callable[[Caller], T]) -> T:
         """Do a step that reads the store, for a caller that has a name."""

@@ -1,6 +1,6 @@
-"""Tables of questions that a person of this agency decides about.
+"""Tables of questions that a person of this agency decides about, or looks at after they were asked.
 
-Sees:     envelopes of questions: purposes and pseudonyms, no child.
+Sees:     envelopes of questions of others: purposes and pseudonyms; of own ones asker and reason. No child.
 """
 
 from __future__ import annotations
@@ -23,4 +23,17 @@ review = Table(
     Column("used_by", LargeBinary(16)),  # the lookup id that a release was used for; absent: not used yet
     Index("review_key", "key", "received_ms"),
     Index("review_until", "state", "until_ms"),
+)
+
+# Questions that this agency asked on the asker's own word, until a second person has looked at them. The log
+# keeps what they found.
+second_look = Table(
+    "second_look",
+    metadata,
+    Column("lookup_id", String(32), primary_key=True),
+    Column("asker", String(200), nullable=False),
+    Column("purpose", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("asked_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
 )

@@ -14,7 +14,7 @@ from elsewhere.cli.person_file import parse_person
 from elsewhere.errors import ElsewhereError
 from elsewhere.matchkeys import question_keys, record_keys
 from elsewhere.person.identity import Person
-from elsewhere.wire.convert import desk, desk_review
+from elsewhere.wire.convert import desk, desk_review, desk_second
 from elsewhere.wire.desk_status import CODE_KEY, from_desk_status
 from elsewhere.wire.v1 import desk_pb2
 from node.caseload.csv_source import CsvSource
@@ -126,6 +126,14 @@ _REVIEW = desk_pb2.Review(
     asked="2026-11-23T09:00:00Z",
     expected_by="2026-11-23T13:00:00Z",
     lapses="2026-11-26T09:00:00Z",
+)
+_LOOK = desk_pb2.SecondLook(
+    lookup_id="0" * 32,
+    asker="ada",
+    purpose="S47_ENQUIRY",
+    reason="at risk now",
+    asked="2026-11-23T09:00:00Z",
+    due="2026-11-25T00:00:00Z",
 )
 _ISSUER = "https://sign-in.example/tenant"
 _KEY = ECKey.import_key(  # of tests alone: its secret number is 1
@@ -239,6 +247,18 @@ def desk_parsers() -> tuple[Parser, ...]:
             desk_pb2.DecideReviewRequest,
             message_of(desk_pb2.DecideReviewRequest, desk_review.decision_from_wire),
             desk_pb2.DecideReviewRequest(number="0" * 16, releases=True, reason="called").SerializeToString(),
+        ),
+        wire(
+            "second_looks",
+            desk_pb2.ListSecondLooksResponse,
+            message_of(desk_pb2.ListSecondLooksResponse, desk_second.looks_from_wire),
+            desk_pb2.ListSecondLooksResponse(looks=[_LOOK]).SerializeToString(),
+        ),
+        wire(
+            "second_opinion",
+            desk_pb2.GiveSecondLookRequest,
+            message_of(desk_pb2.GiveSecondLookRequest, desk_second.opinion_from_wire),
+            desk_pb2.GiveSecondLookRequest(lookup_id="0" * 32, justified=True, note="so").SerializeToString(),
         ),
         Parser(
             "person_file",

@@ -36,6 +36,8 @@ CALLS = {
     "DeskService.History": ({PLAIN}, {"history"}),
     "DeskService.ListReviews": ({PLAIN}, {"reviews"}),
     "DeskService.DecideReview": ({"review_decision"}, {PLAIN}),
+    "DeskService.ListSecondLooks": ({PLAIN}, {"second_looks"}),
+    "DeskService.GiveSecondLook": ({"second_opinion"}, {PLAIN}),
 }
 # Functions that a listed parser reaches without naming them, by that parser.
 REACHED = {

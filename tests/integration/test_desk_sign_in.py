@@ -118,14 +118,14 @@ async def test_who_asked_reads_the_history_and_of_others_only_who_may(serving: S
     async with serving.desk() as desk:
         with pytest.raises(TokenMissing):
             await desk.history(found.lookup_id)
-        with pytest.raises(TokenMissing):
-            await desk.status()
+        # Whoever runs the node looks whether it is ready, and has no token.
+        assert (await desk.status()).agency == "social"
 
 
 async def test_a_desk_without_a_sign_in_refuses_a_token_unread(serving: Serving) -> None:
     async with serving.desk(serving.said.token(), "police") as desk:
         with pytest.raises(TokenInvalid):
-            await desk.status()
+            await desk.history("0" * 32)
     async with serving.desk("", "police") as desk:
         assert (await desk.status()).agency == "police"
 

@@ -49,6 +49,7 @@ def ask_to_wire(ask: Ask) -> desk_pb2.AskRequest:
         role=ask.role,
         asker=ask.asker,
         custodians=ask.custodians,
+        reason=ask.reason,
     )
     if message.ByteSize() > MAX_ASK_BYTES:
         raise AskInvalid(f"person: expected a question of at most {MAX_ASK_BYTES} bytes; leave names out")
@@ -73,6 +74,7 @@ def ask_from_wire(message: desk_pb2.AskRequest) -> Ask:
         role=message.role or "practitioner",
         asker=message.asker,
         custodians=tuple(message.custodians),
+        reason=message.reason,
     )
 
 
@@ -125,7 +127,11 @@ def status_to_wire(status: DeskStatus) -> desk_pb2.StatusResponse:
         for process in status.processes
     )
     return desk_pb2.StatusResponse(
-        agency=status.agency, ready=status.is_ready, members=members, processes=processes
+        agency=status.agency,
+        ready=status.is_ready,
+        members=members,
+        processes=processes,
+        second_looks_overdue=status.second_looks_overdue,
     )
 
 
@@ -136,7 +142,8 @@ def status_from_wire(message: desk_pb2.StatusResponse) -> DeskStatus:
         for found in message.members
     )
     processes = (_process_from_wire(found) for found in message.processes)
-    return DeskStatus(message.agency, message.ready, tuple(members), tuple(processes))
+    overdue = message.second_looks_overdue
+    return DeskStatus(message.agency, message.ready, tuple(members), tuple(processes), overdue)
 
 
 def _process_from_wire(found: desk_pb2.StatusProcess) -> ProcessStatus:

@@ -152,6 +152,7 @@ class AskRequest(_message.Message):
     ROLE_FIELD_NUMBER: _builtins.int
     ASKER_FIELD_NUMBER: _builtins.int
     CUSTODIANS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
     """id in the purpose vocabulary"""
     urgency: _builtins.str
@@ -164,6 +165,8 @@ class AskRequest(_message.Message):
     """id in the role vocabulary; absent: practitioner"""
     asker: _builtins.str
     """name of the account that asks; leaves the agency only as a pseudonym"""
+    reason: _builtins.str
+    """at most 1000 characters, stays in this agency's log; required with basis A6D_VITAL"""
     @_builtins.property
     def person(self) -> Global___PersonInput:
         """required"""
@@ -183,10 +186,11 @@ class AskRequest(_message.Message):
         role: _builtins.str = ...,
         asker: _builtins.str = ...,
         custodians: _abc.Iterable[_builtins.str] | None = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asker", b"asker", "basis", b"basis", "case_reference", b"case_reference", "custodians", b"custodians", "person", b"person", "purpose", b"purpose", "role", b"role", "urgency", b"urgency"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asker", b"asker", "basis", b"basis", "case_reference", b"case_reference", "custodians", b"custodians", "person", b"person", "purpose", b"purpose", "reason", b"reason", "role", b"role", "urgency", b"urgency"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -458,11 +462,14 @@ class StatusResponse(_message.Message):
     AGENCY_FIELD_NUMBER: _builtins.int
     READY_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
+    SECOND_LOOKS_OVERDUE_FIELD_NUMBER: _builtins.int
     PROCESSES_FIELD_NUMBER: _builtins.int
     agency: _builtins.str
     """agency id"""
     ready: _builtins.bool
     """linked, with a roster and agreement in force, and catalogues of all reachable members held"""
+    second_looks_overdue: _builtins.int
+    """questions that a second person should have looked at by now"""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusMember]:
         """the others"""
@@ -477,11 +484,12 @@ class StatusResponse(_message.Message):
         agency: _builtins.str = ...,
         ready: _builtins.bool = ...,
         members: _abc.Iterable[Global___StatusMember] | None = ...,
+        second_looks_overdue: _builtins.int = ...,
         processes: _abc.Iterable[Global___StatusProcess] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "members", b"members", "processes", b"processes", "ready", b"ready"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "members", b"members", "processes", b"processes", "ready", b"ready", "second_looks_overdue", b"second_looks_overdue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -750,3 +758,127 @@ class DecideReviewResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecideReviewResponse: _TypeAlias = DecideReviewResponse  # noqa: Y015
+
+@_typing.final
+class ListSecondLooksRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSecondLooksRequest: _TypeAlias = ListSecondLooksRequest  # noqa: Y015
+
+@_typing.final
+class ListSecondLooksResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def looks(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecondLook]:
+        """at most 500, the first due at the front; none: nobody waits"""
+
+    def __init__(
+        self,
+        *,
+        looks: _abc.Iterable[Global___SecondLook] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["looks", b"looks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSecondLooksResponse: _TypeAlias = ListSecondLooksResponse  # noqa: Y015
+
+@_typing.final
+class SecondLook(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOKUP_ID_FIELD_NUMBER: _builtins.int
+    ASKER_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    DUE_FIELD_NUMBER: _builtins.int
+    lookup_id: _builtins.str
+    """32 hex digits, as AskStarted gave it"""
+    asker: _builtins.str
+    """name of the account that asked"""
+    purpose: _builtins.str
+    """id in the purpose vocabulary"""
+    reason: _builtins.str
+    """1 to 1000 characters"""
+    asked: _builtins.str
+    """RFC 3339 time"""
+    due: _builtins.str
+    """RFC 3339 time: the end of the next working day"""
+    def __init__(
+        self,
+        *,
+        lookup_id: _builtins.str = ...,
+        asker: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        asked: _builtins.str = ...,
+        due: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "asker", b"asker", "due", b"due", "lookup_id", b"lookup_id", "purpose", b"purpose", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SecondLook: _TypeAlias = SecondLook  # noqa: Y015
+
+@_typing.final
+class GiveSecondLookRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOOKUP_ID_FIELD_NUMBER: _builtins.int
+    JUSTIFIED_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    lookup_id: _builtins.str
+    """32 hex digits"""
+    justified: _builtins.bool
+    """false: it was not"""
+    note: _builtins.str
+    """1 to 1000 printable characters; stays in this agency's log"""
+    by: _builtins.str
+    """name of the account that looks, not the asker's; absent beside a token, which names it"""
+    def __init__(
+        self,
+        *,
+        lookup_id: _builtins.str = ...,
+        justified: _builtins.bool = ...,
+        note: _builtins.str = ...,
+        by: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "justified", b"justified", "lookup_id", b"lookup_id", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GiveSecondLookRequest: _TypeAlias = GiveSecondLookRequest  # noqa: Y015
+
+@_typing.final
+class GiveSecondLookResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GiveSecondLookResponse: _TypeAlias = GiveSecondLookResponse  # noqa: Y015

@@ -61,6 +61,16 @@ class DeskServiceStub:
                 request_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewRequest.SerializeToString,
                 response_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewResponse.FromString,
                 _registered_method=True)
+        self.ListSecondLooks = channel.unary_unary(
+                '/elsewhere.wire.v1.DeskService/ListSecondLooks',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListSecondLooksRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListSecondLooksResponse.FromString,
+                _registered_method=True)
+        self.GiveSecondLook = channel.unary_unary(
+                '/elsewhere.wire.v1.DeskService/GiveSecondLook',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookResponse.FromString,
+                _registered_method=True)
 
 
 class DeskServiceServicer:
@@ -104,6 +114,20 @@ class DeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSecondLooks(self, request, context):
+        """The questions of this agency, asked on the asker's own word, that wait for a second person.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GiveSecondLook(self, request, context):
+        """Records what that person finds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -131,6 +155,16 @@ def add_DeskServiceServicer_to_server(servicer, server):
                     servicer.DecideReview,
                     request_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewRequest.FromString,
                     response_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewResponse.SerializeToString,
+            ),
+            'ListSecondLooks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSecondLooks,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListSecondLooksRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListSecondLooksResponse.SerializeToString,
+            ),
+            'GiveSecondLook': grpc.unary_unary_rpc_method_handler(
+                    servicer.GiveSecondLook,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -270,6 +304,60 @@ class DeskService:
             '/elsewhere.wire.v1.DeskService/DecideReview',
             elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewRequest.SerializeToString,
             elsewhere_dot_wire_dot_v1_dot_desk__pb2.DecideReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSecondLooks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.DeskService/ListSecondLooks',
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListSecondLooksRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListSecondLooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GiveSecondLook(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.DeskService/GiveSecondLook',
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,10 @@ class DeskServiceStub:
     """The questions of other agencies that wait for a person of this one; for reviewers."""
     DecideReview: _grpc.UnaryUnaryMultiCallable[_desk_pb2.DecideReviewRequest, _desk_pb2.DecideReviewResponse]
     """Lets one of them through once, or refuses it; for reviewers."""
+    ListSecondLooks: _grpc.UnaryUnaryMultiCallable[_desk_pb2.ListSecondLooksRequest, _desk_pb2.ListSecondLooksResponse]
+    """The questions of this agency, asked on the asker's own word, that wait for a second person."""
+    GiveSecondLook: _grpc.UnaryUnaryMultiCallable[_desk_pb2.GiveSecondLookRequest, _desk_pb2.GiveSecondLookResponse]
+    """Records what that person finds."""
 
 @_typing.type_check_only
 class DeskServiceAsyncStub(DeskServiceStub):
@@ -67,6 +71,10 @@ class DeskServiceAsyncStub(DeskServiceStub):
     """The questions of other agencies that wait for a person of this one; for reviewers."""
     DecideReview: _aio.UnaryUnaryMultiCallable[_desk_pb2.DecideReviewRequest, _desk_pb2.DecideReviewResponse]  # type: ignore[assignment]
     """Lets one of them through once, or refuses it; for reviewers."""
+    ListSecondLooks: _aio.UnaryUnaryMultiCallable[_desk_pb2.ListSecondLooksRequest, _desk_pb2.ListSecondLooksResponse]  # type: ignore[assignment]
+    """The questions of this agency, asked on the asker's own word, that wait for a second person."""
+    GiveSecondLook: _aio.UnaryUnaryMultiCallable[_desk_pb2.GiveSecondLookRequest, _desk_pb2.GiveSecondLookResponse]  # type: ignore[assignment]
+    """Records what that person finds."""
 
 class DeskServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a practitioner's own system or the command line says to the practitioner's own node, inside
@@ -114,5 +122,21 @@ class DeskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_desk_pb2.DecideReviewResponse, _abc.Awaitable[_desk_pb2.DecideReviewResponse]]:
         """Lets one of them through once, or refuses it; for reviewers."""
+
+    @_abc_1.abstractmethod
+    def ListSecondLooks(
+        self,
+        request: _desk_pb2.ListSecondLooksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.ListSecondLooksResponse, _abc.Awaitable[_desk_pb2.ListSecondLooksResponse]]:
+        """The questions of this agency, asked on the asker's own word, that wait for a second person."""
+
+    @_abc_1.abstractmethod
+    def GiveSecondLook(
+        self,
+        request: _desk_pb2.GiveSecondLookRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.GiveSecondLookResponse, _abc.Awaitable[_desk_pb2.GiveSecondLookResponse]]:
+        """Records what that person finds."""
 
 def add_DeskServiceServicer_to_server(servicer: DeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

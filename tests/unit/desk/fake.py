@@ -27,8 +27,10 @@ from elsewhere.asking import (
 from elsewhere.errors import ElsewhereError
 from elsewhere.lookup import Contact, Flag
 from elsewhere.reviewing import ReviewDecision, ReviewGone, WaitingReview
+from elsewhere.secondlook import SamePerson, SecondLook, SecondOpinion
 from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, status_to_wire
 from elsewhere.wire.convert.desk_review import decision_from_wire, reviews_to_wire
+from elsewhere.wire.convert.desk_second import looks_to_wire, opinion_from_wire
 from elsewhere.wire.desk_status import to_desk_status
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
@@ -80,6 +82,8 @@ class FakeDesk(desk_pb2_grpc.DeskServiceServicer):
         self.is_ready = True
         self.reviews: Sequence[WaitingReview] = ()
         self.decided: list[ReviewDecision] = []
+        self.looks: Sequence[SecondLook] = ()
+        self.opinions: list[SecondOpinion] = []
 
     def Ask(  # noqa: N802
         self, request: desk_pb2.AskRequest, context: grpc.ServicerContext
@@ -115,6 +119,22 @@ class FakeDesk(desk_pb2_grpc.DeskServiceServicer):
             self._refuse(ReviewGone("expected the number of a question that waits"), context)
         self.decided.append(decision)
         return desk_pb2.DecideReviewResponse()
+
+    def ListSecondLooks(  # noqa: N802
+        self, request: desk_pb2.ListSecondLooksRequest, context: grpc.ServicerContext
+    ) -> desk_pb2.ListSecondLooksResponse:
+        """Give the questions that the test lets wait."""
+        return looks_to_wire(self.looks)
+
+    def GiveSecondLook(  # noqa: N802
+        self, request: desk_pb2.GiveSecondLookRequest, context: grpc.ServicerContext
+    ) -> desk_pb2.GiveSecondLookResponse:
+        """Take an opinion from anybody but whoever asked."""
+        opinion = opinion_from_wire(request)
+        if opinion.by in [one.asker for one in self.looks]:
+            self._refuse(SamePerson("expected another person than the one who asked"), context)
+        self.opinions.append(opinion)
+        return desk_pb2.GiveSecondLookResponse()
 
     def Status(  # noqa: N802
         self, request: desk_pb2.StatusRequest, context: grpc.ServicerContext

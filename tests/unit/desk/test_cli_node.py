@@ -27,7 +27,18 @@ def test_help_lists_every_command_in_the_order_an_operator_meets_them() -> None:
 
     names = [line.split()[0] for line in output.partition("Commands:")[2].splitlines() if line.strip()]
     assert code == 0
-    expected = ["init", "accept", "mapping", "load", "reload", "drop-source", "run", "status", "review"]
+    expected = [
+        "init",
+        "accept",
+        "mapping",
+        "load",
+        "reload",
+        "drop-source",
+        "run",
+        "status",
+        "review",
+        "second-look",
+    ]
     assert names == [*expected, "rotate", "take-store", "accept-store", "upgrade"]
 
 

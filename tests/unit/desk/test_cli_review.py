@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from elsewhere.cli.main import commands
 from elsewhere.reviewing import ReviewDecision, ReviewGone, ReviewInvalid, WaitingReview
+from elsewhere.secondlook import ReasonMissing, SamePerson, SecondLook, SecondOpinion
 from tests.unit.desk.fake import RunningDesk
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -80,3 +81,30 @@ def test_a_decision_out_of_form_is_none(words: tuple[str, str, str]) -> None:
 
     with pytest.raises(ReviewInvalid):
         ReviewDecision(number, True, reason, reviewer)
+
+
+def _look(node: RunningDesk, *words: str) -> Result:
+    return CliRunner().invoke(
+        commands, ["node", "second-look", words[0], "--node", str(node.folder), *words[1:]]
+    )
+
+
+def test_what_waits_for_a_second_person_is_listed_and_an_opinion_reaches_the_node(node: RunningDesk) -> None:
+    assert _look(node, "list").output == "no question waits for a second person\n"
+    look = SecondLook("0" * 32, "jsmith", "S47_ENQUIRY", "found alone", NOW, NOW + timedelta(hours=39))
+    node.desk.looks = [look]
+
+    shown = _look(node, "list").output
+    (listed,) = json.loads(_look(node, "list", "--json").output)["second_looks"]
+    words = ("give", "0" * 32, "--justified", "--note", "it was")
+    given = _look(node, *words)
+
+    for word in ("jsmith: found alone", "2026-11-25T00:00:00Z", "S47_ENQUIRY"):
+        assert word in shown
+    assert listed["due"] == "2026-11-25T00:00:00Z"
+    assert given.exit_code == 0
+    account = pwd.getpwuid(os.getuid()).pw_name
+    assert node.desk.opinions == [SecondOpinion("0" * 32, True, "it was", account)]
+    assert isinstance(_look(node, *words, "--by", "jsmith").exception, SamePerson)
+    assert isinstance(_look(node, *words[:-1], " ").exception, ReasonMissing)
+    assert _look(node, "give", "0" * 32, "--note", "it was").exit_code == 2
