@@ -14,7 +14,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,8 +29,13 @@ from bench.timedload import load_timed
 from elsewhere.demo.processes import Command, Workbench, program
 from elsewhere.errors import ElsewhereError
 from elsewhere.matchkeys import version
+from elsewhere.proposal import Proposal, sign_proposal
+from elsewhere.roster import Steward
 from elsewhere.sdk.desk import Desk
+from elsewhere.signing import SigningKey
 from gateway import enrolment
+from gateway.enacting import enact
+from gateway.proposing import Change, propose
 from node.membership import enrol
 from node.store.schema import SCHEMA
 
@@ -118,10 +123,7 @@ def made(
     say(f"making {shape.name}: {len(shape.agencies)} agencies")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    founding = enrolment.Founding(federation="bench", listen="127.0.0.1:1")
-    enrolment.init(folder / "gw", founding, now=datetime.now(UTC), random=secrets.token_bytes)
-    for agency in shape.agencies:
-        _join(folder, agency)
+    _found(folder, shape.agencies)
     load(folder / SEARCHER, seed=1, count=REAL, workers=1)
     for number, agency in enumerate(shape.agencies[1:], 1):
         (stock or partial(_stock, shape))(folder / agency, number)
@@ -142,12 +144,26 @@ def _stock(shape: Shape, node: Path, number: int) -> None:
         fill(node / "store.sqlite", filler, shape.collections)
 
 
-def _join(folder: Path, agency: str) -> None:
-    """Make a node and let it in."""
-    applicant = enrol.Applicant(agency, f"Agency {agency}", "SOCIAL_CARE", "0000 000 001", "0000 000 002")
-    request, _ = enrol.init(folder / agency, applicant, random=secrets.token_bytes)
-    admission = enrolment.admit(folder / "gw", request, now=datetime.now(UTC))
-    enrol.accept(folder / agency, admission.to_bytes(), now=datetime.now(UTC))
+def _found(folder: Path, agencies: Sequence[str]) -> None:
+    """Found a federation, and make and let in every agency, by stewards of whom all sign."""
+    now, gw = datetime.now(UTC), folder / "gw"
+    keys = {agency: SigningKey.generate(secrets.token_bytes) for agency in agencies}
+    stewards = tuple(Steward(agency, f"Steward of {agency}", key.public) for agency, key in keys.items())
+    founding = enrolment.Founding("bench", "127.0.0.1:1", stewards=stewards)
+    _enact(gw, enrolment.init(gw, founding, now=now, random=secrets.token_bytes), keys.values())
+    requests = {}
+    for agency in agencies:
+        applicant = enrol.Applicant(agency, f"Agency {agency}", "SOCIAL_CARE", "0000 000 001", "0000 000 002")
+        requests[agency], _ = enrol.init(folder / agency, applicant, random=secrets.token_bytes)
+    _enact(gw, propose(gw, Change(admit=tuple(requests.values())), now=now), keys.values())
+    for agency, request in requests.items():
+        admission = enrolment.admit(gw, request, now=now)
+        enrol.accept(folder / agency, admission.to_bytes(), now=datetime.now(UTC))
+
+
+def _enact(gw: Path, proposal: Proposal, keys: Iterable[SigningKey]) -> None:
+    """Have every steward sign, and put it in force."""
+    enact(gw, proposal, [sign_proposal(key, proposal) for key in keys])
 
 
 @contextmanager

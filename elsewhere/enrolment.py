@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from elsewhere.anchor import Federation
 from elsewhere.canonical import Json, canonical_json, parse_canonical
 from elsewhere.errors import DocumentInvalid, EnrolmentRefused, NotCanonical, SignatureInvalid
 from elsewhere.fields import Fields, as_text
-from elsewhere.roster import AGENCY_ID, SECTOR, Federation
-from elsewhere.signing import KEY_BYTES, MAX_ENVELOPE_BYTES, SigningKey, key_id, open_document, sign_document
+from elsewhere.roster import AGENCY_ID, SECTOR
+from elsewhere.signing import KEY_BYTES, MAX_ENVELOPE_BYTES, SigningKey, open_document, sign_document
+from elsewhere.spoken import spoken
+from elsewhere.succession import MAX_CHAIN
 
 REQUEST_TYPE: Final = "application/vnd.elsewhere.join-request.v1+json"
 ADDRESS: Final = r"[A-Za-z0-9.-]{1,253}:\d{1,5}"
@@ -46,8 +49,8 @@ class JoinRequest:
 
     @property
     def fingerprint(self) -> str:
-        """Short name of the agency's key, to be compared by voice before it is admitted."""
-        return key_id(self.signing_key)
+        """The agency's fingerprint, to be compared by voice before it is let in."""
+        return spoken("member", self.signing_key)
 
 
 def sign_request(key: SigningKey, request: JoinRequest) -> bytes:
@@ -111,6 +114,7 @@ class Admission:
     agency_id: str
     gateways: tuple[str, ...]  # host:port, at least one
     certificate_pem: bytes  # for the TLS key of the request
+    chain: tuple[bytes, ...] = field(repr=False)  # the first roster and each that changed the stewards
     roster: bytes = field(repr=False)  # DSSE envelope
     agreement: bytes | None = field(repr=False)  # DSSE envelope; None while there are not yet two parties
 
@@ -118,6 +122,8 @@ class Admission:
         as_text(self.agency_id, "agency_id", AGENCY_ID)
         if not self.gateways:
             raise DocumentInvalid("gateways", "expected at least one address")
+        if not self.chain:
+            raise DocumentInvalid("chain", "expected the first roster")
         for address in self.gateways:
             as_text(address, "gateways", ADDRESS)
         _check_pem(self.certificate_pem, "certificate_pem", "CERTIFICATE")
@@ -131,6 +137,7 @@ class Admission:
                     "agency_id": self.agency_id,
                     "gateways": list(self.gateways),
                     "certificate_pem": self.certificate_pem.decode("ascii"),
+                    "chain": [link.decode("utf-8") for link in self.chain],
                     "roster": self.roster.decode("utf-8"),
                     "agreement": None if self.agreement is None else self.agreement.decode("utf-8"),
                 }
@@ -152,6 +159,7 @@ class Admission:
                 agency_id=fields.text("agency_id", AGENCY_ID),
                 gateways=fields.texts("gateways", ADDRESS),
                 certificate_pem=_pem(fields, "certificate_pem"),
+                chain=_chain(fields),
                 roster=_document(fields, "roster"),
                 agreement=_optional(fields, "agreement"),
             )
@@ -174,6 +182,14 @@ def _document(fields: Fields, name: str) -> bytes:
     if not isinstance(value, str) or len(value) > MAX_ENVELOPE_BYTES:
         raise DocumentInvalid(name, "expected a signed document")
     return value.encode("utf-8")
+
+
+def _chain(fields: Fields) -> tuple[bytes, ...]:
+    """Take the rosters that lead to the one in force."""
+    links = fields.take("chain")
+    if not isinstance(links, list) or not 1 <= len(links) <= MAX_CHAIN:
+        raise DocumentInvalid("chain", f"expected 1 to {MAX_CHAIN} signed rosters")
+    return tuple(_document(Fields({"chain": link}), "chain") for link in links)
 
 
 def _optional(fields: Fields, name: str) -> bytes | None:

@@ -1,7 +1,7 @@
-"""The roster: who the members are, and with which key each one signs.
+"""The roster: who the members are, with which key each one signs, and whose stewards sign the next roster.
 
-Sees:     documents signed by the federation, or by a member whose key the roster gives.
-Refuses:  unsigned or expired rosters, a version below the one already seen, two rosters of one version.
+Sees:     a payload. Who signed it, and whether it follows the one held, is for `elsewhere.succession`.
+Refuses:  two of one id or key, a quorum that is no majority or a single steward, expired rosters.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Final
 
 from elsewhere.canonical import Json, canonical_json
-from elsewhere.errors import DocumentInvalid, NotActive, RosterExpired, RosterForked, RosterRollback
+from elsewhere.errors import DocumentInvalid, NotActive, RosterExpired
 from elsewhere.fields import Fields, as_instant, as_text, format_instant
-from elsewhere.signing import KEY_BYTES, SigningKey, key_id, open_document, sign_document
+from elsewhere.signing import KEY_BYTES
+from elsewhere.spoken import spoken
 
 ROSTER_TYPE: Final = "application/vnd.elsewhere.roster.v1+json"
 AGENCY_ID: Final = r"[a-z][a-z0-9-]{1,31}"
@@ -22,50 +23,47 @@ SECTOR: Final = r"[A-Z][A-Z_]{1,31}"
 MEMBER_STATES: Final = ("active", "suspended", "revoked", "probation")
 DIGEST_BYTES: Final = 32
 MAX_VERSION: Final = 2**53 - 1
+MAX_STEWARDS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Federation:
-    """What a member is handed in person and trusts from then on; everything else is signed under it."""
+class Steward:
+    """A person who signs rosters and the agreement for one agency. Also the card handed over to be listed."""
 
-    federation_id: str
-    public: bytes  # 32 bytes, Ed25519: signs roster and agreement
-    tls_ca_pem: bytes  # protects the hop to the gateway only
+    agency_id: str  # a member, or a body of the partnership that is none
+    name: str  # of the person
+    key: bytes  # 32 bytes, Ed25519
 
     def __post_init__(self) -> None:
-        as_text(self.federation_id, "federation_id", AGENCY_ID)
-        if len(self.public) != KEY_BYTES:
-            raise DocumentInvalid("public", f"expected {KEY_BYTES} bytes, got {len(self.public)}")
-        if not self.tls_ca_pem.startswith(b"-----BEGIN CERTIFICATE-----"):
-            raise DocumentInvalid("tls_ca_pem", "expected a certificate in PEM form")
+        as_text(self.agency_id, "agency_id", AGENCY_ID)
+        as_text(self.name, "name")
+        if len(self.key) != KEY_BYTES:
+            raise DocumentInvalid("key", f"expected {KEY_BYTES} bytes, got {len(self.key)}")
 
     @property
     def fingerprint(self) -> str:
-        """Short name of the federation's key, to be compared by voice."""
-        return key_id(self.public)
+        """The steward's fingerprint, to be compared by voice before the key is trusted."""
+        return spoken("steward", self.key)
 
     def to_json(self) -> dict[str, Json]:
-        """Write the anchor for a file or a token."""
-        return {
-            "federation_id": self.federation_id,
-            "public": self.public.hex(),
-            "tls_ca_pem": self.tls_ca_pem.decode("ascii"),
-        }
+        """Write one steward's entry of the roster."""
+        return {"agency_id": self.agency_id, "name": self.name, "key": self.key.hex()}
 
     @classmethod
-    def from_json(cls, value: Json) -> Federation:
-        """Read the anchor; raises DocumentInvalid for anything else."""
-        fields = Fields(value)
-        pem = fields.take("tls_ca_pem")
-        if not isinstance(pem, str) or not pem.isascii():
-            raise DocumentInvalid("tls_ca_pem", "expected a certificate in PEM form")
+    def from_fields(cls, fields: Fields) -> Steward:
+        """Read one steward's entry; raises DocumentInvalid naming the key."""
         found = cls(
-            federation_id=fields.text("federation_id"),
-            public=fields.octets("public", KEY_BYTES),
-            tls_ca_pem=pem.encode("ascii"),
+            agency_id=fields.text("agency_id", AGENCY_ID),
+            name=fields.text("name"),
+            key=fields.octets("key", KEY_BYTES),
         )
         fields.done()
         return found
+
+
+def least_quorum(stewards: int) -> int:
+    """How many of so many stewards must sign at least: a majority, and never one alone."""
+    return max(2, stewards // 2 + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +86,11 @@ class Member:
             raise DocumentInvalid("state", f"expected one of {', '.join(MEMBER_STATES)}")
         if len(self.signing_key) != KEY_BYTES:
             raise DocumentInvalid("signing_key", f"expected {KEY_BYTES} bytes, got {len(self.signing_key)}")
+
+    @property
+    def fingerprint(self) -> str:
+        """The agency's fingerprint, to be compared by voice before it is let in."""
+        return spoken("member", self.signing_key)
 
     def to_json(self) -> dict[str, Json]:
         """Write one entry of the roster."""
@@ -123,6 +126,10 @@ class Roster:
     version: int
     previous_digest: bytes | None  # of version - 1; absent in version 1 only
     members: tuple[Member, ...]
+    stewards: tuple[Steward, ...]  # they sign the roster that follows, and the agreement
+    quorum: int  # how many of them must
+    stewards_since: int  # the version that last changed stewards or quorum
+    gateway_key: bytes  # 32 bytes, Ed25519: the operator's, for what the gateway says of time; no say here
     issued_utc: datetime
     valid_until_utc: datetime
     digest: bytes = field(init=False, compare=False)  # SHA-256 of the signed payload
@@ -141,11 +148,41 @@ class Roster:
             raise DocumentInvalid("previous_digest", f"expected {DIGEST_BYTES} bytes")
         if self.issued_utc >= self.valid_until_utc:
             raise DocumentInvalid("valid_until_utc", "expected a time after issued_utc")
+        if len(self.gateway_key) != KEY_BYTES:
+            raise DocumentInvalid("gateway_key", f"expected {KEY_BYTES} bytes")
+        self._check_stewards()
         for key in ("agency_id", "signing_key"):
             # Two agencies with one key could each speak as the other.
             if len({getattr(member, key) for member in self.members}) != len(self.members):
                 raise DocumentInvalid("members", f"expected a different {key} for each member")
         object.__setattr__(self, "digest", hashlib.sha256(canonical_json(self.to_json())).digest())
+
+    def _check_stewards(self) -> None:
+        """Refuse stewards of whom one could pass for two, and a quorum that two halves could both reach."""
+        for key in ("agency_id", "key"):
+            if len({getattr(steward, key) for steward in self.stewards}) != len(self.stewards):
+                raise DocumentInvalid("stewards", f"expected a different {key} for each steward")
+        most, least = len(self.stewards), least_quorum(len(self.stewards))
+        if not 2 <= most <= MAX_STEWARDS:
+            raise DocumentInvalid("stewards", f"expected 2 to {MAX_STEWARDS} stewards")
+        if isinstance(self.quorum, bool) or not least <= self.quorum <= most:
+            raise DocumentInvalid("quorum", f"expected {least} to {most}: a majority of the stewards")
+        if not 1 <= self.stewards_since <= self.version:
+            raise DocumentInvalid("stewards_since", "expected the version that last changed the stewards")
+
+    @property
+    def steward_keys(self) -> tuple[bytes, ...]:
+        """The keys that may sign the next roster."""
+        return tuple(steward.key for steward in self.stewards)
+
+    @property
+    def changes_stewards(self) -> bool:
+        """Whether this very roster changed stewards or quorum; the first one counts as such."""
+        return self.stewards_since == self.version
+
+    def steward(self, agency_id: str) -> Steward | None:
+        """Find the steward of an agency; None if it has none."""
+        return next((steward for steward in self.stewards if steward.agency_id == agency_id), None)
 
     def member(self, agency_id: str) -> Member | None:
         """Find an entry whatever its state; None if the agency is not in the roster."""
@@ -179,19 +216,23 @@ class Roster:
             )
 
     def to_json(self) -> dict[str, Json]:
-        """Write the payload that the federation signs."""
+        """Write the payload that the stewards sign."""
         return {
             "federation": self.federation,
             "version": self.version,
             "previous_digest": self.previous_digest.hex() if self.previous_digest is not None else None,
             "members": [member.to_json() for member in self.members],
+            "stewards": [steward.to_json() for steward in self.stewards],
+            "quorum": self.quorum,
+            "stewards_since": self.stewards_since,
+            "gateway_key": self.gateway_key.hex(),
             "issued_utc": format_instant(self.issued_utc),
             "valid_until_utc": format_instant(self.valid_until_utc),
         }
 
     @classmethod
     def from_json(cls, value: Json) -> Roster:
-        """Read a payload whose signature has been checked; raises DocumentInvalid naming the key."""
+        """Read a payload, to be believed once its signatures are checked; raises DocumentInvalid."""
         fields = Fields(value)
         version = fields.integer("version", 1, MAX_VERSION)
         found = cls(
@@ -199,44 +240,15 @@ class Roster:
             version=version,
             previous_digest=_previous(fields, version),
             members=tuple(Member.from_fields(entry) for entry in fields.tables("members")),
+            stewards=tuple(Steward.from_fields(entry) for entry in fields.tables("stewards")),
+            quorum=fields.integer("quorum", 2, MAX_STEWARDS),
+            stewards_since=fields.integer("stewards_since", 1, version),
+            gateway_key=fields.octets("gateway_key", KEY_BYTES),
             issued_utc=fields.instant("issued_utc"),
             valid_until_utc=fields.instant("valid_until_utc"),
         )
         fields.done()
         return found
-
-
-def sign_roster(key: SigningKey, roster: Roster) -> bytes:
-    """Wrap a roster in an envelope signed with the federation's key."""
-    return sign_document([key], ROSTER_TYPE, roster.to_json())
-
-
-def open_roster(envelope: bytes, federation_key: bytes) -> Roster:
-    """Read a roster that the federation signed. Callers then `check_successor` and `check_current`.
-
-    Raises:
-        SignatureInvalid: not signed by the federation's key. Keep the roster held.
-        NotCanonical, DocumentInvalid: signed, but not a roster this version can read.
-    """
-    return Roster.from_json(open_document(envelope, ROSTER_TYPE, [federation_key]))
-
-
-def check_successor(old: Roster, new: Roster) -> None:
-    """Return only if a roster may replace (or is) the one already seen.
-
-    Raises:
-        RosterRollback: an older version. Someone withholds or replays; keep the one held.
-        RosterForked: another federation, another roster of the same version, or a broken chain.
-    """
-    if new.federation != old.federation:
-        raise RosterForked(f"expected a roster of {old.federation}; it belongs to another federation")
-    if new.version < old.version:
-        raise RosterRollback(f"expected roster version {old.version} or above, got {new.version}")
-    if new.version == old.version and new.digest != old.digest:
-        raise RosterForked(f"expected one roster of version {old.version}; two are signed")
-    # A member that was away may miss versions; the chain can be checked where they are adjacent.
-    if new.version == old.version + 1 and new.previous_digest != old.digest:
-        raise RosterForked(f"expected roster {new.version} to name the digest of {old.version}; it does not")
 
 
 def _previous(fields: Fields, version: int) -> bytes | None:

@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -126,12 +126,20 @@ def sign_document(keys: Sequence[SigningKey], payload_type: str, value: Json) ->
     if not 1 <= len(keys) <= MAX_SIGNATURES or len({key.public for key in keys}) != len(keys):
         raise ValueError(f"expected 1..{MAX_SIGNATURES} different signers, got {len(keys)} keys")
     payload = canonical_json(value)
-    signatures: list[Json] = [
-        {"keyid": key.key_id, "sig": _to_base64(sign_bytes(key, payload_type, payload))} for key in keys
-    ]
-    return canonical_json(
-        {"payload": _to_base64(payload), "payloadType": payload_type, "signatures": signatures}
+    return enclose(
+        payload_type, payload, {key.public: sign_bytes(key, payload_type, payload) for key in keys}
     )
+
+
+def enclose(payload_type: str, payload: bytes, signatures: Mapping[bytes, bytes]) -> bytes:
+    """Put a payload and the signatures made of it, by public key, into an envelope, in the keys' order.
+
+    Nothing is checked here: whoever reads the envelope does.
+    """
+    listed: list[Json] = [
+        {"keyid": key_id(public), "sig": _to_base64(signature)} for public, signature in signatures.items()
+    ]
+    return canonical_json({"payload": _to_base64(payload), "payloadType": payload_type, "signatures": listed})
 
 
 def open_document(
@@ -187,6 +195,36 @@ def open_envelope(
             if len(accepted) == quorum:
                 return payload
     raise SignatureInvalid(f"expected {quorum} signatures by listed keys, {len(accepted)} verify")
+
+
+def verified_signatures(envelope: bytes, payload_type: str, publics: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Give every signature by a listed key that holds, by its key, in the order of the keys listed.
+
+    A signature by an unlisted key is passed over, and a second one by the same key as well.
+
+    Raises:
+        SignatureInvalid: not an envelope of this type. Use nothing of it.
+    """
+    kind, payload, signatures = _read_envelope(envelope, MAX_ENVELOPE_BYTES)
+    if not kind or kind != payload_type:
+        raise SignatureInvalid(f"expected an envelope of type {payload_type}; it states another")
+    message, found = pae(kind, payload), dict[bytes, bytes]()
+    for key, signature in islice(_trials(signatures, publics), len(publics) + SPARE_TRIALS):
+        if key not in found and _verifies(key, message, signature):
+            found[key] = signature
+    return {key: found[key] for key in publics if key in found}
+
+
+def unverified_payload(envelope: bytes, payload_type: str) -> bytes:
+    """Give the payload of an envelope that nobody has verified: only to learn whose signatures to look for.
+
+    Raises:
+        SignatureInvalid: not an envelope of this type.
+    """
+    kind, payload, _ = _read_envelope(envelope, MAX_ENVELOPE_BYTES)
+    if kind != payload_type:
+        raise SignatureInvalid(f"expected an envelope of type {payload_type}; it states another")
+    return payload
 
 
 def _read_envelope(envelope: bytes, limit: int) -> tuple[str, bytes, list[tuple[object, bytes]]]:

@@ -1,7 +1,7 @@
-"""The agreement at the gateway: a text that people edit, and the newest version signed from it.
+"""The agreement at the gateway: a text that people edit, and what it says as the next version.
 
-Holds:    agreement.toml, the operator's; agreement.json, what was signed last.
-Refuses:  to sign a text that does not hold. A version never goes back, whatever number the text states.
+Holds:    agreement.toml, the operator's.
+Refuses:  a text that does not hold. A version never goes back, whatever number the text states.
 """
 
 from __future__ import annotations
@@ -11,15 +11,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from elsewhere.agreement.document import agreement_from_toml, open_agreement, sign_agreement
+from elsewhere.agreement.document import agreement_from_toml
 from elsewhere.agreement.template import party_entry, starting_agreement
 from elsewhere.agreement.terms import Agreement, Party, Validity
 from elsewhere.enrolment import JoinRequest
 from elsewhere.errors import ConfigInvalid, DocumentInvalid
 from elsewhere.keyfiles import replace_file
-from elsewhere.signing import SigningKey
+from elsewhere.roster import Roster
 from elsewhere.toml import TomlInvalid, parse_toml
-from gateway.folder import AGREEMENT_FILE
 
 TEXT_FILE: Final = "agreement.toml"
 TERM_DAYS: Final = 365
@@ -45,7 +44,8 @@ def read_text(directory: Path) -> str:
         return (directory / TEXT_FILE).read_text("utf-8")
     except FileNotFoundError:
         raise ConfigInvalid(
-            f"expected {TEXT_FILE} in the gateway's folder; run 'elsewhere gateway init' first"
+            f"expected {TEXT_FILE} in the gateway's folder; a further gateway has none: run this in the"
+            " folder that was made first"
         ) from None
     except UnicodeDecodeError:
         raise DocumentInvalid("document", f"expected UTF-8 in {TEXT_FILE}") from None
@@ -69,39 +69,28 @@ def with_party(text: str, wish: JoinRequest) -> str:
     return f"{text.rstrip()}\n\n{party_entry(party)}"
 
 
-def sign_next(directory: Path, text: str, key: SigningKey) -> bytes | None:
-    """Sign the text as the version after the one signed last, unless it says the same.
+def next_agreement(text: str, held: Agreement | None, roster: Roster) -> Agreement | None:
+    """What the text says, as the version after the one in force unless it says the same.
 
     Returns:
-        The envelope, new or the one held; None while there are fewer than two parties to agree.
+        The next version, or the one held, for more stewards to sign; None with fewer than two parties.
 
     Raises:
-        DocumentInvalid: `.key` and `.line` say what to correct in the text. Nothing was signed.
+        DocumentInvalid: `.key` and `.line` say what to correct in the text.
     """
     if len(_party_ids(text)) < LEAST_PARTIES:
         return None
     wanted = agreement_from_toml(text)
-    envelope, held = _held(directory, key)
+    for index, party in enumerate(wanted.parties, 1):
+        steward = roster.steward(party.agency_id)
+        if party.steward_key is not None and (steward is None or steward.key != party.steward_key):
+            raise DocumentInvalid(f"parties[{index}].steward_key", "expected the key that the roster lists")
     if held is None:
-        return sign_agreement([key], wanted)
-    if replace(wanted, version=held.version).digest == held.digest:
-        return envelope
-    return sign_agreement([key], replace(wanted, version=max(wanted.version, held.version + 1)))
-
-
-def signed_version(directory: Path, key: SigningKey) -> int | None:
-    """The version signed last; None if there is none yet."""
-    held = _held(directory, key)[1]
-    return None if held is None else held.version
-
-
-def _held(directory: Path, key: SigningKey) -> tuple[bytes, Agreement | None]:
-    """What was signed last, verified even though it is our own."""
-    try:
-        envelope = (directory / AGREEMENT_FILE).read_bytes()
-    except FileNotFoundError:
-        return b"", None
-    return envelope, open_agreement(envelope, [key.public])
+        return wanted
+    same = replace(wanted, version=held.version)
+    if same.digest == held.digest:
+        return same
+    return replace(wanted, version=max(wanted.version, held.version + 1))
 
 
 def _party_ids(text: str) -> list[str]:

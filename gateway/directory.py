@@ -18,12 +18,14 @@ import structlog
 
 from elsewhere.agreement.document import open_agreement
 from elsewhere.errors import ElsewhereError, NotActive, SignatureInvalid
-from elsewhere.roster import Roster, check_successor, open_roster
+from elsewhere.roster import Roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
+from elsewhere.succession import Succession, shown_chain
 from elsewhere.wire.status import StatementsTaken
 from elsewhere.wire.v1 import directory_pb2, link_pb2
 from gateway.ends import End
-from gateway.folder import AGREEMENT_FILE, ROSTER_FILE, read_anchor, read_document
+from gateway.folder import AGREEMENT_FILE, ROSTER_FILE, read_document
+from gateway.inforce import read_chain, read_succession
 from gateway.notices import Notices
 from gateway.pace import Pace
 from gateway.store import CatalogueName, Store
@@ -48,14 +50,13 @@ class Directory:
 
     Raises:
         ConfigInvalid: no anchor or roster in the folder.
-        SignatureInvalid, DocumentInvalid: the roster there is not the federation's.
+        SignatureInvalid, DocumentInvalid: the roster there is not the stewards'.
     """
 
     def __init__(self, folder: Path, store: Store, timing: Timing, *, push_s: float) -> None:
         self._folder, self._store, self._timing, self._push_s = folder, store, timing, push_s
-        self._anchor = read_anchor(folder)
         self._stamps: dict[str, _Stamp | None] = {}
-        self._envelopes: dict[str, bytes] = {ROSTER_FILE: b"", AGREEMENT_FILE: b""}
+        self._agreement = b""  # envelope
         self._statements: dict[str, tuple[bytes, KeyStatement]] = {}
         self._notices = Notices()
         self._pace = Pace(STATEMENTS, STATEMENT_EVERY_S)
@@ -66,9 +67,10 @@ class Directory:
         self._push: Callable[[link_pb2.AttachResponse], None] = lambda frame: None
         self._tell: Callable[[Newest], None] = lambda newest: None
         self._drop: Callable[[frozenset[str]], None] = lambda agencies: None
-        self._roster = self._read_roster()
+        self._stamps[ROSTER_FILE] = _stamp(folder / ROSTER_FILE)
+        self._succession = read_succession(folder)
         self.active: frozenset[str] = frozenset()
-        self._take_roster(self._roster)
+        self._take_roster(self._succession)
         self._reload(AGREEMENT_FILE, self._take_agreement)
         self._has_changed = False  # whoever attaches is shown all of it
 
@@ -103,19 +105,19 @@ class Directory:
 
     def refresh(self) -> None:
         """Take over changed files; one that does not hold is reported and the one held stays."""
-        self._reload(ROSTER_FILE, lambda: self._take_roster(self._read_roster()))
+        self._reload(ROSTER_FILE, self._take_roster_file)
         self._reload(AGREEMENT_FILE, self._take_agreement)
 
     def check_active(self, agency: str) -> None:
         """Return only for a member that may attach now; raises NotActive."""
         if agency not in self.active:
-            self._roster.active(agency)
+            self.roster.active(agency)
             raise NotActive(agency, "unknown")
 
     @property
     def roster(self) -> Roster:
         """The roster in force."""
-        return self._roster
+        return self._succession.roster
 
     def statement(self, agency: str) -> KeyStatement | None:
         """The newest key statement of an active member; None before there is one."""
@@ -137,7 +139,7 @@ class Directory:
             StatementRollback: not above the one held.
             StatementsTaken: newer ones come too fast. Nothing was changed.
         """
-        statement = open_statement(envelope, self._roster, signer=agency)
+        statement = open_statement(envelope, self.roster, signer=agency)
         if statement.agency != agency:
             raise SignatureInvalid(f"expected the caller's own statement; it is of {statement.agency}")
         held = self._statements.get(agency)
@@ -173,8 +175,9 @@ class Directory:
         """The whole directory as it stands."""
         if self._frame is None:
             shown = directory_pb2.Directory(
-                roster=self._envelopes[ROSTER_FILE],
-                agreement=self._envelopes[AGREEMENT_FILE],
+                roster=self._succession.envelope,
+                agreement=self._agreement,
+                stewards_rosters=shown_chain(self._succession.chain),
                 statements=[self._statements[agency][0] for agency in sorted(self._statements)],
             )
             self._frame = link_pb2.AttachResponse(directory=shown)
@@ -182,7 +185,7 @@ class Directory:
 
     def ends(self) -> list[End]:
         """When the documents shown run out."""
-        ends = [End("roster", self._roster.valid_until_utc)]
+        ends = [End("roster", self.roster.valid_until_utc)]
         return ends if self._agreement_end is None else [*ends, End("agreement", self._agreement_end)]
 
     def _push_soon(self) -> None:
@@ -212,23 +215,15 @@ class Directory:
         except ElsewhereError as err:
             _log.error("document refused; the one held stays", document=name, code=err.code)
 
-    def _read_roster(self) -> Roster:
-        """Read and verify the roster file."""
-        path = self._folder / ROSTER_FILE
-        stamp = _stamp(path)
-        envelope = read_document(path)
-        roster = open_roster(envelope, self._anchor.public)
-        if roster.federation != self._anchor.federation_id:
-            raise SignatureInvalid("expected the roster of this federation; it is of another")
-        if self._envelopes[ROSTER_FILE]:
-            check_successor(self._roster, roster)
-        self._envelopes[ROSTER_FILE] = envelope
-        self._stamps[ROSTER_FILE] = stamp
-        return roster
+    def _take_roster_file(self) -> None:
+        """Read the roster file and put it in force; it must follow the one held."""
+        envelope = read_document(self._folder / ROSTER_FILE)
+        self._take_roster(self._succession.follow(envelope, read_chain(self._folder)))
 
-    def _take_roster(self, roster: Roster) -> None:
+    def _take_roster(self, succession: Succession) -> None:
         """Put a verified roster in force: statements are checked anew, those who left are dropped."""
-        before, self._roster = self.active, roster
+        roster = succession.roster
+        before, self._succession = self.active, succession
         self.active = frozenset(member.agency_id for member in roster.active_members())
         self._statements = {}
         for agency, envelope in self._store.statements().items():
@@ -244,8 +239,10 @@ class Directory:
     def _take_agreement(self) -> None:
         """Put a verified agreement in the directory."""
         envelope = read_document(self._folder / AGREEMENT_FILE)
-        agreement = open_agreement(envelope, [self._anchor.public])
-        self._envelopes[AGREEMENT_FILE], self._agreement_end = envelope, agreement.validity.valid_until
+        # The roster is written first: if both were just now, its stewards are the ones who signed.
+        self._reload(ROSTER_FILE, self._take_roster_file)
+        agreement = open_agreement(envelope, self.roster)
+        self._agreement, self._agreement_end = envelope, agreement.validity.valid_until
         _log.info("agreement shown", version=agreement.version)
         self.changed()
 

@@ -12,8 +12,8 @@ from typing import Final
 
 WARNED_BEFORE: Final = timedelta(days=21)
 REMEDIES: Final[Mapping[str, str]] = {
-    "roster": "run 'elsewhere gateway resign'; nodes need nothing else",
-    "agreement": "have it renewed, edit agreement.toml, then run 'elsewhere gateway resign'",
+    "roster": "run 'elsewhere gateway propose', have stewards sign it, then 'elsewhere gateway enact' it",
+    "agreement": "edit agreement.toml, then as for the roster: 'elsewhere gateway propose' and 'enact'",
     "certificate": "start the gateway again, with keys/ca.key in its folder: it makes a new one",
 }
 

@@ -1,6 +1,6 @@
 """The gateway's folder: keys, certificates and signed documents, read with their protections checked.
 
-Holds:    the federation's signing seed, the CA's key and the gateway's TLS key, each a file of mode 0600.
+Holds:    the CA's key, the gateway's own signing and TLS keys, each a file of mode 0600. No steward's key.
 Refuses:  key files that others can read; a folder that holds a gateway already.
 """
 
@@ -16,12 +16,12 @@ from typing import Final
 
 import grpc
 
+from elsewhere.anchor import Federation
 from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.errors import CertificateInvalid, ConfigInvalid, ElsewhereError, KeyFileMissing
 from elsewhere.keyfiles import check_secrets, read_secret, replace_file, write_secret
 from elsewhere.locks import hold_lock, try_lock
 from elsewhere.random import RandomBytes
-from elsewhere.roster import Federation
 from elsewhere.signing import SigningKey
 from elsewhere.wire.channel import server_credentials
 from elsewhere.wire.tls import (
@@ -38,11 +38,12 @@ from gateway.config import GatewayConfig
 ANCHOR_FILE: Final = "federation.json"
 ROSTER_FILE: Final = "roster.json"
 AGREEMENT_FILE: Final = "agreement.json"
+CHAIN_FILE: Final = "chain.json"  # the first roster and each that changed the stewards
 CERTIFICATE_FILE: Final = "tls.pem"
 TLS_KEY: Final = "keys/tls.key"
 OWNER_FILE: Final = "store.id"
 OWNER_ID: Final = "[0-9a-f]{32}"
-_FEDERATION_KEY, _CA_KEY = "keys/federation.key", "keys/ca.key"
+_GATEWAY_KEY, _CA_KEY = "keys/gateway.key", "keys/ca.key"
 
 
 class GatewayRunning(ElsewhereError):
@@ -55,13 +56,13 @@ class GatewayRunning(ElsewhereError):
 class Keys:
     """Everything secret of a gateway, and what it is known by. Prints none of it."""
 
-    federation: SigningKey
+    gateway: SigningKey  # for what the gateway says of time; it has no say in who is a member
     authority: Authority
     tls_key_pem: bytes = field(repr=False)
 
     @classmethod
     def create(cls, directory: Path, federation_id: str, *, now: datetime, random: RandomBytes) -> Keys:
-        """Make all keys of a new gateway, and the anchor that members will be handed.
+        """Make all keys of a new gateway.
 
         Raises:
             FileExistsError: the folder has keys already. Nothing was changed.
@@ -69,31 +70,25 @@ class Keys:
         (directory / "keys").mkdir(mode=0o700)
         authority = make_authority(federation_id, now=now)
         keys = cls(SigningKey.generate(random), authority, make_key())
-        write_secret(directory / _FEDERATION_KEY, keys.federation.seed)
+        write_secret(directory / _GATEWAY_KEY, keys.gateway.seed)
         write_secret(directory / _CA_KEY, authority.key_pem)
         write_secret(directory / TLS_KEY, keys.tls_key_pem)
-        anchor = Federation(federation_id, keys.federation.public, authority.cert_pem)
-        replace_file(directory / ANCHOR_FILE, canonical_json(anchor.to_json()))
         return keys
 
     @classmethod
     def load(cls, directory: Path) -> Keys:
-        """Read the keys and check them against the anchor.
+        """Read the keys.
 
         Raises:
             KeyFileExposed, KeyFileMissing: the gateway must not start.
-            ConfigInvalid: the anchor is of another key.
             CertificateInvalid: the CA's key is not the anchor's.
         """
-        anchor = read_anchor(directory)
-        if not (directory / _FEDERATION_KEY).exists():
+        if not (directory / _CA_KEY).exists():
             raise KeyFileMissing(
-                f"expected {_FEDERATION_KEY} in the gateway's folder; a further gateway has none: run this"
-                " in the folder that has the federation's key, and it reaches all gateways"
+                f"expected {_CA_KEY} in the gateway's folder; a further gateway has none: run this in the"
+                " folder that was made first"
             )
-        key = SigningKey.from_seed(read_secret(directory / _FEDERATION_KEY))
-        if key.public != anchor.public:
-            raise ConfigInvalid(f"expected the key that {ANCHOR_FILE} names; the folder has another")
+        key = SigningKey.from_seed(read_secret(directory / _GATEWAY_KEY))
         return cls(key, read_authority(directory), read_secret(directory / TLS_KEY))
 
 
@@ -102,8 +97,8 @@ def serving_credentials(
 ) -> grpc.ServerCredentials:
     """Credentials to serve with: only callers certified by the CA get past the handshake.
 
-    Serving needs the TLS key alone. The federation's key, and the CA's until the certificate is renewed, can
-    be kept away from a machine that is on the network all day; it certifies no node then.
+    Serving needs the TLS key alone. The CA's, until the certificate is renewed, can be kept away from a
+    machine that is on the network all day; it certifies no node then.
 
     Args:
         config: of the gateway.
@@ -143,6 +138,11 @@ def certificate(config: GatewayConfig, anchor: Federation, tls_key_pem: bytes, *
 def read_authority(directory: Path) -> Authority:
     """Read the CA with its key; raises KeyFileMissing where that is kept elsewhere, KeyFileExposed."""
     return Authority(read_secret(directory / _CA_KEY), read_anchor(directory).tls_ca_pem)
+
+
+def write_anchor(directory: Path, anchor: Federation) -> None:
+    """Write the federation's anchor, which members will be handed."""
+    replace_file(directory / ANCHOR_FILE, canonical_json(anchor.to_json()))
 
 
 def read_anchor(directory: Path) -> Federation:

@@ -1,8 +1,8 @@
-"""Another gateway of the same federation: a folder that serves and signs nothing.
+"""Another gateway of the same federation: a folder that serves, and certifies nobody.
 
-Holds:    a TLS key of its own; never the federation's key or the CA's, which stay in the first folder.
+Holds:    a TLS key of its own; never the CA's or the gateway's signing key, which stay in the first folder.
 Sees:     the anchor, the roster and the agreement, all public.
-Promises: what is signed in the first folder reaches it through the members, who hand newer documents on.
+Promises: what is enacted in the first folder reaches it through the members, who hand newer documents on.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from gateway.folder import (
     AGREEMENT_FILE,
     ANCHOR_FILE,
     CERTIFICATE_FILE,
+    CHAIN_FILE,
     ROSTER_FILE,
     TLS_KEY,
     Keys,
@@ -31,7 +32,7 @@ from gateway.folder import (
     read_document,
 )
 
-_PUBLIC: Final = (ANCHOR_FILE, ROSTER_FILE, AGREEMENT_FILE)
+_PUBLIC: Final = (ANCHOR_FILE, CHAIN_FILE, ROSTER_FILE, AGREEMENT_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def add(directory: Path, first: Path, place: Place, *, now: datetime) -> Gateway
 
     Args:
         directory: made with mode 0700 if it is not there; may be moved to another machine afterwards.
-        first: the folder with the keys of the federation and its CA.
+        first: the folder with the key of the CA.
         place: where it listens; of a folder made before, its own settings count.
         now: aware UTC time.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -110,7 +110,9 @@ class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
         try:
             self._paced(context)
             async with self._taking:
-                roster, agreement = await asyncio.to_thread(self._take, request.roster, request.agreement)
+                roster, agreement = await asyncio.to_thread(
+                    self._take, request.roster, request.agreement, request.stewards_rosters
+                )
             self._directory.refresh()
         except ElsewhereError as err:
             _log.warning("documents refused", code=err.code)
@@ -124,10 +126,10 @@ class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
             raise StatementsTaken(f"expected at most {CALLS} calls of {agency} at once")
         return agency
 
-    def _take(self, roster: bytes, agreement: bytes) -> tuple[int, int]:
+    def _take(self, roster: bytes, agreement: bytes, chain: Sequence[bytes]) -> tuple[int, int]:
         """Put them in the folder; a disk that fails is told without its own words."""
         try:
-            return take_documents(self._folder, roster, agreement)
+            return take_documents(self._folder, roster, agreement, chain)
         except OSError:
             raise StoreUnavailable("expected to write a document in the gateway's folder") from None
 

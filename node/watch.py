@@ -20,7 +20,7 @@ WARNED_BEFORE = timedelta(days=21)
 CERTIFICATE_BEFORE = timedelta(days=12)  # three days after it should have been renewed
 _DAY_S = 86_400.0
 _REMEDIES = {
-    "roster": "ask the gateway's operator for 'elsewhere gateway resign'",
+    "roster": "ask the gateway's operator for 'elsewhere gateway propose', and the stewards to sign it",
     "agreement": "ask the stewards to renew the agreement",
     "certificate": "see docs/keys.md, 'The TLS certificate': it should have been renewed by itself",
 }

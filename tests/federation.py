@@ -19,8 +19,8 @@ import tomli_w
 
 from elsewhere.asking import Ask, Coverage, CustodianAnswer, Done, Started, State
 from elsewhere.person.identity import Person
-from gateway import enrolment
 from gateway.config import load_config as load_gateway_config
+from gateway.enrolment import Founding
 from gateway.service import Gateway
 from node.caseload.job import LoadJob
 from node.caseload.load import load_file
@@ -30,6 +30,7 @@ from node.config import load_config
 from node.membership import enrol
 from node.program import Node
 from node.store.engine import open_store
+from tests import partnership
 from tests.caseload import MAPPING
 from tests.stores import PLACES
 
@@ -97,8 +98,8 @@ class Federation:
 
     def found(self) -> None:
         """Write the gateway's folder."""
-        founding = enrolment.Founding(federation="northshire", listen="127.0.0.1:0")
-        enrolment.init(self.folder / "gw", founding, now=datetime.now(UTC), random=secrets.token_bytes)
+        founding = Founding(federation="northshire", listen="127.0.0.1:0")
+        partnership.init(self.folder / "gw", founding, now=datetime.now(UTC), random=secrets.token_bytes)
 
     async def start_gateway(self) -> None:
         """Start it, on the same port as before if it ran before."""
@@ -133,7 +134,7 @@ class Federation:
         sector = SECTORS.get(agency, "SOCIAL_CARE")
         applicant = enrol.Applicant(agency, f"Agency {agency}", sector, "0000 000 001", "0000 000 002")
         request, _ = enrol.init(directory, applicant, random=secrets.token_bytes)
-        admission = enrolment.admit(self.folder / "gw", request, now=datetime.now(UTC))
+        admission = partnership.admit(self.folder / "gw", request, now=datetime.now(UTC))
         enrol.accept(directory, admission.to_bytes(), now=datetime.now(UTC))
         if not rows:
             self._without_records.add(agency)

@@ -25,9 +25,10 @@ from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
 from elsewhere.wire.convert.link import REPLY_BYTES, REQUEST_BYTES
 from elsewhere.wire.tls import make_key, make_request
 from elsewhere.wire.v1 import link_pb2, link_pb2_grpc
-from gateway import enrolment
 from gateway.config import load_config
+from gateway.enrolment import Founding
 from gateway.service import Gateway
+from tests import partnership
 
 PATIENCE_S = 20.0  # a test that waits longer than this for a frame has failed
 SECTORS = {"police": "POLICE", "social": "SOCIAL_CARE", "hospital": "NHS_TRUST", "schools": "SCHOOL"}
@@ -64,8 +65,8 @@ def join_request(agency_id: str, signing: SigningKey, tls_pem: bytes, sector: st
 
 def found(folder: Path, **settings: object) -> None:
     """Found a federation whose gateway listens on any free port."""
-    founding = enrolment.Founding(federation="northshire", listen="127.0.0.1:0")
-    enrolment.init(folder, founding, now=utc_now(), random=secrets.token_bytes)
+    founding = Founding(federation="northshire", listen="127.0.0.1:0")
+    partnership.init(folder, founding, now=utc_now(), random=secrets.token_bytes)
     base: dict[str, object] = {"federation": "northshire", "listen": "127.0.0.1:0"}
     (folder / "gateway.toml").write_text(tomli_w.dumps(base | {"poll_s": 0.05, "push_ms": 10} | settings))
 
@@ -74,7 +75,7 @@ def join(folder: Path, agency_id: str) -> Agency:
     """Make an agency's keys and admit it."""
     signing, tls_pem = SigningKey.generate(secrets.token_bytes), make_key()
     request = join_request(agency_id, signing, tls_pem, SECTORS.get(agency_id, "POLICE"))
-    admission = enrolment.admit(folder, request, now=utc_now())
+    admission = partnership.admit(folder, request, now=utc_now())
     return Agency(agency_id, signing, tls_pem, admission)
 
 

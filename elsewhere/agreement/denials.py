@@ -29,6 +29,10 @@ REMEDIES: Final = MappingProxyType(
             "The roster and the agreement give an agency different sectors. The stewards must correct"
             " one of them; until then: {desk}."
         ),
+        "agreement.unsigned": (
+            "The steward of {who} has not signed the agreement in force, so it does not bind that agency"
+            " and lets nothing out. Ask the stewards to sign it; until then: {desk}."
+        ),
         "agreement.no_rule": "No rule of the agreement covers this question. {hint} Otherwise: {desk}.",
         "agreement.rule": "The agreement says no to this question. If a child is at risk: {desk}.",
         "agreement.tier": "The rule that covers this question gives no answer about one child. {Desk}.",

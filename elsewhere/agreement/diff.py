@@ -105,6 +105,7 @@ def find_shifts(old: Agreement, new: Agreement, now: datetime) -> tuple[Shift, .
         new: the version after.
         now: aware time; each version is tried at it, or at the nearest time at which it is in force.
     """
+    old, new = old.signed_by_all(), new.signed_by_all()  # compared is what they say, not who has signed
     kinds = _kinds(old, new)
     merged: dict[_Told, tuple[str, ...]] = {}
     for asking, answering in product(kinds, kinds):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from elsewhere.agreement.lines import line_of
@@ -27,8 +28,16 @@ from elsewhere.agreement.vocabulary import Tier, vocabulary
 from elsewhere.canonical import Json, canonical_json
 from elsewhere.errors import DocumentInvalid
 from elsewhere.fields import Fields
-from elsewhere.roster import AGENCY_ID, MAX_VERSION
-from elsewhere.signing import KEY_BYTES, SigningKey, open_document, sign_document
+from elsewhere.roster import AGENCY_ID, MAX_VERSION, Roster, Steward
+from elsewhere.signing import (
+    KEY_BYTES,
+    SigningKey,
+    enclose,
+    open_document,
+    sign_document,
+    unverified_payload,
+    verified_signatures,
+)
 from elsewhere.toml import TomlInvalid, parse_toml
 
 AGREEMENT_TYPE: Final = "application/vnd.elsewhere.agreement.v1+json"
@@ -103,19 +112,53 @@ def sign_agreement(keys: Sequence[SigningKey], agreement: Agreement) -> bytes:
     return sign_document(keys, AGREEMENT_TYPE, agreement.to_json())
 
 
-def open_agreement(envelope: bytes, publics: Sequence[bytes], quorum: int = 1) -> Agreement:
-    """Read an agreement that enough of the listed keys have signed.
+def open_agreement(envelope: bytes, roster: Roster) -> Agreement:
+    """Read an agreement that a quorum of the stewards has signed, and see which agencies it binds.
 
     Args:
         envelope: as received, from anyone.
-        publics: the keys that may sign it: the federation's, or the stewards'.
-        quorum: how many different ones must have.
+        roster: in force; it lists the stewards.
 
     Raises:
         SignatureInvalid: too few valid signatures. Treat the agreement as missing: nothing is answered.
         NotCanonical, DocumentInvalid: signed, but not an agreement this version can read.
     """
-    return agreement_from_json(open_document(envelope, AGREEMENT_TYPE, publics, quorum))
+    value = open_document(envelope, AGREEMENT_TYPE, roster.steward_keys, roster.quorum)
+    return bound(agreement_from_json(value), envelope, roster)
+
+
+def bound(agreement: Agreement, envelope: bytes, roster: Roster) -> Agreement:
+    """Say whom an agreement binds under a roster: agencies whose steward, listed there, has signed it.
+
+    Raises:
+        SignatureInvalid: not an agreement's envelope.
+    """
+    signed = verified_signatures(envelope, AGREEMENT_TYPE, roster.steward_keys)
+    return replace(
+        agreement,
+        signed_by=frozenset(s.agency_id for s in roster.stewards if _has_signed(agreement, s, signed)),
+    )
+
+
+def join_signatures(agreement: Agreement, envelopes: Sequence[bytes], roster: Roster) -> bytes:
+    """Bring the signatures that stewards made of one agreement together, in the order of the roster.
+
+    Raises:
+        SignatureInvalid: not an agreement's envelope.
+    """
+    payload, found = canonical_json(agreement.to_json()), dict[bytes, bytes]()
+    for envelope in envelopes:
+        # Of another agreement they would not verify here; so what they are made of is looked at first.
+        if unverified_payload(envelope, AGREEMENT_TYPE) == payload:
+            found |= verified_signatures(envelope, AGREEMENT_TYPE, roster.steward_keys)
+    return enclose(AGREEMENT_TYPE, payload, {key: found[key] for key in roster.steward_keys if key in found})
+
+
+def _has_signed(agreement: Agreement, steward: Steward, signed: Collection[bytes]) -> bool:
+    """Whether a steward has signed, with the key that the agreement names too if it names one."""
+    party = agreement.party(steward.agency_id)
+    named = party.steward_key if party is not None else None
+    return steward.key in signed and named in (None, steward.key)
 
 
 def _agreement(fields: Fields) -> Agreement:

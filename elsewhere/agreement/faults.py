@@ -59,6 +59,16 @@ def find_party_fault(question: QuestionFacts, agreement: Agreement, now: datetim
     return None
 
 
+def find_unsigned(question: QuestionFacts, agreement: Agreement, now: datetime) -> Deny | None:
+    """Deny unless the stewards of both have signed this version: it binds nobody else."""
+    for agency in (question.custodian, question.searcher):
+        if agency not in agreement.signed_by:
+            desk, clause = desk_of(agreement, question.custodian), clause_of(agreement, "signatures")
+            party = agreement.party(agency)
+            return deny("agreement.unsigned", clause, desk, who=party.name if party else "an agency")
+    return None
+
+
 def find_purpose_fault(question: QuestionFacts, agreement: Agreement, now: datetime) -> Deny | None:
     """Deny unless this sector and role may ask this kind of question for this purpose."""
     words, desk = vocabulary(), desk_of(agreement, question.custodian)
@@ -112,6 +122,7 @@ FAULTS: Final[tuple[FaultFinder, ...]] = (
     find_date_fault,
     find_unknown_word,
     find_party_fault,
+    find_unsigned,
     find_purpose_fault,
     find_collection_fault,
     find_basis_fault,

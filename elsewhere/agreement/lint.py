@@ -52,6 +52,7 @@ def find_warnings(agreement: Agreement, now: datetime, text: str = "") -> tuple[
     Returns:
         In the order of the text where lines are known.
     """
+    agreement = agreement.signed_by_all()  # what is warned of is the text, whoever has yet to sign it
     found = [*_dates(agreement, now), *_contacts(agreement), *_collections(agreement), *_trials(agreement)]
     placed = [replace(warning, line=line_of(text, warning.key)) if text else warning for warning in found]
     return tuple(sorted(placed, key=lambda warning: warning.line or 0))

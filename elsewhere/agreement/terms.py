@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from typing import Final
@@ -272,6 +272,7 @@ class Agreement:
     limits: Limits = field(default_factory=Limits)
     duty_from: datetime | None = None  # when the duty to share binds the parties; None: the vocabulary's time
     duty_sets_confidence_aside: bool = False  # turns CL_DUTY on
+    signed_by: frozenset[str] = frozenset()  # agencies whose stewards have signed; no part of what is signed
     digest: bytes = field(init=False, compare=False)  # SHA-256 of the signed payload
 
     def __post_init__(self) -> None:
@@ -298,6 +299,10 @@ class Agreement:
             raise DocumentInvalid(
                 f"{at}.collection", f"expected an opened collection; {rule.collection} is none"
             )
+
+    def signed_by_all(self) -> Agreement:
+        """The agreement as it would be in force: for trying out a text that nobody has signed yet."""
+        return replace(self, signed_by=frozenset(party.agency_id for party in self.parties))
 
     def party(self, agency_id: str) -> Party | None:
         """Find a party; None if the agency is not bound by this agreement."""

@@ -42,7 +42,8 @@ def simulate(file: Path, at: datetime | None, as_json: bool, **given: Any) -> No
     """Say who would answer this question under FILE, how far, under which clause; and if not, what to do.
 
     The same decision is taken as by live nodes, from the searcher's usual basis on. Not simulated: limits
-    on the number of questions, and whether a node can be reached.
+    on the number of questions, whether a node can be reached, and who has yet to sign: it is tried as if
+    every party's steward had.
 
     \b
     Example:
@@ -54,7 +55,7 @@ def simulate(file: Path, at: datetime | None, as_json: bool, **given: Any) -> No
 
     words = ("searcher", "purpose", "urgency", "role", "basis", "collection")
     rows = try_out(
-        read(file),
+        read(file).signed_by_all(),
         Trial(**{name: given[name] for name in words}),
         moment_or_now(at),
         policies=dict(_policy(one) for one in given["policies"]),

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from elsewhere.anchor import Federation
 from elsewhere.canonical import parse_canonical
 from elsewhere.errors import NotAdmitted
-from elsewhere.roster import Federation, Roster, open_roster
+from elsewhere.roster import Roster
+from elsewhere.succession import chain_from_bytes, open_succession
 
 FOLDER = click.option(
     "--dir",
@@ -24,6 +26,7 @@ def read_roster(folder: Path) -> Roster:
     """The roster held, verified again; also when the node is not running, or not admitted any more."""
     try:
         anchor = Federation.from_json(parse_canonical((folder / "federation.json").read_bytes()))
-        return open_roster((folder / "roster.json").read_bytes(), anchor.public)
+        chain = chain_from_bytes((folder / "chain.json").read_bytes())
+        return open_succession(anchor, chain, (folder / "roster.json").read_bytes()).roster
     except FileNotFoundError:
         raise NotAdmitted("expected an admission; run 'elsewhere node accept ADMISSION' first") from None

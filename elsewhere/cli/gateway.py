@@ -1,4 +1,4 @@
-"""`elsewhere gateway`: found a partnership's gateway, admit agencies, run it.
+"""`elsewhere gateway`: found a partnership's gateway, hand members their certificates, run it.
 
 Sees:     join requests and the gateway's folder; the work is done in `gateway`.
 Promises: the process is hardened before any command runs, as nearly all of them read or make keys.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from elsewhere.cli.gateway_propose import enact, propose
 from elsewhere.cli.paths import FILE, FOLDER, NEW_FOLDER, OutFile
 from elsewhere.cli.upgrade import TO, YES, change
 from elsewhere.hardening import harden
@@ -20,40 +21,68 @@ _ABOUT_FOLDER = "The gateway's folder."
 _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help=_ABOUT_FOLDER)
 
 
-@click.group()
+@click.group(commands=[propose, enact])
 def gateway() -> None:
     """Set up and run a partnership's gateway; admit agencies."""
     harden()
 
 
-@gateway.command("init", short_help="Found a federation: keys, an empty roster, an agreement.")
+@gateway.command("init", short_help="Found a federation: keys, an agreement, the first proposal.")
 @click.option("--dir", "directory", type=NEW_FOLDER, required=True, help=f"{_ABOUT_FOLDER} Made if need be.")
 @click.option("--federation", required=True, help="The partnership's name; its id is made from it.")
 @click.option("--listen", required=True, metavar="HOST:PORT", help="Where the gateway listens.")
 @click.option(
     "--address", "addresses", multiple=True, metavar="HOST:PORT", help="What nodes dial, if not that."
 )
-def init(directory: Path, federation: str, listen: str, addresses: tuple[str, ...]) -> None:
-    """Make the federation's keys, an empty roster and a first agreement to edit."""
+@click.option(
+    "--steward",
+    "cards",
+    type=FILE,
+    multiple=True,
+    metavar="CARD",
+    help="A first steward's card.",
+)
+@click.option("--quorum", type=int, help="How many stewards must sign. By default a majority, at least 2.")
+@click.option("--out", type=OutFile(), required=True, help="Where to write the first proposal.")
+def init(
+    directory: Path,
+    addresses: tuple[str, ...],
+    cards: tuple[Path, ...],
+    quorum: int | None,
+    out: Path,
+    **where: str,
+) -> None:
+    """Make the gateway's keys, a first agreement to edit, and the first roster for the stewards to sign."""
     import secrets
 
+    from elsewhere.errors import DocumentInvalid
+    from elsewhere.keyfiles import replace_file
+    from elsewhere.stewards import open_card
     from gateway.__main__ import utc_now
     from gateway.enrolment import Founding
     from gateway.enrolment import init as found
-    from gateway.folder import read_anchor
 
-    name = _federation_id(federation)
+    name, listen = _federation_id(where["federation"]), where["listen"]
     for option, place in (("--listen", listen), *(("--address", address) for address in addresses)):
         _check_place(option, place)
-    found(directory, Founding(name, listen, addresses), now=utc_now(), random=secrets.token_bytes)
-    anchor = read_anchor(directory)
-    click.echo(f"federation {anchor.federation_id}, key {anchor.fingerprint}")
+    stewards = tuple(open_card(card.read_bytes()) for card in cards)
+    founding = Founding(name, listen, addresses, stewards, quorum)
+    try:
+        proposal = found(directory, founding, now=utc_now(), random=secrets.token_bytes)
+    except DocumentInvalid as err:
+        hint = {"stewards": "--steward", "quorum": "--quorum"}.get(err.key)
+        raise click.BadParameter(err.reason, param_hint=hint) if hint else err from None
+    replace_file(out, proposal.to_bytes())
+    click.echo(f"federation {proposal.anchor.federation_id}, fingerprint {proposal.anchor.fingerprint}")
+    if proposal.roster.quorum == len(stewards):
+        click.echo("all of them must sign: the loss of one key would end it, so have more stewards soon")
     click.echo(
-        f"next: read {directory / 'agreement.toml'}, then 'elsewhere gateway admit' each agency's request"
+        f"next: have the stewards 'elsewhere steward sign {out}', 'elsewhere gateway enact' it; read"
+        f" {directory / 'agreement.toml'}, then 'elsewhere gateway propose --admit' the agencies' requests"
     )
 
 
-@gateway.command("admit", short_help="Let an agency in, or renew its certificate.")
+@gateway.command("admit", short_help="Hand a member its certificate, or a new one.")
 @click.argument("request", type=FILE)
 @_FOLDER
 @click.option("--out", type=OutFile(), required=True, help="Where to write the admission.")
@@ -61,47 +90,19 @@ def init(directory: Path, federation: str, listen: str, addresses: tuple[str, ..
     "--days", type=click.IntRange(1, 397), default=30, show_default=True, help="Life of its certificate."
 )
 def admit(request: Path, directory: Path, out: Path, days: int) -> None:
-    """Let an agency in, or renew its certificate. Compare the key shown with the agency by telephone."""
+    """Hand an agency that the stewards have let in what it joins with; again: a new certificate."""
     from elsewhere.enrolment import open_request
     from elsewhere.keyfiles import replace_file
-    from elsewhere.roster import open_roster
+    from elsewhere.succession import read_roster
     from gateway.__main__ import utc_now
     from gateway.enrolment import admit as let_in
 
     file = request.read_bytes()
     admission = let_in(directory, file, now=utc_now(), days=days)
     replace_file(out, admission.to_bytes())
-    wish = open_request(file)
-    roster = open_roster(admission.roster, admission.anchor.public)
-    click.echo(f"admitted {wish.agency_id} ({wish.name}), key {wish.fingerprint}; roster {roster.version}")
-    if admission.agreement is None:
-        click.echo("no agreement is in force yet: it is signed when the second agency is admitted")
+    wish, roster = open_request(file), read_roster(admission.roster)
+    click.echo(f"admission of {wish.agency_id} ({wish.name}) under roster {roster.version}")
     click.echo(f"next: hand {out} to the agency for 'elsewhere node accept'")
-
-
-@gateway.command("resign", short_help="Sign agreement.toml as edited, and the roster anew.")
-@_FOLDER
-def resign(directory: Path) -> None:
-    """Sign agreement.toml as edited, and the roster anew; both go out at once if the gateway runs."""
-    from gateway.__main__ import utc_now
-    from gateway.enrolment import resign as sign_again
-
-    roster, agreement = sign_again(directory, now=utc_now())
-    shown = "none yet: fewer than two parties" if agreement is None else str(agreement)
-    click.echo(f"roster {roster}, agreement {shown}")
-
-
-@gateway.command("state", short_help="Suspend, revoke or restore a member.")
-@click.argument("agency")
-@click.argument("state", type=click.Choice(["active", "suspended", "revoked"]))
-@_FOLDER
-def state(agency: str, state: str, directory: Path) -> None:
-    """Suspend, revoke or restore a member. Revoking cannot be undone."""
-    from gateway.__main__ import utc_now
-    from gateway.enrolment import set_state
-
-    version = set_state(directory, agency, state, now=utc_now())
-    click.echo(f"{agency} is {state}; roster {version}")
 
 
 @gateway.command("upgrade", short_help="Bring the store to this version's tables.")
@@ -142,7 +143,7 @@ def take_store(directory: Path, yes: bool) -> None:
 
 @gateway.command("replica", short_help="Make another gateway of the federation, or renew its certificate.")
 @click.option("--dir", "directory", type=NEW_FOLDER, required=True, help="The new gateway's folder.")
-@click.option("--of", "first", type=FOLDER, required=True, help="The folder with the federation's keys.")
+@click.option("--of", "first", type=FOLDER, required=True, help="The folder made first, with keys/ca.key.")
 @click.option("--listen", required=True, metavar="HOST:PORT", help="Where the new gateway listens.")
 @click.option(
     "--address", "addresses", multiple=True, metavar="HOST:PORT", help="What nodes dial, if not that."

@@ -19,6 +19,9 @@ _NOUNS = {
     "gateway": Lazy(
         "elsewhere.cli.gateway", "gateway", "Set up and run a partnership's gateway; admit agencies."
     ),
+    "steward": Lazy(
+        "elsewhere.cli.steward", "steward", "Keep a steward's key; sign what the operator proposes."
+    ),
     "node": Lazy("elsewhere.cli.node", "node", "Set up and run one agency's node; load its records."),
     "ask": Lazy("elsewhere.cli.ask", "ask", "Ask the other agencies about one child, through your own node."),
     "history": Lazy("elsewhere.cli.history", "history", "Show what came of an earlier question, also late."),

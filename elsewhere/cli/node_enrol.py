@@ -60,15 +60,17 @@ def init(directory: Path, out: Path, **who: str) -> None:
         option = next((option for option, field in _FIELDS.items() if field == err.key), None)
         raise click.BadParameter(err.reason, param_hint=option) if option else err from None
     replace_file(out, request)
-    click.echo(f"made keys in {directory / 'keys'}; this agency's key is {fingerprint}")
-    click.echo(f"next: hand {out} to the gateway's operator and compare the key by telephone")
+    click.echo(f"made keys in {directory / 'keys'}; fingerprint {fingerprint}")
+    click.echo(
+        f"next: hand {out} to the gateway's operator, and read the fingerprint to each steward by telephone"
+    )
 
 
 @click.command("accept")
 @click.argument("admission", type=FILE)
 @click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
 def accept(admission: Path, directory: Path) -> None:
-    """Check an admission against this node's keys and join. Compare the federation's key by telephone."""
+    """Check an admission against this node's keys and join. Compare the fingerprint with your steward's."""
     from datetime import UTC, datetime
 
     from node.membership.enrol import accept as join
@@ -76,6 +78,7 @@ def accept(admission: Path, directory: Path) -> None:
     found = join(directory, admission.read_bytes(), now=datetime.now(UTC))
     anchor = found.anchor
     click.echo(
-        f"joined {anchor.federation_id}, key {anchor.fingerprint}; gateways {', '.join(found.gateways)}"
+        f"joined {anchor.federation_id}, fingerprint {anchor.fingerprint};"
+        f" gateways {', '.join(found.gateways)}"
     )
     click.echo("next: describe an export with 'elsewhere node mapping suggest', load it, run the node")

@@ -23,6 +23,7 @@ from types import FrameType
 from rich.console import Console
 from rich.markup import escape
 
+from elsewhere.demo.partnership import found_partnership, heard_in, let_in
 from elsewhere.demo.processes import CommandFailed, Workbench, program
 from elsewhere.demo.questions import QUESTIONS, Question
 
@@ -125,18 +126,9 @@ def _set_up(bench: Workbench, console: Console, wishes: Wishes) -> None:
     console.print(f"[bold]Four agencies and a gateway in {bench.folder}[/bold] ({_libsodium()})")
     bench.run("demo", "population", "--seed", str(wishes.seed), "--size", str(wishes.size), "--out", ".")
     listen = f"127.0.0.1:{_free_port()}"
-    bench.run("gateway", "init", "--dir", "gw", "--federation", "Northshire", "--listen", listen)
-    bench.run_together([_init(agency) for agency in AGENCIES])
-    for agency in AGENCIES:
-        bench.run(
-            "gateway",
-            "admit",
-            f"{agency.id}-request.json",
-            "--dir",
-            "gw",
-            "--out",
-            f"{agency.id}-admission.json",
-        )
+    found_partnership(bench, console, [(agency.id, agency.name) for agency in AGENCIES], listen)
+    made = bench.run_together([_init(agency) for agency in AGENCIES])
+    let_in(bench, {agency.id: heard_in(said) for agency, said in zip(AGENCIES, made, strict=True)})
     bench.run_together([("node", "accept", f"{a.id}-admission.json", "--dir", a.id) for a in AGENCIES])
     gateway = bench.serve("gateway", "run", "--dir", "gw")
     bench.run_together(

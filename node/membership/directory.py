@@ -98,7 +98,7 @@ class DirectoryIntake:
         """Tell a gateway that calls this agency no active member what makes it one, if we know better."""
         trust = self._parts.trust
         if trust.is_active(trust.me):
-            await _hand_on(channel, *trust.newer_than(b"", b""))
+            await _hand_on(channel, trust, *trust.newer_than(b"", b""))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -151,7 +151,7 @@ class DirectoryIntake:
         channel = self._parts.channel()
         self._carry_in_s = self._parts.retry_s
         # Without a channel: the next life of the link begins with a Directory.
-        if channel is None or await _hand_on(channel, *self._lacks):
+        if channel is None or await _hand_on(channel, self._parts.trust, *self._lacks):
             self._lacks = (b"", b"")
 
     @property
@@ -162,7 +162,11 @@ class DirectoryIntake:
     async def _verify(self, directory: directory_pb2.Directory) -> None:
         """Take whatever holds up, off the event loop: a hundred signatures take a tenth of a second."""
         refused = await asyncio.to_thread(
-            self._parts.trust.take_directory, directory.roster, directory.agreement, directory.statements
+            self._parts.trust.take_directory,
+            directory.roster,
+            directory.agreement,
+            directory.statements,
+            directory.stewards_rosters,
         )
         if refused:
             # A gateway that sends what does not verify is broken or hostile; what was held stays in force.
@@ -184,12 +188,15 @@ class DirectoryIntake:
             _log.warning("statement.not_taken", code=err.code)
 
 
-async def _hand_on(channel: grpc.aio.Channel, roster: bytes, agreement: bytes) -> bool:
+async def _hand_on(channel: grpc.aio.Channel, trust: Trust, roster: bytes, agreement: bytes) -> bool:
     """Give a gateway signed documents; tells whether it took them."""
     if not roster and not agreement:
         return True
     stub = directory_pb2_grpc.DirectoryServiceStub(channel)
-    request = directory_pb2.PublishDocumentsRequest(roster=roster, agreement=agreement)
+    chain = trust.chain() if roster else []
+    request = directory_pb2.PublishDocumentsRequest(
+        roster=roster, agreement=agreement, stewards_rosters=chain
+    )
     try:
         with breaking():
             await stub.PublishDocuments(request, timeout=PUBLISH_TIMEOUT_S)

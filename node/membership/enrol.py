@@ -3,7 +3,7 @@
 Holds:    all keys of the node while they are made; they never leave its folder.
 Sees:     the join request it writes, the admission it is handed.
 Refuses:  an admission for other keys or another agency, of another federation than the one joined, or with a
-          roster or agreement that the anchor's key did not sign. A refused admission changes nothing.
+          roster or agreement that the stewards did not sign. A refused admission changes nothing.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import Final
 
 from elsewhere.agreement.document import open_agreement
 from elsewhere.agreement.vocabulary import vocabulary
+from elsewhere.anchor import Federation
 from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.enrolment import Admission, JoinRequest, sign_request
 from elsewhere.errors import ConfigInvalid, DocumentInvalid, ElsewhereError, EnrolmentRefused
 from elsewhere.keyfiles import replace_file
 from elsewhere.random import RandomBytes
-from elsewhere.roster import Federation, Roster, check_successor, open_roster
+from elsewhere.succession import Succession, chain_from_bytes, chain_to_bytes, open_succession
 from elsewhere.wire.tls import check_issued, make_key, make_request
 from node.config import FILE_NAME, load_config
 from node.keys.ring import KeyRing
@@ -107,18 +108,18 @@ def accept(directory: Path, file: bytes, *, now: datetime) -> Admission:
     hop_with(directory, admission.certificate_pem)
     check_issued(admission.certificate_pem, admission.anchor.tls_ca_pem, agency=config.agency, now=now)
     try:
-        roster = _read_documents(admission, keys.signing.public, now)
+        succession = _read_documents(admission, keys.signing.public, now)
     except EnrolmentRefused:
         raise
     except ElsewhereError as err:
         raise EnrolmentRefused(f"the admission's documents do not hold: {err}") from None
     trust = directory / "trust"
-    keep_roster = _is_held_newer(trust, admission, roster)
+    following = _following(trust, admission, succession)
     trust.mkdir(mode=0o700, exist_ok=True)
     replace_file(trust / "ca.pem", admission.anchor.tls_ca_pem)
     replace_file(trust / "tls.pem", admission.certificate_pem)
-    if not keep_roster:
-        replace_file(trust / "roster.json", admission.roster)
+    replace_file(trust / "chain.json", chain_to_bytes(following.chain))
+    replace_file(trust / "roster.json", following.envelope)
     if admission.agreement is not None and not (trust / "agreement.json").exists():
         replace_file(trust / "agreement.json", admission.agreement)
     _write_gateways(directory / FILE_NAME, admission.gateways)
@@ -140,33 +141,32 @@ def _request(applicant: Applicant, signing_key: bytes, csr_pem: bytes) -> JoinRe
     )
 
 
-def _read_documents(admission: Admission, signing_key: bytes, now: datetime) -> Roster:
-    """Verify roster and agreement under the anchor, and find this node's own key in the roster."""
-    roster = open_roster(admission.roster, admission.anchor.public)
-    if roster.federation != admission.anchor.federation_id:
-        raise EnrolmentRefused("expected the roster of the federation that admits; it is of another")
+def _read_documents(admission: Admission, signing_key: bytes, now: datetime) -> Succession:
+    """Verify roster and agreement from the anchor on, and find this node's own key in the roster."""
+    found = open_succession(admission.anchor, admission.chain, admission.roster)
+    roster = found.roster
     roster.check_current(now)
     if roster.active(admission.agency_id).signing_key != signing_key:
         # Somebody else's key under our name would let them speak for this agency.
         raise EnrolmentRefused("expected this node's own signing key in the roster; it has another")
     if admission.agreement is not None:
-        open_agreement(admission.agreement, [admission.anchor.public])
-    return roster
+        open_agreement(admission.agreement, roster)
+    return found
 
 
-def _is_held_newer(trust: Path, admission: Admission, roster: Roster) -> bool:
-    """Compare with what an earlier admission brought: one federation, and never an older roster."""
+def _following(trust: Path, admission: Admission, brought: Succession) -> Succession:
+    """What is held then, after an earlier admission too: one federation, and never an older roster."""
     try:
         anchor = Federation.from_json(parse_canonical((trust / "federation.json").read_bytes()))
     except FileNotFoundError:
-        return False
+        return brought
     if anchor != admission.anchor:
         raise EnrolmentRefused("this node has joined another federation; a node belongs to one")
-    held = open_roster((trust / "roster.json").read_bytes(), anchor.public)
-    if held.version > roster.version:
-        return True
-    check_successor(held, roster)
-    return False
+    chain = chain_from_bytes((trust / "chain.json").read_bytes())
+    held = open_succession(anchor, chain, (trust / "roster.json").read_bytes())
+    if held.roster.version > brought.roster.version:
+        return held
+    return held.follow(brought.envelope, brought.chain)
 
 
 def _write_gateways(path: Path, gateways: tuple[str, ...]) -> None:

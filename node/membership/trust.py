@@ -13,26 +13,30 @@ from __future__ import annotations
 import contextlib
 import errno
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import structlog
 
-from elsewhere.agreement.document import open_agreement
+from elsewhere.agreement.document import bound, join_signatures, open_agreement
 from elsewhere.agreement.terms import Agreement
+from elsewhere.anchor import Federation
 from elsewhere.canonical import parse_canonical
-from elsewhere.errors import ElsewhereError, NotActive, NotAdmitted
+from elsewhere.errors import ElsewhereError, NotActive, NotAdmitted, SignatureInvalid
 from elsewhere.keyfiles import replace_file
 from elsewhere.locks import hold_lock
-from elsewhere.roster import Federation, Member, Roster, check_successor, open_roster
+from elsewhere.roster import Member, Roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
+from elsewhere.succession import Succession, chain_from_bytes, chain_to_bytes, open_succession, shown_chain
 from node.errors import AgreementRollback
 from node.keys.stamps import NO_FILE, Stamp, stamp
 
 _NOT_ADMITTED = "expected an admission; run 'elsewhere node accept ADMISSION' first"
 _ANCHOR, _ROSTER, _AGREEMENT = "federation.json", "roster.json", "agreement.json"
+_CHAIN = "chain.json"  # written before the roster it leads to
 _STATEMENTS = "statements"
 _LOCK = "writing.lock"
 _log = structlog.get_logger(__name__)
@@ -45,7 +49,7 @@ class Trust:
     me: str
     folder: Path
     anchor: Federation
-    roster: Roster
+    succession: Succession
     agreement: Agreement | None = None
     statements: dict[str, KeyStatement] = field(default_factory=dict)
     _envelopes: dict[str, bytes] = field(default_factory=dict, repr=False)  # as held, by file
@@ -61,19 +65,25 @@ class Trust:
 
         Raises:
             NotAdmitted: no admission has been accepted yet.
-            SignatureInvalid, DocumentInvalid: a file was changed since; accept the admission again.
+            SignatureInvalid, DocumentInvalid: a roster's file was changed; accept the admission again.
         """
         folder = directory / "trust"
         try:
             anchor = read_anchor(directory)
-            kept = (folder / _ROSTER).read_bytes()
-            roster = open_roster(kept, anchor.public)
+            succession = open_succession(anchor, *_kept_rosters(folder))
         except FileNotFoundError:
             raise NotAdmitted(_NOT_ADMITTED) from None
-        trust = cls(me=me, folder=folder, anchor=anchor, roster=roster)
-        trust._envelopes[_ROSTER] = kept
+        trust = cls(me=me, folder=folder, anchor=anchor, succession=succession)
+        trust._envelopes[_ROSTER] = succession.envelope
+        trust._envelopes[_CHAIN] = chain_to_bytes(succession.chain)
         if (folder / _AGREEMENT).exists():
-            trust.take_agreement((folder / _AGREEMENT).read_bytes())
+            try:
+                trust.take_agreement((folder / _AGREEMENT).read_bytes())
+            except SignatureInvalid as err:
+                # Its stewards were replaced since, or the file was changed: nothing is answered without it.
+                _log.warning(
+                    "trust.refused", code=err.code, remedy="have the agreement signed by the stewards"
+                )
         for path in sorted((folder / _STATEMENTS).glob("*.json")):
             # A member suspended since keeps no node from starting; its statement is simply not in force.
             with contextlib.suppress(NotActive):
@@ -81,20 +91,32 @@ class Trust:
         trust._unkept.clear()  # all of it came from there
         return trust
 
-    def take_roster(self, envelope: bytes) -> bool:
-        """Take a roster if it is newer; True if it changed anything. Raises as `check_successor`."""
+    @property
+    def roster(self) -> Roster:
+        """The roster in force."""
+        return self.succession.roster
+
+    def take_roster(self, envelope: bytes, chain: Sequence[bytes] = ()) -> bool:
+        """Take a roster if it is newer, after those of a chain that lead to it; True if it changed anything.
+
+        Raises as `Succession.follow`.
+        """
         if self._is_held(_ROSTER, envelope):
             return False
-        new = open_roster(envelope, self.anchor.public)
-        check_successor(self.roster, new)
-        if new.version == self.roster.version:
+        new = self.succession.follow(envelope, chain)
+        if new is self.succession:
             return False
-        self.roster = new
+        if self.agreement is not None and _AGREEMENT in self._envelopes:
+            # A steward who was replaced binds nobody any more; who came in may have signed it already.
+            self.agreement = bound(self.agreement, self._envelopes[_AGREEMENT], new.roster)
+        if new.chain != self.succession.chain:
+            self._hold(_CHAIN, chain_to_bytes(new.chain))
+        self.succession = new
         self._hold(_ROSTER, envelope)
         return True
 
     def take_agreement(self, envelope: bytes) -> bool:
-        """Take an agreement if it is newer; True if it changed anything.
+        """Take an agreement if it is newer, or signed by more; True if it changed anything.
 
         Raises:
             AgreementRollback: an older version, or another agreement of the same version.
@@ -102,7 +124,7 @@ class Trust:
         """
         if self._is_held(_AGREEMENT, envelope):
             return False
-        new = open_agreement(envelope, [self.anchor.public])
+        new = open_agreement(envelope, self.roster)
         held = self.agreement
         if held is not None:
             if new.version < held.version or (new.version == held.version and new.digest != held.digest):
@@ -110,7 +132,11 @@ class Trust:
                     f"expected an agreement above version {held.version}, got {new.version}"
                 )
             if new.version == held.version:
-                return False
+                known = self._envelopes.get(_AGREEMENT, envelope)
+                envelope = join_signatures(new, [known, envelope], self.roster)
+                new = bound(new, envelope, self.roster)
+                if envelope == known:
+                    return False
         self.agreement = new
         self._hold(_AGREEMENT, envelope)
         return True
@@ -134,7 +160,9 @@ class Trust:
         self._hold(f"{_STATEMENTS}/{new.agency}.json", envelope)
         return True
 
-    def take_directory(self, roster: bytes, agreement: bytes, statements: Sequence[bytes]) -> list[str]:
+    def take_directory(
+        self, roster: bytes, agreement: bytes, statements: Sequence[bytes], chain: Sequence[bytes] = ()
+    ) -> list[str]:
         """Take whatever of a gateway's directory holds up; what is held already costs nothing.
 
         Returns:
@@ -142,7 +170,8 @@ class Trust:
             force; `keep` writes it down.
         """
         refused: list[str] = []
-        steps = [(self.take_roster, roster)] if roster else []
+        steps: list[tuple[Callable[[bytes], bool], bytes]] = []
+        steps += [(partial(self.take_roster, chain=chain), roster)] if roster else []
         steps += [(self.take_agreement, agreement)] if agreement else []
         steps += [(self.take_statement, statement) for statement in statements]
         with self._taking:
@@ -161,6 +190,10 @@ class Trust:
         with self._taking:
             held = self._envelopes[_ROSTER], self._envelopes.get(_AGREEMENT, b"")
         return held[0] if held[0] != roster else b"", held[1] if held[1] != agreement else b""
+
+    def chain(self) -> list[bytes]:
+        """What a gateway that is handed the roster may need before: rosters that changed the stewards."""
+        return shown_chain(self.succession.chain)
 
     def look(self) -> None:
         """Take the roster and agreement that another process of this node has kept, where they are newer.
@@ -213,10 +246,14 @@ class Trust:
 
     def _take_kept(self, name: str) -> None:
         """Take what another process of this node has kept meanwhile, if it is newer: it is not undone."""
-        takes = {_ROSTER: self.take_roster, _AGREEMENT: self.take_agreement}
         with contextlib.suppress(FileNotFoundError):
-            envelope = (self.folder / name).read_bytes()
-            takes.get(name, self.take_statement)(envelope)
+            if name in (_ROSTER, _CHAIN):
+                chain, roster = _kept_rosters(self.folder)
+                self.take_roster(roster, chain)
+                envelope = roster if name == _ROSTER else chain_to_bytes(chain)
+            else:
+                envelope = (self.folder / name).read_bytes()
+                (self.take_agreement if name == _AGREEMENT else self.take_statement)(envelope)
             if self._is_held(name, envelope):
                 self._unkept.discard(name)
 
@@ -255,6 +292,12 @@ class Trust:
         except NotActive:
             return False
         return True
+
+
+def _kept_rosters(folder: Path) -> tuple[tuple[bytes, ...], bytes]:
+    """The chain and the roster that were kept. Another process writes the chain first: it is read last."""
+    roster = (folder / _ROSTER).read_bytes()
+    return chain_from_bytes((folder / _CHAIN).read_bytes()), roster
 
 
 def read_anchor(directory: Path) -> Federation:

@@ -25,10 +25,10 @@ import tomli_w
 from elsewhere.demo.processes import program
 from elsewhere.errors import DeskUnreachable
 from elsewhere.sdk.desk import Desk
-from gateway import enrolment
 from gateway.agreed import TEXT_FILE
 from gateway.replica import Place, add
 from node.processes.place import Place as NodePlace
+from tests import partnership
 from tests.campaign.network import Network
 from tests.federation import KAI, ZOE, Federation
 from tests.postgres_server import Server
@@ -94,7 +94,7 @@ class Stage:
         text = path.read_text("utf-8")
         assert "per_agency_per_day = 2000" in text
         path.write_text(text.replace("per_agency_per_day = 2000", "per_agency_per_day = 1000000"), "utf-8")
-        enrolment.resign(self.folder / "gw", now=datetime.now(UTC))
+        partnership.resign(self.folder / "gw", now=datetime.now(UTC))
 
     def start(self, name: str) -> None:
         """Start a gateway or a node."""

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from elsewhere.cli.main import commands
+from tests import partnership
 from tests.architecture.sources import PACKAGES, ROOT, imported_modules, sources
 from tests.federation import federation
 
@@ -98,7 +100,9 @@ async def test_an_agency_with_other_software_is_admitted_asks_and_is_answered(tm
         made.join("hospital")
         await made.start(*both)
         await searcher("join", *folder, "--agency", "council", "--request", request)
-        elsewhere("gateway", "admit", request, "--dir", tmp_path / "gw", "--out", admission)
+        # With a steward of its own, so that it has a change of stewards to follow.
+        admitted = partnership.admit(tmp_path / "gw", request.read_bytes(), now=datetime.now(UTC))
+        admission.write_bytes(admitted.to_bytes())
 
         listening = ["--gateway", f"127.0.0.1:{made._port}"]
         asking = ["ask", *folder, "--admission", admission, *listening, *DATA]

@@ -18,11 +18,11 @@ from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.envelope import Kind, wrap
 from elsewhere.wire.v1 import link_pb2
-from gateway import enrolment
 from gateway.agreed import TEXT_FILE
 from node.asking.part import Part
 from node.config import load_config
 from node.program import Node
+from tests import partnership
 from tests.federation import KAI, ZOE, Federation, Shifted
 from tests.held import short_tags as shown_tags
 
@@ -147,7 +147,7 @@ async def pair(folder: Path, *edits: tuple[str, str], **settings: Any) -> AsyncI
         assert old in text
         text = text.replace(old, new)
     (folder / "gw" / TEXT_FILE).write_text(text, "utf-8")
-    enrolment.resign(folder / "gw", now=datetime.now(UTC))
+    partnership.resign(folder / "gw", now=datetime.now(UTC))
     clock = Shifted()
     found = Pair(made, _node(made, "social", clock), _node(made, "police", clock), clock)
     introduce(made, found.social, found.police)

@@ -17,13 +17,13 @@ from sqlalchemy import func, select
 from elsewhere.asking import Coverage, CustodianAnswer, Started, State
 from elsewhere.lookup import Head
 from elsewhere.wire.v1 import link_pb2
-from gateway import enrolment
 from gateway.agreed import TEXT_FILE
 from gateway.links import Link as GatewayLink
 from gateway.lookups import Lookups
 from node.asking.part import Part
 from node.program import Node
 from node.store.exchange import log, question
+from tests import partnership
 from tests.federation import ZOE, Federation, Lookup, ask_about
 
 Down = Callable[[str, link_pb2.AttachResponse], Iterable[link_pb2.AttachResponse]]
@@ -249,7 +249,7 @@ async def resign(
         assert old in text
         text = text.replace(old, new)
     path.write_text(text, "utf-8")
-    roster, agreement = enrolment.resign(made.folder / "gw", now=datetime.now(UTC) - ago)
+    roster, agreement = partnership.resign(made.folder / "gw", now=datetime.now(UTC) - ago)
     trusts = [made.nodes[agency].trust for agency in to or made.nodes]
     await until(lambda: all(trust.roster.version == roster for trust in trusts))
     await until(lambda: all(t.agreement is not None and t.agreement.version == agreement for t in trusts))

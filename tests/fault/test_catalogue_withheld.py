@@ -15,12 +15,12 @@ from elsewhere.asking import CustodianAnswer, State
 from elsewhere.errors import PieceRefused
 from elsewhere.lookup import Head
 from gateway import catalogues as caching
-from gateway import enrolment
 from gateway.catalogues import Catalogues
 from gateway.store import CachedPiece, CatalogueName
 from node.catalogues.holding import Held
 from node.catalogues.stated import stated_heads
 from node.program import Node
+from tests import partnership
 from tests.fault.rig import check_absent, check_healed, deadline, flipped, leaves, somebody, until
 from tests.federation import EVA, Federation
 
@@ -231,7 +231,7 @@ async def test_a_copy_that_was_dropped_never_comes_back_older(
     await check_healed(made)
     version = _held(made).head.version
     # Nothing is held of a suspended custodian.
-    enrolment.set_state(made.folder / "gw", "police", "suspended", now=datetime.now(UTC))
+    partnership.set_state(made.folder / "gw", "police", "suspended", now=datetime.now(UTC))
     await until(lambda: social.peers.held(*NAME) is None)
     wanted = Catalogues.wanted
 
@@ -240,7 +240,7 @@ async def test_a_copy_that_was_dropped_never_comes_back_older(
         return [piece for piece in pieces if piece.version < version], grant
 
     monkeypatch.setattr(Catalogues, "wanted", older_only)
-    enrolment.set_state(made.folder / "gw", "police", "active", now=datetime.now(UTC))
+    partnership.set_state(made.folder / "gw", "police", "active", now=datetime.now(UTC))
     await until(lambda: social.trust.is_active("police"))
     await until(lambda: social.links[0].attached.is_set() and police.links[0].attached.is_set())
     # A custodian that names an old version as its newest does not make it good either.

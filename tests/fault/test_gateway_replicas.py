@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from elsewhere.asking import Coverage, State
-from elsewhere.errors import KeyFileMissing
-from gateway import enrolment
+from elsewhere.errors import ConfigInvalid
+from tests import partnership
 from tests.fault.rig import (
     Asking,
     Hold,
@@ -141,21 +141,21 @@ async def test_a_gateway_killed_and_started_again_under_load_leaves_no_lookup_wi
 
 async def test_what_is_signed_at_one_gateway_is_soon_in_force_at_the_other(both: Replicas) -> None:
     gw, gw2 = both.first.folder, both.second.folder
-    version = enrolment.set_state(gw, "hospital", "suspended", now=datetime.now(UTC))
+    version = partnership.set_state(gw, "hospital", "suspended", now=datetime.now(UTC))
     await until(lambda: _same(gw, gw2, "roster.json"))
     hospital = both.made.nodes["hospital"]
     await until(lambda: not any(link.attached.is_set() for link in hospital.links))
     assert both.made.nodes["social"].trust.roster.version == version
 
-    enrolment.set_state(gw, "hospital", "active", now=datetime.now(UTC))
+    partnership.set_state(gw, "hospital", "active", now=datetime.now(UTC))
     await until(lambda: _same(gw, gw2, "roster.json"))
     await both.linked()
     await check_healed(both.made)
 
 
 async def test_a_further_gateway_signs_nothing_and_says_where_to(both: Replicas) -> None:
-    with pytest.raises(KeyFileMissing, match="in the folder that has the federation's key"):
-        enrolment.set_state(both.second.folder, "hospital", "suspended", now=datetime.now(UTC))
+    with pytest.raises(ConfigInvalid, match="in the folder that was made first"):
+        partnership.set_state(both.second.folder, "hospital", "suspended", now=datetime.now(UTC))
 
 
 def _same(one: Path, other: Path, name: str) -> bool:

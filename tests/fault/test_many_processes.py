@@ -21,8 +21,8 @@ from elsewhere.lookup import EvaluateReply, RedeemRequest
 from elsewhere.wire import kinds
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.v1 import link_pb2
-from gateway import enrolment
 from node.asking.part import Part
+from tests import partnership
 from tests.fault import answer_process
 from tests.fault.direct import Pair, pair
 from tests.fault.rig import counted, leaves
@@ -181,7 +181,7 @@ async def test_a_member_of_whose_revocation_one_process_hears_is_refused_by_the_
         before = counted(two.police), leaves(two.police)
 
         # A gateway that the other process is not linked to shows the process here the new roster.
-        enrolment.set_state(tmp_path / "gw", "social", "revoked", now=datetime.now(UTC))
+        partnership.set_state(tmp_path / "gw", "social", "revoked", now=datetime.now(UTC))
         trust = two.police.trust
         assert trust.take_directory((tmp_path / "gw" / "roster.json").read_bytes(), b"", []) == []
         trust.keep()

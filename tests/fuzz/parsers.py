@@ -22,11 +22,14 @@ from elsewhere.enrolment import Admission, open_request
 from elsewhere.errors import CertificateInvalid, DocumentInvalid, ElsewhereError
 from elsewhere.oprf import voprf
 from elsewhere.oprf.group import check_batch
+from elsewhere.proposal import Proposal, Signature
 from elsewhere.receipt import RECEIPT_TYPE, Receipt, open_receipt
 from elsewhere.roster import Roster
 from elsewhere.sealing import CATALOGUE_KEY, open_sealed, seal, unpad
 from elsewhere.signing import open_envelope, sign_document
 from elsewhere.statement import KeyStatement, sign_statement
+from elsewhere.stewards import open_card, write_card
+from elsewhere.succession import chain_from_bytes, chain_to_bytes
 from elsewhere.wire.convert import link
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.tls import check_hosts, check_issued, check_request, common_name
@@ -41,6 +44,7 @@ from tests.fuzz.desk_parsers import desk_parsers
 from tests.fuzz.log_parsers import log_parsers
 from tests.fuzz.mutation import as_json, as_message, as_pem
 from tests.fuzz.parser import Parser, document, message_of, wire
+from tests.partnership import STEWARDS, sole
 
 
 def _certificate(data: bytes) -> None:
@@ -64,9 +68,9 @@ def _member_documents(data: bytes) -> None:
     """A Directory as a gateway sends it, taken in by a node."""
     found = directory_pb2.Directory()
     found.ParseFromString(data)
-    trust = Trust("police", Path(), seeds.anchor(), seeds.ROSTER)
+    trust = Trust("police", Path(), seeds.anchor(), sole(seeds.ROSTER))
     trust._envelopes["roster.json"] = seeds.roster()  # held, so that these very bytes are not verified again
-    refused = trust.take_directory(found.roster, found.agreement, found.statements)
+    refused = trust.take_directory(found.roster, found.agreement, found.statements, found.stewards_rosters)
     if refused:
         raise DocumentInvalid("directory", ", ".join(refused))
 
@@ -233,6 +237,18 @@ def _documents() -> tuple[Parser, ...]:
         Parser("certificate_request", lambda data: check_request(data, "police"), (files["csr"],), as_pem),
         Parser("certificate", _certificate, (files["certificate"],), as_pem),
         Parser("admission", Admission.from_bytes, (files["admission"],), as_json(canonical_json)),
+        *_of_stewards(),
+    )
+
+
+def _of_stewards() -> tuple[Parser, ...]:
+    """What operators and stewards hand each other, as files."""
+    proposal, signature = seeds.proposal()
+    return (
+        Parser("proposal", Proposal.from_bytes, (proposal,), as_json(canonical_json)),
+        Parser("proposal_signature", Signature.from_bytes, (signature,), as_json(canonical_json)),
+        Parser("steward_card", open_card, (write_card(STEWARDS[0]),), as_json(canonical_json)),
+        Parser("chain_file", chain_from_bytes, (chain_to_bytes([seeds.roster()]),), as_json(canonical_json)),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from elsewhere.agreement.document import agreement_from_toml
 from elsewhere.agreement.template import starting_agreement
 from elsewhere.agreement.terms import Party, Validity
+from elsewhere.anchor import Federation
 from elsewhere.canonical import canonical_json
 from elsewhere.catalogue import sealed
 from elsewhere.catalogue.statement import CatalogueStatement, snapshot_root
@@ -39,33 +41,30 @@ from elsewhere.lookup import (
     Terms,
 )
 from elsewhere.oprf import voprf
+from elsewhere.proposal import Proposal, sign_proposal
 from elsewhere.receipt import Receipt, answer_digest, sign_receipt
-from elsewhere.roster import Federation, Member, Roster, sign_roster
+from elsewhere.roster import Member
 from elsewhere.sealing import Context, SealingKey
 from elsewhere.signing import SigningKey, sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE, KeyStatement, OprfKeyEntry, SealingKeyEntry
 from elsewhere.wire.convert import lookup as convert
 from elsewhere.wire.tls import make_authority, make_key, make_request, sign_node
+from tests.partnership import KEYS, anchor_of, first_roster, signed, sole
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-FEDERATION, POLICE, TRUST = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
+POLICE, TRUST = (SigningKey.from_seed(bytes([n]) * 32) for n in (2, 3))
 SEALING = SealingKey.generate(Random(7).randbytes)
 SNAPSHOT_KEY = b"k" * 32
 TAGS = np.arange(1, 400, dtype=np.uint64) * np.uint64(2**40 + 1)
 OPRF = voprf.generate_key(Random(8).randbytes)
 PLACE = Context(1, "police", "trust", "request", b"i" * 16, 1)
 
-ROSTER = Roster(
-    federation="northshire",
-    version=1,
-    previous_digest=None,
-    members=(
-        Member("police", "Police", "POLICE", "Police", "active", POLICE.public),
-        Member("trust", "NHS Trust", "NHS_TRUST", "NHS Trust", "active", TRUST.public),
-    ),
-    issued_utc=NOW,
-    valid_until_utc=NOW + 90 * DAY,
+ROSTER = first_roster(
+    Member("police", "Police", "POLICE", "Police", "active", POLICE.public),
+    Member("trust", "NHS Trust", "NHS_TRUST", "NHS Trust", "active", TRUST.public),
+    issued=NOW,
+    until=NOW + 90 * DAY,
 )
 STATEMENT = KeyStatement(
     agency="police",
@@ -104,7 +103,7 @@ ANSWER = Answer(
 @functools.cache
 def roster() -> bytes:
     """The roster, signed."""
-    return sign_roster(FEDERATION, ROSTER)
+    return signed(ROSTER)
 
 
 def elements() -> tuple[bytes, ...]:
@@ -224,11 +223,12 @@ def join_files() -> dict[str, bytes]:
         csr_pem=csr,
     )
     admission = Admission(
-        anchor=Federation("northshire", FEDERATION.public, authority.cert_pem),
+        anchor=anchor_of(ROSTER, authority.cert_pem),
         agency_id="police",
         gateways=("127.0.0.1:7443",),
         certificate_pem=sign_node(authority, csr, agency="police", now=NOW),
-        roster=sign_roster(FEDERATION, ROSTER),
+        chain=(signed(ROSTER),),
+        roster=signed(ROSTER),
         agreement=None,
     )
     return {
@@ -238,6 +238,18 @@ def join_files() -> dict[str, bytes]:
         "certificate": admission.certificate_pem,
         "authority": authority.cert_pem,
     }
+
+
+def proposal() -> tuple[bytes, bytes]:
+    """A proposal of the next roster and a first agreement, and one steward's signature of it."""
+    found = Proposal(
+        anchor=anchor_of(ROSTER),
+        before=sole(ROSTER),
+        agreed=None,
+        roster=replace(ROSTER, version=2, previous_digest=ROSTER.digest),
+        agreement=agreement_from_toml(agreement_text()),
+    )
+    return found.to_bytes(), sign_proposal(KEYS[0], found).to_bytes()
 
 
 def catalogue_statement() -> bytes:
@@ -264,4 +276,4 @@ def hostile_chunk(tags: bytes) -> bytes:
 @functools.cache
 def anchor() -> Federation:
     """What a node of the federation trusts."""
-    return Federation("northshire", FEDERATION.public, make_authority("northshire", now=NOW).cert_pem)
+    return anchor_of(ROSTER, make_authority("northshire", now=NOW).cert_pem)

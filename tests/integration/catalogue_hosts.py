@@ -14,7 +14,6 @@ import grpc
 
 from elsewhere.catalogue.sealed import seal_snapshot
 from elsewhere.errors import NotActive, PieceRefused
-from elsewhere.roster import Roster
 from elsewhere.sealing import SealingKey
 from elsewhere.statement import KeyStatement
 from elsewhere.wire import tls
@@ -30,6 +29,7 @@ from node.catalogues.grants import seal_grant
 from node.catalogues.own import OwnState
 from node.catalogues.peers import Peers, PeersParts
 from node.catalogues.publisher import Publisher, PublisherParts
+from tests.partnership import first_roster
 from tests.stores import PLACES
 from tests.unit.node.exchange_world import AGENCIES, MEMBERS, NAMES, NOW, Agency, make_statement
 
@@ -43,9 +43,7 @@ class Notices:
         self.newest: dict[CachedName, int] = {}
         self.active = set(AGENCIES)
 
-        self.roster = Roster(
-            "northshire", 1, None, MEMBERS, NOW - timedelta(days=1), NOW + timedelta(days=400)
-        )
+        self.roster = first_roster(*MEMBERS, issued=NOW - timedelta(days=1), until=NOW + timedelta(days=400))
 
     def statement(self, agency: str) -> KeyStatement | None:
         return make_statement(agency, SealingKey(bytes(range(96))))

@@ -18,13 +18,13 @@ from elsewhere.errors import CertificateInvalid, NotActive
 from elsewhere.wire.status import CertificatesTaken, NoAuthority
 from elsewhere.wire.tls import certificate_end, common_name, make_authority, make_key, make_request, sign_node
 from elsewhere.wire.v1 import enrolment_pb2, enrolment_pb2_grpc, link_pb2
-from gateway.enrolment import set_state
 from gateway.joining import RENEWALS, EnrolmentService
 from node.membership.hop import KEY, read_hop
 from node.program import Node
 from tests.fault.rig import Hold, until
 from tests.federation import PATIENCE_S, ZOE, Shifted, ask_about, federation, small_federation
 from tests.gateway_support import attached, channel_to, found, join, running, utc_now
+from tests.partnership import set_state
 
 
 async def renewed(node: Node) -> None:

@@ -11,8 +11,8 @@ import grpc
 import pytest
 
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
-from gateway import enrolment
 from gateway.store import CachedPiece, CatalogueName, Store
+from tests import partnership
 from tests.gateway_support import (
     PATIENCE_S,
     Agency,
@@ -311,8 +311,8 @@ async def test_a_fetch_reads_what_is_above_the_version_held_and_no_more(
 async def test_only_active_members_publish_and_fetch(tmp_path: Path, agencies: dict[str, Agency]) -> None:
     async with serving(tmp_path, agencies) as gateway:
         await publish(gateway, agencies["police"], parts(piece(1, 1), [b"c"]))
-        enrolment.set_state(tmp_path, "police", "revoked", now=utc_now())
-        enrolment.set_state(tmp_path, "social", "suspended", now=utc_now())
+        partnership.set_state(tmp_path, "police", "revoked", now=utc_now())
+        partnership.set_state(tmp_path, "social", "suspended", now=utc_now())
         gateway.directory.refresh()
         assert await publish(gateway, agencies["police"], parts(piece(2, 2), [b"c"])) == "roster.not_active"
         assert await fetch(gateway, agencies["social"]) == "roster.not_active"

@@ -9,26 +9,26 @@ import pytest
 from structlog.testing import capture_logs
 
 from elsewhere.errors import StoreUnavailable
-from elsewhere.roster import open_roster
-from gateway import enrolment
+from elsewhere.succession import read_roster
 from gateway.config import load_config
 from gateway.ends import REMEDIES
 from gateway.service import Gateway
 from gateway.store import Store
+from tests import partnership
 from tests.gateway_support import found, join, running, utc_now
 
 
 async def test_the_roster_is_said_to_end_before_all_else_and_resigning_moves_it(tmp_path: Path) -> None:
     found(tmp_path)
-    anchor = join(tmp_path, "police").admission.anchor
+    join(tmp_path, "police")
     join(tmp_path, "social")
     async with running(tmp_path) as gateway:
         end = gateway.nearest_end()
-        roster = open_roster((tmp_path / "roster.json").read_bytes(), anchor.public)
+        roster = read_roster((tmp_path / "roster.json").read_bytes())
         assert (end.what, end.at) == ("roster", roster.valid_until_utc)
-        assert "elsewhere gateway resign" in end.remedy
+        assert "elsewhere gateway propose" in end.remedy
 
-        enrolment.resign(tmp_path, now=utc_now() + timedelta(days=80))
+        partnership.resign(tmp_path, now=utc_now() + timedelta(days=80))
         gateway.directory.refresh()
         assert gateway.nearest_end().at > end.at
         assert {one.what for one in gateway.directory.ends()} == {"roster", "agreement"}

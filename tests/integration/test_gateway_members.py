@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,16 +13,17 @@ import grpc
 import pytest
 
 from elsewhere.errors import ConfigInvalid
-from elsewhere.roster import open_roster
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
 from elsewhere.statement import KeyStatement, SealingKeyEntry, sign_statement
+from elsewhere.succession import read_roster, sign_roster
 from elsewhere.wire.channel import client_credentials
 from elsewhere.wire.tls import make_authority, make_key, make_request, sign_node
 from elsewhere.wire.v1 import common_pb2, directory_pb2, directory_pb2_grpc, link_pb2, link_pb2_grpc
-from gateway import enrolment
 from gateway.config import load_config
+from gateway.folder import Keys
 from gateway.service import Gateway
+from tests import partnership
 from tests.gateway_support import (
     PATIENCE_S,
     Agency,
@@ -131,7 +133,7 @@ async def test_a_member_that_is_no_longer_active_is_dropped_from_its_standing_li
     async with running(tmp_path) as gateway, attached(gateway, social, police) as (searcher, gone):
         await searcher.say(ask=ask(question("police")))
         await gone.dispatch()
-        enrolment.set_state(tmp_path, "police", state, now=utc_now())
+        partnership.set_state(tmp_path, "police", state, now=utc_now())
 
         assert await gone.end() == DENIED
         assert (await searcher.outcome()).non_answer == common_pb2.NON_ANSWER_UNREACHABLE
@@ -187,10 +189,9 @@ async def test_silence_ends_a_link(tmp_path: Path) -> None:
 async def test_the_directory_follows_the_welcome_and_every_change(tmp_path: Path) -> None:
     found(tmp_path)
     social, police = join(tmp_path, "social"), join(tmp_path, "police")
-    anchor = social.admission.anchor
     async with running(tmp_path) as gateway, attached(gateway, social) as (peer,):
         first = (await peer.frame("directory")).directory
-        assert open_roster(first.roster, anchor.public).version == 3
+        assert read_roster(first.roster).version == 3
         assert (first.agreement, list(first.statements)) == ((tmp_path / "agreement.json").read_bytes(), [])
 
         statement = statement_of(police, 1)
@@ -200,7 +201,7 @@ async def test_the_directory_follows_the_welcome_and_every_change(tmp_path: Path
         join(tmp_path, "schools")
         shown = await directory_until(
             peer,
-            lambda d: open_roster(d.roster, anchor.public).version == 4 and d.agreement != first.agreement,
+            lambda d: read_roster(d.roster).version == 4 and d.agreement != first.agreement,
         )
         assert list(shown.statements) == [statement]
 
@@ -209,7 +210,7 @@ async def test_documents_that_do_not_hold_do_not_displace_those_held(tmp_path: P
     found(tmp_path)
     social, _ = join(tmp_path, "social"), join(tmp_path, "police")
     old = (tmp_path / "roster.json").read_bytes()
-    enrolment.resign(tmp_path, now=utc_now() + timedelta(seconds=1))
+    partnership.resign(tmp_path, now=utc_now() + timedelta(seconds=1))
     newest = (tmp_path / "roster.json").read_bytes()
     async with running(tmp_path) as gateway, attached(gateway, social) as (peer,):
         for bad in (old, b"{}", newest.replace(b"a", b"b", 1)):
@@ -219,6 +220,32 @@ async def test_documents_that_do_not_hold_do_not_displace_those_held(tmp_path: P
             assert gateway.directory.frame().directory.roster == newest
             assert gateway.directory.frame().directory.agreement != bad
         assert (await peer.frame("directory")).directory.roster == newest
+
+
+async def test_a_roster_that_an_operator_wrote_alone_is_shown_to_nobody(tmp_path: Path) -> None:
+    found(tmp_path)
+    join(tmp_path, "social")
+    held = (tmp_path / "roster.json").read_bytes()
+    roster = read_roster(held)
+    mine = Keys.load(tmp_path).gateway
+    alone = replace(roster, version=roster.version + 1, previous_digest=roster.digest, members=())
+    async with running(tmp_path) as gateway:
+        for keys in ([mine], [mine, *partnership.KEYS[:2]]):
+            (tmp_path / "roster.json").write_bytes(sign_roster(keys, alone))
+            gateway.directory.refresh()
+            assert gateway.directory.frame().directory.roster == held
+            assert gateway.directory.active == {"social"}
+
+
+async def test_new_stewards_are_shown_with_how_they_came_to_be(tmp_path: Path) -> None:
+    found(tmp_path)
+    social, _ = join(tmp_path, "social"), join(tmp_path, "police")
+    async with running(tmp_path) as gateway, attached(gateway, social) as (peer,):
+        assert len((await peer.frame("directory")).directory.stewards_rosters) == 1
+        partnership.change_stewards(tmp_path, [partnership.steward("council")], now=utc_now())
+        roster, agreement = ((tmp_path / f"{name}.json").read_bytes() for name in ("roster", "agreement"))
+        shown = await directory_until(peer, lambda d: (d.roster, d.agreement) == (roster, agreement))
+        assert shown.stewards_rosters[1:] == [roster]
 
 
 async def test_a_statement_is_its_own_agencys_and_never_goes_back(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from tests.architecture.sources import ROOT
 README = (ROOT / "README.md").read_text("utf-8")
 SECTION = README.partition("## Add your own agency")[2].partition("\n## ")[0]
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
-PLACEHOLDERS = ("DEMO_FOLDER", "YOUR_EXPORT.csv")
+PLACEHOLDERS = ("DEMO_FOLDER", "YOUR_EXPORT.csv", "AGENCY_DIGITS", "STEWARD_DIGITS")
 OF_THE_CHILD = {"GIVEN": "Zoë", "FAMILY": "Núñez-Hart", "BORN": "2014-11-03"}
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", "PYTHONUNBUFFERED": "1"}
 
@@ -143,6 +143,9 @@ def session(demonstration: Demonstration, tmp_path_factory: pytest.TempPathFacto
             said = "".join(iter(shell.stdout.readline, "END\n"))
             assert shell.poll() is None, "\n".join([*printed, said])
             printed.append(said)
+            for command, word in (("node init", "AGENCY_DIGITS"), ("steward keygen", "STEWARD_DIGITS")):
+                if command in block:
+                    words[word] = re.findall(r"fingerprint ([\d-]{23})", said)[0]
             if "--node homes" in block:
                 _ask_both_ways(demonstration.folder)
         assert shell.communicate("wait\n", timeout=60)[0] == ""
@@ -204,7 +207,7 @@ def _ask_both_ways(folder: Path) -> None:
 
 
 def test_readme_says_which_words_to_replace_and_uses_no_others() -> None:
-    assert len(BLOCKS) == 10
+    assert len(BLOCKS) == 11
     words = set(re.findall(r"(?<![\w./$-])[A-Z][A-Z_]+(?:\.csv)?(?![\w=])", "".join(BLOCKS)))
     vocabulary = {
         "HOUSING",

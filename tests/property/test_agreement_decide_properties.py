@@ -76,7 +76,7 @@ agreements = st.builds(
         parties=PARTIES,
         collections=(CollectionTerms("involvement", 7), CollectionTerms("shielded", 7)),
         rules=tuple(found),
-    ),
+    ).signed_by_all(),
     st.lists(rules(), min_size=2, max_size=8, unique_by=lambda rule: rule.id),
 )
 

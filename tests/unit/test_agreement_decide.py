@@ -36,7 +36,7 @@ PARTIES = [
 ]
 START = agreement_from_toml(
     starting_agreement(id="northshire", title="Northshire", validity=VALIDITY, parties=PARTIES)
-)
+).signed_by_all()
 OPEN = LocalPolicy()
 S47 = QuestionFacts(
     searcher="social-care",
@@ -379,7 +379,7 @@ def test_every_denial_fits_its_message_and_is_documented(code: str) -> None:
     long = "é" * 300
     outcome = deny(
         code, long, "call " + "x" * 195, hint=long, kind=long, duty_from=long, urgencies=long,
-        valid_from=long, valid_until=long,
+        valid_from=long, valid_until=long, who=long,
     )  # fmt: skip
 
     assert len(outcome.clause.encode()) <= MAX_CLAUSE_BYTES

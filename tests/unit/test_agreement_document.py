@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from elsewhere.agreement.document import (
     AGREEMENT_TYPE,
     agreement_from_json,
     agreement_from_toml,
+    join_signatures,
     open_agreement,
     sign_agreement,
 )
@@ -23,10 +25,12 @@ from elsewhere.agreement.terms import Effect, Party, Validity
 from elsewhere.agreement.vocabulary import Tier
 from elsewhere.errors import DocumentInvalid, SignatureInvalid
 from elsewhere.signing import SigningKey, sign_document
+from tests.partnership import KEYS, first_roster
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
 VALIDITY = Validity(START, START + timedelta(days=365), START + timedelta(days=300))
-FEDERATION, STEWARD = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2))
+NOBODY = SigningKey.from_seed(b"\x01" * 32)
+ROSTER = first_roster(issued=START, until=START + timedelta(days=90))  # three of four stewards must sign
 PARTIES = [
     Party("social-care", "Children’s social care", "SOCIAL_CARE", "01632 960001", "01632 960002"),
     Party("police", "Northshire Police", "POLICE", "01632 960003", "01632 960004"),
@@ -59,24 +63,39 @@ def test_a_fifth_agency_needs_its_own_entry_and_nothing_else() -> None:
 
 
 def test_an_agreement_comes_back_as_it_was_signed() -> None:
-    opened = open_agreement(sign_agreement([FEDERATION], AGREEMENT), [FEDERATION.public])
+    opened = open_agreement(sign_agreement(KEYS, AGREEMENT), ROSTER)
 
-    assert opened == AGREEMENT
+    assert replace(opened, signed_by=frozenset()) == AGREEMENT
     assert opened.digest == AGREEMENT.digest
 
 
-def test_several_stewards_can_sign_one_agreement() -> None:
-    envelope = sign_agreement([FEDERATION, STEWARD], AGREEMENT)
-    publics = [FEDERATION.public, STEWARD.public]
+def test_an_agreement_binds_the_agencies_whose_stewards_signed_it() -> None:
+    opened = open_agreement(sign_agreement([NOBODY, *KEYS[1:]], AGREEMENT), ROSTER)
 
-    assert open_agreement(envelope, publics, quorum=2) == AGREEMENT
+    assert opened.signed_by == {"police", "schools", "social"}
+
+
+@pytest.mark.parametrize("keys", [KEYS[:2], [*KEYS[:2], NOBODY], [NOBODY]], ids=len)
+def test_an_agreement_that_no_quorum_of_stewards_signed_is_refused(keys: Sequence[SigningKey]) -> None:
     with pytest.raises(SignatureInvalid):
-        open_agreement(sign_agreement([FEDERATION], AGREEMENT), publics, quorum=2)
+        open_agreement(sign_agreement(keys, AGREEMENT), ROSTER)
 
 
-def test_an_agreement_signed_by_another_is_refused() -> None:
-    with pytest.raises(SignatureInvalid):
-        open_agreement(sign_agreement([STEWARD], AGREEMENT), [FEDERATION.public])
+def test_a_party_is_bound_by_the_key_that_the_agreement_names_for_it_only() -> None:
+    named = [replace(party, steward_key=NOBODY.public) if party is PARTIES[1] else party for party in PARTIES]
+    other = replace(AGREEMENT, parties=tuple(named))
+
+    assert "police" not in open_agreement(sign_agreement(KEYS, other), ROSTER).signed_by
+
+
+def test_signatures_of_one_agreement_are_joined_and_those_of_another_are_not() -> None:
+    other = replace(AGREEMENT, title="Another")
+    envelopes = [sign_agreement(KEYS[:2], AGREEMENT), sign_agreement([KEYS[3], NOBODY, KEYS[1]], AGREEMENT)]
+
+    joined = join_signatures(AGREEMENT, [*envelopes, sign_agreement(KEYS, other)], ROSTER)
+
+    assert joined == sign_agreement([KEYS[0], KEYS[1], KEYS[3]], AGREEMENT)
+    assert joined == join_signatures(AGREEMENT, [joined, *envelopes[::-1]], ROSTER)
 
 
 def test_a_payload_that_leaves_out_a_default_is_refused() -> None:
@@ -84,7 +103,7 @@ def test_a_payload_that_leaves_out_a_default_is_refused() -> None:
     del payload["duty_sets_confidence_aside"]
 
     with pytest.raises(DocumentInvalid):
-        open_agreement(sign_document([FEDERATION], AGREEMENT_TYPE, payload), [FEDERATION.public])
+        open_agreement(sign_document(KEYS, AGREEMENT_TYPE, payload), ROSTER)
 
 
 @pytest.mark.parametrize(

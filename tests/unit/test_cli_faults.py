@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import secrets
 import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -16,6 +18,8 @@ from click.testing import CliRunner
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.cli import main
 from elsewhere.cli.lazy import LazyGroup
+from gateway.enrolment import Founding
+from tests import partnership
 
 WHO = ("--name", "Northshire Homes", "--in-hours", "0000 000 500", "--out-of-hours", "0000 000 509")
 Typed = Callable[[str], tuple[int, str]]
@@ -39,12 +43,15 @@ def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
 
 def _node(typed: Typed, *, admitted: bool) -> None:
     """A node in `here`, and a gateway in `gw`."""
-    assert typed("gateway init --dir gw --federation northshire --listen 127.0.0.1:7443")[0] == 0
+    founding = Founding("northshire", "127.0.0.1:7443")
+    partnership.init(Path("gw"), founding, now=datetime.now(UTC), random=secrets.token_bytes)
     for agency in ("here", "there"):
         who = "--sector HOUSING --name N --in-hours 1 --out-of-hours 2"
         assert typed(f"node init --dir {agency} --agency {agency} --out {agency}.json {who}")[0] == 0
         if admitted:
-            assert typed(f"gateway admit {agency}.json --dir gw --out admission.json")[0] == 0
+            request = Path(f"{agency}.json").read_bytes()
+            admission = partnership.admit(Path("gw"), request, now=datetime.now(UTC))
+            Path("admission.json").write_bytes(admission.to_bytes())
             assert typed(f"node accept admission.json --dir {agency}")[0] == 0
 
 
@@ -52,7 +59,7 @@ def _node(typed: Typed, *, admitted: bool) -> None:
     "line",
     [
         *("node run --dir nowhere", "node status --dir nowhere", "gateway run --dir nowhere"),
-        *("gateway resign --dir nowhere", "gateway state a revoked --dir nowhere"),
+        *("gateway propose --dir nowhere --out p", "gateway enact p s --dir nowhere"),
         *("ask --node nowhere --given A --purpose S47_ENQUIRY --urgency RED", "audit show A --dir nowhere"),
         *("node load a.csv --mapping a.csv --dir .", "node mapping suggest a.csv"),
         "node accept admission.json --dir .",
@@ -65,7 +72,9 @@ def test_a_folder_or_file_that_is_not_there_is_named(typed: Typed, line: str) ->
     assert re.search(r"'(nowhere|a.csv|admission.json)' does not exist", said)
 
 
-@pytest.mark.parametrize("line", ["node run --dir .", "gateway run --dir .", "gateway resign --dir ."])
+@pytest.mark.parametrize(
+    "line", ["node run --dir .", "gateway run --dir .", "gateway propose --dir . --out p"]
+)
 def test_a_folder_of_something_else_leads_to_init(typed: Typed, line: str) -> None:
     code, said = typed(line)
 
@@ -82,9 +91,10 @@ def test_a_folder_of_something_else_leads_to_init(typed: Typed, line: str) -> No
             "--sector: expected one of SOCIAL",
         ),
         ("node init --dir n --agency homes --sector HOUSING --out no/r.json", "folder no does not exist"),
-        ("gateway init --dir n --federation 1 --listen 127.0.0.1:1", "--federation"),
-        ("gateway init --dir n --federation fed --listen here", "--listen: expected HOST:PORT"),
-        ("gateway init --dir n --federation fed --listen 127.0.0.1:99999", "--listen: expected HOST:PORT"),
+        ("gateway init --dir n --out p --federation 1 --listen 127.0.0.1:1", "--federation"),
+        ("gateway init --dir n --out p --federation fed --listen here", "--listen: expected HOST:PORT"),
+        ("gateway init --dir n --out p --federation fed --listen 127.0.0.1:99999", "--listen: expected"),
+        ("gateway init --dir n --out p --federation fed --listen 127.0.0.1:9", "--steward: expected 2 to"),
     ],
 )
 def test_what_was_typed_wrongly_is_named_by_its_option_and_nothing_is_made(
@@ -161,7 +171,7 @@ def test_a_mapping_as_suggested_names_the_first_key_to_decide(typed: Typed, tmp_
 def test_a_member_that_is_none_is_told_with_those_who_are(typed: Typed) -> None:
     _node(typed, admitted=True)
 
-    code, said = typed("gateway state nobody suspended --dir gw")
+    code, said = typed("gateway propose --state nobody=suspended --dir gw --out p")
 
     assert code == 1
     assert said.endswith("expected the id of a member (here, there); 'nobody' is none\n")

@@ -70,8 +70,15 @@ def test_every_command_is_shown_as_an_operator_types_it(
     nouns = [" ".join(line.split()[1:3]) for line in typed if " ask " not in line]
     each = len(AGENCIES)
     assert nouns == [
-        *("demo population", "gateway init"),
+        "demo population",
+        *["steward keygen"] * each,
+        "gateway init",
+        *["steward sign"] * each,
+        "gateway enact",
         *["node init"] * each,
+        "gateway propose",
+        *["steward sign"] * each,
+        "gateway enact",
         *["gateway admit"] * each,
         *["node accept"] * each,
         "gateway run",

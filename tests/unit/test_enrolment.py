@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from elsewhere.anchor import Federation
 from elsewhere.canonical import Json, canonical_json
 from elsewhere.enrolment import Admission, JoinRequest, open_request, sign_request
 from elsewhere.errors import DocumentInvalid, EnrolmentRefused
-from elsewhere.roster import Federation
 from elsewhere.signing import SigningKey
 from elsewhere.wire.tls import make_authority, make_key, make_request, sign_node
 
@@ -37,11 +37,12 @@ def request(**changes: object) -> JoinRequest:
 def admission() -> Admission:
     authority = make_authority("northshire", now=NOW)
     return Admission(
-        anchor=Federation("northshire", KEY.public, authority.cert_pem),
+        anchor=Federation("northshire", bytes(32), authority.cert_pem),
         agency_id="police",
         gateways=("127.0.0.1:7443",),
         certificate_pem=sign_node(authority, make_request(TLS, "police"), agency="police", now=NOW),
-        roster=b'{"roster":1}',
+        chain=(b'{"roster":1}', b'{"roster":4}'),
+        roster=b'{"roster":6}',
         agreement=None,
     )
 
@@ -119,14 +120,31 @@ def test_an_admission_is_read_back() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("gateways", ()), ("gateways", ("no-port",)), ("agency_id", "Police"), ("certificate_pem", b"")],
+    [
+        ("gateways", ()),
+        ("chain", ()),
+        ("gateways", ("no-port",)),
+        ("agency_id", "Police"),
+        ("certificate_pem", b""),
+    ],
 )
 def test_an_admission_with_an_impossible_field_cannot_be_made(field: str, value: object) -> None:
     with pytest.raises(DocumentInvalid):
         replace(admission(), **{field: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("change", [{"extra": 1}, {"roster": None}, {"agreement": 5}, {"gateways": []}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"extra": 1},
+        {"roster": None},
+        {"agreement": 5},
+        {"gateways": []},
+        {"chain": []},
+        {"chain": [1]},
+        {"chain": "x"},
+    ],
+)
 def test_an_admission_that_says_more_or_less_is_refused(change: dict[str, Json]) -> None:
     file = canonical_json({**json.loads(admission().to_bytes()), **change})
 

@@ -18,13 +18,15 @@ from elsewhere.errors import (
     ElsewhereError,
     EnrolmentRefused,
 )
-from elsewhere.roster import open_roster, sign_roster
 from elsewhere.signing import SigningKey
-from gateway import enrolment
+from elsewhere.succession import read_roster, sign_roster
+from gateway.enrolment import Founding
 from node.config import load_config
 from node.keys.ring import KeyRing
 from node.membership import enrol
 from node.membership.trust import Trust
+from tests import partnership
+from tests.partnership import KEYS, signed
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 POLICE = enrol.Applicant("police", "Northshire “Police”", "POLICE", "0000 000 001", "0000 000 002")
@@ -33,8 +35,8 @@ SOCIAL = enrol.Applicant("social", "Social Care", "SOCIAL_CARE", "0000 000 003",
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Path:
-    founding = enrolment.Founding(federation="northshire", listen="127.0.0.1:7443")
-    enrolment.init(tmp_path / "gw", founding, now=NOW, random=secrets.token_bytes)
+    founding = Founding(federation="northshire", listen="127.0.0.1:7443")
+    partnership.init(tmp_path / "gw", founding, now=NOW, random=secrets.token_bytes)
     return tmp_path / "gw"
 
 
@@ -49,7 +51,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def test_two_nodes_join_and_hold_what_they_verified(gateway: Path, tmp_path: Path) -> None:
     for applicant in (POLICE, SOCIAL):
         folder = tmp_path / applicant.agency_id
-        admission = enrolment.admit(gateway, make(folder, applicant), now=NOW)
+        admission = partnership.admit(gateway, make(folder, applicant), now=NOW)
         enrol.accept(folder, admission.to_bytes(), now=NOW)
 
     config = load_config(tmp_path / "social")
@@ -88,24 +90,21 @@ def test_an_impossible_applicant_leaves_nothing_behind(tmp_path: Path, change: d
     assert not (tmp_path / "n").exists()
 
 
-def spoil(admission: Admission, federation: SigningKey, name: str) -> Admission:
+def spoil(admission: Admission, name: str) -> Admission:
     """An admission that is wrong in one way."""
-    roster = open_roster(admission.roster, admission.anchor.public)
+    roster = read_roster(admission.roster)
     thief = SigningKey.generate(secrets.token_bytes)
     stolen = replace(roster, members=(replace(roster.members[0], signing_key=thief.public),))
     return {
         "another agency": replace(admission, agency_id="social"),
-        "another federation's key": replace(admission, anchor=replace(admission.anchor, public=thief.public)),
-        "a roster with another key under our name": replace(
-            admission, roster=sign_roster(federation, stolen)
-        ),
-        "a roster without us": replace(
-            admission, roster=sign_roster(federation, replace(roster, members=()))
-        ),
+        "another federation": replace(admission, anchor=replace(admission.anchor, genesis=bytes(32))),
+        "no first roster": replace(admission, chain=admission.chain[1:] or (admission.roster,)),
+        "a roster that one steward signed": replace(admission, roster=sign_roster([KEYS[0]], roster)),
+        "a roster with another key under our name": replace(admission, roster=signed(stolen)),
+        "a roster without us": replace(admission, roster=signed(replace(roster, members=()))),
         "a roster that ran out": replace(
             admission,
-            roster=sign_roster(
-                federation,
+            roster=signed(
                 replace(
                     roster,
                     issued_utc=NOW - timedelta(days=9),
@@ -121,7 +120,9 @@ def spoil(admission: Admission, federation: SigningKey, name: str) -> Admission:
     "name",
     [
         "another agency",
-        "another federation's key",
+        "another federation",
+        "no first roster",
+        "a roster that one steward signed",
         "a roster with another key under our name",
         "a roster without us",
         "a roster that ran out",
@@ -129,17 +130,16 @@ def spoil(admission: Admission, federation: SigningKey, name: str) -> Admission:
     ],
 )
 def test_an_admission_that_does_not_hold_changes_nothing(gateway: Path, tmp_path: Path, name: str) -> None:
-    admission = enrolment.admit(gateway, make(tmp_path / "police", POLICE), now=NOW)
-    federation = SigningKey.from_seed((gateway / "keys" / "federation.key").read_bytes())
+    admission = partnership.admit(gateway, make(tmp_path / "police", POLICE), now=NOW)
     before = files_of(tmp_path / "police")
 
     with pytest.raises(EnrolmentRefused):
-        enrol.accept(tmp_path / "police", spoil(admission, federation, name).to_bytes(), now=NOW)
+        enrol.accept(tmp_path / "police", spoil(admission, name).to_bytes(), now=NOW)
     assert files_of(tmp_path / "police") == before
 
 
 def test_a_certificate_for_another_nodes_key_is_refused(gateway: Path, tmp_path: Path) -> None:
-    admission = enrolment.admit(gateway, make(tmp_path / "police", POLICE), now=NOW)
+    admission = partnership.admit(gateway, make(tmp_path / "police", POLICE), now=NOW)
     make(tmp_path / "twin", POLICE)
 
     with pytest.raises(CertificateInvalid):
@@ -151,8 +151,8 @@ def test_a_certificate_for_another_nodes_key_is_refused(gateway: Path, tmp_path:
 def test_a_second_admission_renews_and_never_goes_back(gateway: Path, tmp_path: Path) -> None:
     folder = tmp_path / "police"
     request = make(folder, POLICE)
-    first = enrolment.admit(gateway, request, now=NOW)
-    second = enrolment.admit(gateway, request, now=NOW + timedelta(days=20))
+    first = partnership.admit(gateway, request, now=NOW)
+    second = partnership.admit(gateway, request, now=NOW + timedelta(days=20))
     settings = folder / "node.toml"
     settings.write_text(settings.read_text() + "[lookup]\nin_flight = 2  # ours\n")
     enrol.accept(folder, second.to_bytes(), now=NOW + timedelta(days=20))
@@ -166,17 +166,17 @@ def test_a_second_admission_renews_and_never_goes_back(gateway: Path, tmp_path: 
 def test_a_node_belongs_to_one_federation(gateway: Path, tmp_path: Path) -> None:
     folder = tmp_path / "police"
     request = make(folder, POLICE)
-    enrol.accept(folder, enrolment.admit(gateway, request, now=NOW).to_bytes(), now=NOW)
+    enrol.accept(folder, partnership.admit(gateway, request, now=NOW).to_bytes(), now=NOW)
     other = tmp_path / "other"
-    enrolment.init(
+    partnership.init(
         other,
-        enrolment.Founding(federation="southshire", listen="127.0.0.1:7444"),
+        Founding(federation="southshire", listen="127.0.0.1:7444"),
         now=NOW,
         random=secrets.token_bytes,
     )
 
     with pytest.raises(EnrolmentRefused, match="another federation"):
-        enrol.accept(folder, enrolment.admit(other, request, now=NOW).to_bytes(), now=NOW)
+        enrol.accept(folder, partnership.admit(other, request, now=NOW).to_bytes(), now=NOW)
 
 
 @pytest.mark.parametrize("file", [b"", b"{}", json.dumps({"federation": 1}).encode()])

@@ -39,8 +39,9 @@ from elsewhere.receipt import (
     open_receipt,
     sign_receipt,
 )
-from elsewhere.roster import Member, Roster
+from elsewhere.roster import Member
 from elsewhere.signing import SigningKey, sign_bytes, sign_document
+from tests.partnership import first_roster
 
 KEY, OTHER = SigningKey.from_seed(b"\x01" * 32), SigningKey.from_seed(b"\x02" * 32)
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -84,16 +85,11 @@ RECEIPT = Receipt(
     time_utc=NOW,
 )
 STRANGER = SigningKey.from_seed(b"\x03" * 32)
-ROSTER = Roster(
-    federation="northshire",
-    version=1,
-    previous_digest=None,
-    members=(
-        Member("trust", "NHS Trust", "NHS_TRUST", "NHS Trust", "suspended", KEY.public),
-        Member("police", "Police", "POLICE", "Police", "active", OTHER.public),
-    ),
-    issued_utc=NOW,
-    valid_until_utc=NOW + timedelta(days=90),
+ROSTER = first_roster(
+    Member("trust", "NHS Trust", "NHS_TRUST", "NHS Trust", "suspended", KEY.public),
+    Member("police", "Police", "POLICE", "Police", "active", OTHER.public),
+    issued=NOW,
+    until=NOW + timedelta(days=90),
 )
 ASKED = Asked(REQUEST, DIGEST, Ruling(Decision.PERMIT, clause=RECEIPT.clause))
 REPLY = RedeemReply(b"r" * 32, ANSWER, sign_receipt(KEY, RECEIPT), "A1B2C3D4")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from elsewhere.errors import DocumentInvalid, NotActive, SignatureInvalid, StatementRollback
-from elsewhere.roster import Member, Roster
+from elsewhere.roster import Member
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey, sign_document
 from elsewhere.statement import (
@@ -23,21 +23,17 @@ from elsewhere.statement import (
     open_statement,
     sign_statement,
 )
+from tests.partnership import first_roster
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 POLICE, SCHOOL = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2))
 SEALING = [SealingKey.generate(Random(n).randbytes).public for n in (1, 2)]
-ROSTER = Roster(
-    federation="northshire",
-    version=1,
-    previous_digest=None,
-    members=(
-        Member("police", "Police", "POLICE", "Police", "active", POLICE.public),
-        Member("school", "School", "SCHOOL", "Council", "active", SCHOOL.public),
-    ),
-    issued_utc=NOW,
-    valid_until_utc=NOW + 90 * DAY,
+ROSTER = first_roster(
+    Member("police", "Police", "POLICE", "Police", "active", POLICE.public),
+    Member("school", "School", "SCHOOL", "Council", "active", SCHOOL.public),
+    issued=NOW,
+    until=NOW + 90 * DAY,
 )
 STATEMENT = KeyStatement(
     agency="police",

@@ -27,6 +27,7 @@ class Directory(_message.Message):
     ROSTER_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
     STATEMENTS_FIELD_NUMBER: _builtins.int
+    STEWARDS_ROSTERS_FIELD_NUMBER: _builtins.int
     roster: _builtins.bytes
     """DSSE envelope, JSON"""
     agreement: _builtins.bytes
@@ -35,16 +36,23 @@ class Directory(_message.Message):
     def statements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """key statements, one DSSE envelope an agency, at most 100"""
 
+    @_builtins.property
+    def stewards_rosters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Rosters that changed the stewards, oldest first, up to the one above: DSSE envelopes, JSON, the newest that
+        fit into 256 KiB together. A node that missed some checks the later ones of them before the roster.
+        """
+
     def __init__(
         self,
         *,
         roster: _builtins.bytes = ...,
         agreement: _builtins.bytes = ...,
         statements: _abc.Iterable[_builtins.bytes] | None = ...,
+        stewards_rosters: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "roster", b"roster", "statements", b"statements"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "roster", b"roster", "statements", b"statements", "stewards_rosters", b"stewards_rosters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -141,19 +149,25 @@ class PublishDocumentsRequest(_message.Message):
 
     ROSTER_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
+    STEWARDS_ROSTERS_FIELD_NUMBER: _builtins.int
     roster: _builtins.bytes
     """DSSE envelope, JSON; empty: none to hand on"""
     agreement: _builtins.bytes
     """DSSE envelope, JSON; empty: none to hand on"""
+    @_builtins.property
+    def stewards_rosters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """As in Directory, for a gateway that missed some; empty: none to hand on."""
+
     def __init__(
         self,
         *,
         roster: _builtins.bytes = ...,
         agreement: _builtins.bytes = ...,
+        stewards_rosters: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "roster", b"roster"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "roster", b"roster", "stewards_rosters", b"stewards_rosters"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

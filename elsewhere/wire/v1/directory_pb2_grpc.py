@@ -62,7 +62,7 @@ class DirectoryServiceServicer:
 
     def PublishDocuments(self, request, context):
         """Hands on a roster or an agreement that is newer than what this gateway shows, so that one of several
-        gateways cannot stay behind. Both are signed by the federation: refused unless they follow the ones held.
+        gateways cannot stay behind. Both are signed by the stewards: refused unless they follow the ones held.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

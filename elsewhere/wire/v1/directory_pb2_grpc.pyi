@@ -39,7 +39,7 @@ class DirectoryServiceStub:
     """Hands the caller's own key statement to all members. Refused unless its version rises."""
     PublishDocuments: _grpc.UnaryUnaryMultiCallable[_directory_pb2.PublishDocumentsRequest, _directory_pb2.PublishDocumentsResponse]
     """Hands on a roster or an agreement that is newer than what this gateway shows, so that one of several
-    gateways cannot stay behind. Both are signed by the federation: refused unless they follow the ones held.
+    gateways cannot stay behind. Both are signed by the stewards: refused unless they follow the ones held.
     """
 
 @_typing.type_check_only
@@ -53,7 +53,7 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     """Hands the caller's own key statement to all members. Refused unless its version rises."""
     PublishDocuments: _aio.UnaryUnaryMultiCallable[_directory_pb2.PublishDocumentsRequest, _directory_pb2.PublishDocumentsResponse]  # type: ignore[assignment]
     """Hands on a roster or an agreement that is newer than what this gateway shows, so that one of several
-    gateways cannot stay behind. Both are signed by the federation: refused unless they follow the ones held.
+    gateways cannot stay behind. Both are signed by the stewards: refused unless they follow the ones held.
     """
 
 class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -76,7 +76,7 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_directory_pb2.PublishDocumentsResponse, _abc.Awaitable[_directory_pb2.PublishDocumentsResponse]]:
         """Hands on a roster or an agreement that is newer than what this gateway shows, so that one of several
-        gateways cannot stay behind. Both are signed by the federation: refused unless they follow the ones held.
+        gateways cannot stay behind. Both are signed by the stewards: refused unless they follow the ones held.
         """
 
 def add_DirectoryServiceServicer_to_server(servicer: DirectoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,9 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
-from searcher import documents
+from searcher import documents, rosters
 from searcher.documents import Document, document_type, open_envelope
 from searcher.refusal import Refusal, require
+from searcher.rosters import Roster
 from searcher.seal import SealingKey
 
 KEPT_FOR = timedelta(days=365)
@@ -101,10 +103,11 @@ class Admission:
     """What the gateway's operator returned."""
 
     federation: str
-    anchor: bytes
+    genesis: bytes
     tls_ca_pem: bytes
     certificate_pem: bytes
     gateways: tuple[str, ...]
+    chain: tuple[bytes, ...]
     roster: bytes
     agreement: bytes
 
@@ -116,19 +119,21 @@ class Admission:
             "agency_id",
             "gateways",
             "certificate_pem",
+            "chain",
             "roster",
             "agreement",
         }
         require(set(content) == wanted, "enrolment.refused", "the keys of an admission")
         anchor = content["federation"]
-        require(set(anchor) == {"federation_id", "public", "tls_ca_pem"}, "enrolment.refused", "an anchor")
+        require(set(anchor) == {"federation_id", "genesis", "tls_ca_pem"}, "enrolment.refused", "an anchor")
         require(content["agency_id"] == agency, "enrolment.refused", "an admission of ours")
         return cls(
             federation=anchor["federation_id"],
-            anchor=bytes.fromhex(anchor["public"]),
+            genesis=bytes.fromhex(anchor["genesis"]),
             tls_ca_pem=anchor["tls_ca_pem"].encode(),
             certificate_pem=content["certificate_pem"].encode(),
             gateways=tuple(content["gateways"]),
+            chain=tuple(link.encode() for link in content["chain"]),
             roster=content["roster"].encode(),
             agreement=(content["agreement"] or "").encode(),
         )
@@ -169,35 +174,31 @@ class Directory:
     """Roster, agreement and statements, each verified; never older than what was seen."""
 
     admission: Admission
-    roster: Document | None = None
+    roster: Roster | None = None
     agreement: Document | None = None
     statements: dict[str, Document] = field(default_factory=dict)
 
     def take(self, sent: Any, now: datetime) -> None:
         """Take a Directory frame; what does not hold is refused and changes nothing of its kind."""
-        self.take_roster(sent.roster, now)
+        self.take_roster(sent.roster, now, [bytes(link) for link in sent.stewards_rosters])
         if sent.agreement:
             self.take_agreement(sent.agreement)
         for envelope in sent.statements:
             self._take_statement(bytes(envelope))
 
-    def take_roster(self, envelope: bytes, now: datetime) -> None:
-        kind = document_type("roster")
-        new = open_envelope(envelope, kind, self.admission.anchor, documents.ROSTER_KEYS)
-        content = new.content
-        require(content["federation"] == self.admission.federation, "document.invalid", "our federation")
-        members = content["members"]
-        require(all(set(m) == documents.MEMBER_KEYS for m in members), "document.invalid", "a member's keys")
-        require(new.is_in_force(now, "issued_utc", "valid_until_utc"), "roster.expired", "a roster in force")
-        if self.roster is not None:
-            _check_succeeds(self.roster, new, "roster")
-            is_next = content["version"] == self.roster.content["version"] + 1
-            links = content["previous_digest"] == self.roster.digest.hex()
-            require(not is_next or links, "roster.forked", "the digest of the version before")
+    def take_roster(self, envelope: bytes, now: datetime, chain: Sequence[bytes] = ()) -> None:
+        held = self.roster
+        if held is None:
+            chain = self.admission.chain
+            held = rosters.first(chain[0], self.admission.genesis, self.admission.federation)
+        new = held.next(envelope, chain)
+        is_in_force = new.document.is_in_force(now, "issued_utc", "valid_until_utc")
+        require(is_in_force, "roster.expired", "a roster in force")
         self.roster = new
 
     def take_agreement(self, envelope: bytes) -> None:
-        new = open_envelope(envelope, document_type("agreement"), self.admission.anchor)
+        assert self.roster is not None
+        new = self.roster.signed(envelope, document_type("agreement"))
         if self.agreement is not None:
             _check_succeeds(self.agreement, new, "agreement")
         self.agreement = new

@@ -6,8 +6,11 @@ Source:   docs/protocol.md "Documents"; RFC 8785; DSSE 1.0; RFC 8032.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +21,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from searcher.refusal import Refusal, require
 
 PREFIX = "application/vnd.elsewhere."
-ROSTER_KEYS = {"federation", "version", "previous_digest", "members", "issued_utc", "valid_until_utc"}
+ROSTER_KEYS = {
+    *("federation", "version", "previous_digest", "members", "stewards", "quorum", "stewards_since"),
+    *("gateway_key", "issued_utc", "valid_until_utc"),
+}
+STEWARD_KEYS = {"agency_id", "name", "key"}
 MEMBER_KEYS = {"agency_id", "name", "sector", "operator", "state", "signing_key"}
 STATEMENT_KEYS = {
     "agency",
@@ -131,29 +138,37 @@ class Document:
 
 def open_envelope(data: bytes, payload_type: str, public: bytes, keys: set[str] | None = None) -> Document:
     """Verify, then parse; `keys` are all that the document has, where a searcher knows them all."""
+    found, signers = open_signed(data, payload_type, [public], keys)
+    require(bool(signers), "signature.invalid", f"a signature of {payload_type}")
+    return found
+
+
+def open_signed(
+    data: bytes, payload_type: str, publics: Sequence[bytes], keys: set[str] | None = None
+) -> tuple[Document, set[bytes]]:
+    """Parse, and tell which of these keys have signed: each counts once, no other counts."""
     try:
-        return _opened(data, payload_type, public, keys)
+        return _opened(data, payload_type, publics, keys)
     except (KeyError, TypeError, ValueError):
         raise Refusal("document.invalid", f"an envelope of {payload_type}") from None
 
 
-def _opened(data: bytes, payload_type: str, public: bytes, keys: set[str] | None) -> Document:
+def _opened(
+    data: bytes, payload_type: str, publics: Sequence[bytes], keys: set[str] | None
+) -> tuple[Document, set[bytes]]:
     outer = parse(data)
     require(set(outer) == {"payload", "payloadType", "signatures"}, "document.invalid", "a DSSE envelope")
     require(outer["payloadType"] == payload_type, "document.invalid", payload_type)
     payload = base64.b64decode(outer["payload"], validate=True)
     signatures = [base64.b64decode(one["sig"], validate=True) for one in outer["signatures"]]
-    for place, signature in enumerate(signatures):
-        try:
+    signers = set()
+    for public, signature in itertools.product(publics, signatures):
+        with contextlib.suppress(Refusal):
             verify_signature(public, payload_type, payload, signature)
-            break
-        except Refusal:
-            if place == len(signatures) - 1:
-                raise
-    require(bool(signatures), "signature.invalid", "a signature")
+            signers.add(public)
     content = parse(payload)
     require(keys is None or set(content) == keys, "document.invalid", f"the keys of {payload_type}")
-    return Document(content, hashlib.sha256(payload).digest())
+    return Document(content, hashlib.sha256(payload).digest()), signers
 
 
 def time(text: str) -> datetime:

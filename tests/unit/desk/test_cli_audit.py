@@ -11,12 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from elsewhere.asking import CustodianAnswer, State
-from elsewhere.canonical import canonical_json
 from elsewhere.cli.main import commands
 from elsewhere.errors import NotAdmitted, SignatureInvalid
 from elsewhere.lookup import Contact
 from elsewhere.receipt import Receipt, attach_proof, sign_receipt
-from elsewhere.roster import Federation, Member, Roster, sign_roster
+from elsewhere.roster import Member
 from elsewhere.signing import SigningKey
 from elsewhere.transparency.proof import LogProof
 from elsewhere.wire.tls import make_authority
@@ -25,9 +24,10 @@ from node.keys.vault import Vault
 from node.ledger.book import append, make_entry
 from node.ledger.checkpoints import Signer, note_over
 from node.store.engine import open_store
+from tests.partnership import first_roster, write_trust
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
-FEDERATION, TRUST, OTHER = (SigningKey.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
+TRUST, OTHER = (SigningKey.from_seed(bytes([n]) * 32) for n in (2, 3))
 RECEIPT = Receipt(
     custodian="trust",
     searcher="police",
@@ -51,11 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "node.toml").write_text('agency = "police"\nname = "Northshire Police"\n')
     ca = make_authority("Northshire", now=NOW).cert_pem
     (directory / "trust").mkdir()
-    anchor = Federation("northshire", FEDERATION.public, ca)
-    (directory / "trust/federation.json").write_bytes(canonical_json(anchor.to_json()))
-    members = (Member("trust", "NHS Trust", "NHS_TRUST", "NHS Trust", "suspended", TRUST.public),)
-    roster = Roster("northshire", 1, None, members, NOW, NOW + timedelta(days=90))
-    (directory / "trust/roster.json").write_bytes(sign_roster(FEDERATION, roster))
+    member = Member("trust", "NHS Trust", "NHS_TRUST", "NHS Trust", "suspended", TRUST.public)
+    write_trust(directory / "trust", first_roster(member, issued=NOW, until=NOW + timedelta(days=90)), ca)
     store = open_store(f"sqlite:///{directory / 'store.sqlite'}")
     with store.write() as connection:
         append(connection, make_entry("answered", {"searcher": "school", "empty": ""}, NOW, "K1K1K1K1"))

@@ -22,27 +22,29 @@ from elsewhere.errors import (
     KeyFileExposed,
     KeyFileMissing,
 )
-from elsewhere.roster import check_successor, open_roster
 from elsewhere.signing import SigningKey
+from elsewhere.succession import check_successor, read_roster
 from elsewhere.wire.tls import check_issued, check_pair, make_key, make_request
-from gateway import enrolment
 from gateway.config import load_config
+from gateway.enrolment import Founding
 from gateway.folder import Keys, certificate, read_anchor, serving_credentials
+from gateway.inforce import read_agreement, read_succession
+from tests import partnership
 from tests.gateway_support import join_request
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 KEYS = {name: (SigningKey.generate(secrets.token_bytes), make_key()) for name in ("police", "social")}
-FOUNDING = enrolment.Founding(federation="northshire", listen="127.0.0.1:7443")
+FOUNDING = Founding(federation="northshire", listen="127.0.0.1:7443")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    enrolment.init(tmp_path / "gw", FOUNDING, now=NOW, random=secrets.token_bytes)
+    partnership.init(tmp_path / "gw", FOUNDING, now=NOW, random=secrets.token_bytes)
     return tmp_path / "gw"
 
 
 def admit(folder: Path, agency: str, sector: str = "POLICE", at: datetime = NOW) -> Admission:
-    return enrolment.admit(folder, join_request(agency, *KEYS[agency], sector), now=at)
+    return partnership.admit(folder, join_request(agency, *KEYS[agency], sector), now=at)
 
 
 def state_of(folder: Path) -> dict[str, bytes]:
@@ -53,10 +55,10 @@ def state_of(folder: Path) -> dict[str, bytes]:
 def test_founding_makes_keys_that_only_the_operator_can_read(folder: Path) -> None:
     keys = sorted((folder / "keys").iterdir())
 
-    assert [key.name for key in keys] == ["ca.key", "federation.key", "tls.key"]
+    assert [key.name for key in keys] == ["ca.key", "gateway.key", "tls.key"]
     assert {key.stat().st_mode & 0o777 for key in keys} == {0o600}
     assert folder.stat().st_mode & 0o777 == (folder / "keys").stat().st_mode & 0o777 == 0o700
-    roster = open_roster((folder / "roster.json").read_bytes(), read_anchor(folder).public)
+    roster = read_roster((folder / "roster.json").read_bytes())
     assert (roster.version, roster.members) == (1, ())
     assert not (folder / "agreement.json").exists()  # an agreement has at least two parties
 
@@ -65,30 +67,30 @@ def test_a_folder_is_founded_once(folder: Path) -> None:
     before = state_of(folder)
 
     with pytest.raises(ConfigInvalid):
-        enrolment.init(folder, FOUNDING, now=NOW, random=secrets.token_bytes)
+        partnership.init(folder, FOUNDING, now=NOW, random=secrets.token_bytes)
     assert state_of(folder) == before
 
 
 @pytest.mark.parametrize(
     "founding",
     [
-        enrolment.Founding(federation="North Shire", listen="127.0.0.1:7443"),
-        enrolment.Founding(federation="northshire", listen="nowhere"),
+        Founding(federation="North Shire", listen="127.0.0.1:7443"),
+        Founding(federation="northshire", listen="nowhere"),
     ],
 )
-def test_an_impossible_founding_leaves_no_keys(tmp_path: Path, founding: enrolment.Founding) -> None:
+def test_an_impossible_founding_leaves_no_keys(tmp_path: Path, founding: Founding) -> None:
     with pytest.raises(ConfigInvalid):
-        enrolment.init(tmp_path / "gw", founding, now=NOW, random=secrets.token_bytes)
-    assert [path.name for path in (tmp_path / "gw").iterdir()] == ["changing.lock"]
+        partnership.init(tmp_path / "gw", founding, now=NOW, random=secrets.token_bytes)
+    assert not (tmp_path / "gw").exists()
 
 
 def test_admitting_gives_a_certificate_and_the_roster_that_follows(folder: Path) -> None:
     anchor = read_anchor(folder)
-    first = open_roster((folder / "roster.json").read_bytes(), anchor.public)
+    first = read_roster((folder / "roster.json").read_bytes())
 
     admission = admit(folder, "police")
 
-    roster = open_roster(admission.roster, anchor.public)
+    roster = read_roster(admission.roster)
     check_successor(first, roster)
     assert (roster.version, roster.previous_digest) == (2, first.digest)
     assert roster.active("police").signing_key == KEYS["police"][0].public
@@ -105,7 +107,7 @@ def test_the_second_party_brings_the_agreement_into_being(folder: Path) -> None:
     admission = admit(folder, "social", "SOCIAL_CARE")
 
     assert admission.agreement is not None
-    agreement = open_agreement(admission.agreement, [admission.anchor.public])
+    agreement = open_agreement(admission.agreement, read_roster(admission.roster))
     assert agreement.version == 1
     assert [party.agency_id for party in agreement.parties] == ["police", "social"]
     assert (folder / "agreement.json").read_bytes() == admission.agreement
@@ -118,11 +120,11 @@ def test_a_member_with_the_same_keys_gets_a_new_certificate_and_no_second_party(
 
     again = admit(folder, "police", at=NOW + timedelta(days=20))
 
-    roster = open_roster(again.roster, again.anchor.public)
+    roster = read_roster(again.roster)
     assert (roster.version, len(roster.members)) == (4, 2)
     assert (folder / "agreement.toml").read_text() == text
     assert again.agreement is not None
-    assert open_agreement(again.agreement, [again.anchor.public]).version == 1
+    assert open_agreement(again.agreement, roster).version == 1
     check_issued(
         again.certificate_pem, again.anchor.tls_ca_pem, agency="police", now=NOW + timedelta(days=45)
     )
@@ -157,7 +159,7 @@ def test_a_request_that_does_not_hold_changes_nothing(folder: Path, name: str) -
     request, error = refused_requests()[name]
 
     with pytest.raises(error):
-        enrolment.admit(folder, request, now=NOW)
+        partnership.admit(folder, request, now=NOW)
     assert state_of(folder) == before
 
 
@@ -176,10 +178,11 @@ def test_an_edited_agreement_is_signed_as_the_next_version(folder: Path) -> None
     text = folder / "agreement.toml"
     text.write_text(text.read_text().replace("per_person_per_day = 60", "per_person_per_day = 61"))
 
-    assert enrolment.resign(folder, now=NOW) == (4, 2)
-    agreement = open_agreement((folder / "agreement.json").read_bytes(), [read_anchor(folder).public])
-    assert agreement.limits.per_person_per_day == 61
-    assert enrolment.resign(folder, now=NOW) == (5, 2)  # the same text is the same version
+    assert partnership.resign(folder, now=NOW) == (4, 2)
+    held = read_agreement(folder, read_succession(folder).roster)
+    assert held is not None
+    assert held[1].limits.per_person_per_day == 61
+    assert partnership.resign(folder, now=NOW) == (5, 2)  # the same text is the same version
 
 
 def test_an_edit_that_does_not_hold_names_its_line_and_changes_nothing(folder: Path) -> None:
@@ -190,26 +193,26 @@ def test_an_edit_that_does_not_hold_names_its_line_and_changes_nothing(folder: P
     before = state_of(folder)
 
     with pytest.raises(DocumentInvalid) as refusal:
-        enrolment.resign(folder, now=NOW)
+        partnership.resign(folder, now=NOW)
     assert refusal.value.line is not None
     assert state_of(folder) == before
 
 
 def test_a_revoked_member_stays_revoked(folder: Path) -> None:
     admit(folder, "police")
-    enrolment.set_state(folder, "police", "suspended", now=NOW)
+    partnership.set_state(folder, "police", "suspended", now=NOW)
     with pytest.raises(EnrolmentRefused):
         admit(folder, "police")
-    enrolment.set_state(folder, "police", "active", now=NOW)
-    version = enrolment.set_state(folder, "police", "revoked", now=NOW)
+    partnership.set_state(folder, "police", "active", now=NOW)
+    version = partnership.set_state(folder, "police", "revoked", now=NOW)
 
-    roster = open_roster((folder / "roster.json").read_bytes(), read_anchor(folder).public)
+    roster = read_roster((folder / "roster.json").read_bytes())
     assert (roster.version, roster.active_members()) == (version, ())
     for act in (
-        lambda: enrolment.set_state(folder, "police", "active", now=NOW),
+        lambda: partnership.set_state(folder, "police", "active", now=NOW),
         lambda: admit(folder, "police"),
-        lambda: enrolment.set_state(folder, "nobody", "active", now=NOW),
-        lambda: enrolment.set_state(folder, "police", "happy", now=NOW),
+        lambda: partnership.set_state(folder, "nobody", "active", now=NOW),
+        lambda: partnership.set_state(folder, "police", "happy", now=NOW),
     ):
         with pytest.raises(EnrolmentRefused):
             act()
@@ -224,13 +227,6 @@ def test_keys_that_others_can_read_or_that_are_gone_stop_every_act(folder: Path)
         Keys.load(folder)
 
 
-def test_a_key_that_is_not_the_anchors_is_refused(folder: Path) -> None:
-    (folder / "keys" / "federation.key").write_bytes(b"x" * 32)
-
-    with pytest.raises(ConfigInvalid):
-        Keys.load(folder)
-
-
 def test_the_gateways_certificate_is_renewed_at_half_its_life_and_for_new_hosts(folder: Path) -> None:
     key, config, anchor = (folder / "keys/tls.key").read_bytes(), load_config(folder), read_anchor(folder)
     first = certificate(config, anchor, key, now=NOW)
@@ -241,8 +237,7 @@ def test_the_gateways_certificate_is_renewed_at_half_its_life_and_for_new_hosts(
     assert certificate(moved, anchor, key, now=NOW + timedelta(days=200)) != first
 
 
-def test_serving_needs_neither_the_federations_key_nor_the_cas(folder: Path) -> None:
-    (folder / "keys/federation.key").unlink()
+def test_serving_does_not_need_the_key_of_the_certificate_authority(folder: Path) -> None:
     (folder / "keys/ca.key").unlink()
 
     serving_credentials(load_config(folder), now=NOW)
@@ -251,7 +246,7 @@ def test_serving_needs_neither_the_federations_key_nor_the_cas(folder: Path) -> 
 
 
 def test_serving_refuses_while_any_key_that_is_here_is_exposed(folder: Path) -> None:
-    (folder / "keys/federation.key").chmod(0o640)
+    (folder / "keys/gateway.key").chmod(0o640)
 
     with pytest.raises(KeyFileExposed):
         serving_credentials(load_config(folder), now=NOW)

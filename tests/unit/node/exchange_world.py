@@ -17,7 +17,7 @@ from sqlalchemy import delete, insert, select
 from elsewhere.agreement.terms import Agreement
 from elsewhere.catalogue.tags import ShortTags
 from elsewhere.random import RandomBytes
-from elsewhere.roster import Federation, Member, Roster
+from elsewhere.roster import Member
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
 from elsewhere.statement import KeyStatement, OprfKeyEntry, SealingKeyEntry
@@ -27,10 +27,10 @@ from node.processes.lead import Lead, LeadParts
 from node.store.caseload import DONE, entry, load, tag_set
 from node.store.engine import Store, open_store
 from node.store.writer import Writer
+from tests.partnership import anchor_of, first_roster, sole
 from tests.stores import PLACES
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
-FEDERATION = SigningKey.from_seed(b"\x01" * 32)
 AGENCIES = ("police", "schools", "health")
 NAMES = (("involvement", 1), ("protected", 1))
 DELTA_TAGS = 16
@@ -152,14 +152,14 @@ def make_agencies(root: Path) -> dict[str, Agency]:
     """Agencies that know each other's keys; nothing is started."""
     clock = Turning()
     sealing = {name: SealingKey(hashlib.shake_256(name.encode()).digest(96)) for name in AGENCIES}
-    roster = Roster("northshire", 1, None, MEMBERS, NOW - timedelta(days=1), NOW + timedelta(days=400))
-    anchor = Federation("northshire", FEDERATION.public, b"-----BEGIN CERTIFICATE-----")
+    roster = first_roster(*MEMBERS, issued=NOW - timedelta(days=1), until=NOW + timedelta(days=400))
+    succession = sole(roster)
     statements = {name: make_statement(name, sealing[name]) for name in AGENCIES}
     found = {}
     for name in AGENCIES:
         folder = root / name
         folder.mkdir(mode=0o700)
-        trust = Trust(name, folder, anchor, roster, agreement_of(*AGENCIES), dict(statements))
+        trust = Trust(name, folder, anchor_of(roster), succession, agreement_of(*AGENCIES), dict(statements))
         found[name] = Agency(
             name=name,
             folder=folder,
@@ -200,4 +200,4 @@ def agreement_of(*parties: str) -> Agreement:
 def set_state(trust: Trust, agency: str, state: str) -> None:
     """Let a node's view of the roster say that a member is in another state."""
     members = tuple(replace(m, state=state) if m.agency_id == agency else m for m in trust.roster.members)
-    trust.roster = replace(trust.roster, members=members)
+    trust.succession = replace(trust.succession, roster=replace(trust.roster, members=members))

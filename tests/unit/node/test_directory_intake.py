@@ -31,13 +31,18 @@ class Slow:
     may_verify: threading.Event = field(default_factory=threading.Event)
     may_keep: threading.Event = field(default_factory=threading.Event)
 
-    def take_directory(self, roster: bytes, agreement: bytes, statements: Sequence[bytes]) -> list[str]:
+    def take_directory(
+        self, roster: bytes, agreement: bytes, statements: Sequence[bytes], chain: Sequence[bytes]
+    ) -> list[str]:
         assert self.may_verify.wait(PATIENCE_S)
         self.taken.append(roster)
         return []
 
     def newer_than(self, roster: bytes, agreement: bytes) -> tuple[bytes, bytes]:
         return self.newer
+
+    def chain(self) -> list[bytes]:
+        return [b"of stewards"]
 
     def is_active(self, agency: str) -> bool:
         return agency == self.me
@@ -201,6 +206,7 @@ async def test_a_gateway_that_is_behind_is_handed_newer_documents_until_it_takes
             if Stub.calls == 1:
                 metadata = grpc.aio.Metadata()
                 raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata, None, None)
+            assert list(request.stewards_rosters) == ([b"of stewards"] if request.roster else [])
             sent.put_nowait((request.roster, request.agreement))
 
     monkeypatch.setattr("node.membership.directory.directory_pb2_grpc.DirectoryServiceStub", Stub)

@@ -365,7 +365,8 @@ def test_keys_go_to_parties_to_the_agreement_only_and_to_nobody_without_one(tmp_
 
 def test_that_documents_run_out_takes_a_key_from_nobody(tmp_path: Path) -> None:
     trust = make_agencies(tmp_path)["police"].trust
-    trust.roster = replace(trust.roster, valid_until_utc=trust.roster.issued_utc + timedelta(seconds=1))
+    over = replace(trust.roster, valid_until_utc=trust.roster.issued_utc + timedelta(seconds=1))
+    trust.succession = replace(trust.succession, roster=over)
     trust.statements.clear()
 
     assert in_force(trust) == {"schools", "health"}
