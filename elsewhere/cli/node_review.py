@@ -51,7 +51,7 @@ def _deciding(command: Callable[..., None]) -> Callable[..., None]:
     return desk_options(click.argument("number")(command))
 
 
-@review.command("release")
+@review.command("release", short_help="Let a question through, once.")
 @_deciding
 def release(number: str, **given: Any) -> None:
     """Let a question through once: it is answered when the asking node asks again, within 72 hours."""
@@ -59,7 +59,7 @@ def release(number: str, **given: Any) -> None:
     click.echo("let through once; the asking agency's node asks again by itself, mostly within 15 minutes")
 
 
-@review.command("refuse")
+@review.command("refuse", short_help="Refuse a question; the asker is told to call.")
 @_deciding
 def refuse(number: str, **given: Any) -> None:
     """Refuse a question; whoever asked is told to call, and not the reason."""

@@ -22,7 +22,7 @@ def second_look() -> None:
     """Look at questions that were asked on vital interests, on the asker's own word."""
 
 
-@second_look.command("list")
+@second_look.command("list", short_help="Show the questions that a second person has to look at.")
 @desk_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
 def list_(as_json: bool, **given: Any) -> None:
@@ -50,7 +50,7 @@ def list_(as_json: bool, **given: Any) -> None:
         click.echo("no question waits for a second person")
 
 
-@second_look.command("give")
+@second_look.command("give", short_help="Record what a second person finds.")
 @desk_options
 @click.argument("lookup_id", metavar="LOOKUP")
 @click.option("--justified/--not-justified", required=True, help="What you find.")

@@ -54,6 +54,7 @@ REACHED = {
     "elsewhere.sealing.SealingPublic.from_bytes": "key_statement",
     "elsewhere.signing.open_document": "signed_envelope",
     "elsewhere.succession.open_succession": "proposal",
+    "elsewhere.transparency.checkpoint.open_log": "log_proof",
     "elsewhere.statement.OprfKeyEntry.from_fields": "key_statement",
     "elsewhere.statement.SealingKeyEntry.from_fields": "key_statement",
     "elsewhere.statement.open_statement": "directory",

@@ -237,17 +237,18 @@ def test_what_readme_shows_of_the_demonstration_is_what_it_prints(demonstration:
 
 @pytest.mark.timeout(240)
 def test_a_fifth_agency_joins_by_the_words_of_readme(session: list[str]) -> None:
-    admitted, joined = session[2], session[3]
-    assert "admitted homes (Northshire Homes)" in admitted
+    admitted, joined = session[3], session[4]
+    assert "admission of homes (Northshire Homes)" in admitted
+    assert "not bound" not in admitted
     assert "joined northshire" in joined
-    assert "homes: 4 of 4 rows would be loaded" in session[5]
-    assert "homes: 4 of 4 rows loaded" in session[5]
-    assert session[6].strip().startswith("homes: ready")
+    assert "homes: 4 of 4 rows would be loaded" in session[6]
+    assert "homes: 4 of 4 rows loaded" in session[6]
+    assert session[7].strip().startswith("homes: ready")
 
 
 @pytest.mark.timeout(240)
 def test_social_care_hears_of_a_child_in_the_fifth_agencys_file(session: list[str]) -> None:
-    said = session[7]
+    said = session[8]
     assert "KNOWN NOW: Northshire Homes knows this child and works with them now" in said
     assert "0000 000 500" in said
     assert "COMPLETE: 4 of 4 agencies answered." in said
@@ -255,7 +256,7 @@ def test_social_care_hears_of_a_child_in_the_fifth_agencys_file(session: list[st
 
 @pytest.mark.timeout(240)
 def test_the_fifth_agency_asks_too(session: list[str]) -> None:
-    said = session[8]
+    said = session[9]
     assert "KNOWN NOW: Northshire Hospitals" in said
     assert "KNOWN IN THE PAST: Northshire Police" in said
     assert "COMPLETE: 4 of 4 agencies answered." in said
