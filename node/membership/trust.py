@@ -108,7 +108,8 @@ class Trust:
             return False
         if self.agreement is not None and _AGREEMENT in self._envelopes:
             # A steward who was replaced binds nobody any more; who came in may have signed it already.
-            self.agreement = bound(self.agreement, self._envelopes[_AGREEMENT], new.roster)
+            now_bound = bound(self.agreement, self._envelopes[_AGREEMENT], new.roster)
+            self.agreement = now_bound if now_bound != self.agreement else self.agreement
         if new.chain != self.succession.chain:
             self._hold(_CHAIN, chain_to_bytes(new.chain))
         self.succession = new

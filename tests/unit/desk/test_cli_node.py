@@ -39,7 +39,7 @@ def test_help_lists_every_command_in_the_order_an_operator_meets_them() -> None:
         "review",
         "second-look",
     ]
-    assert names == [*expected, "rotate", "take-store", "accept-store", "upgrade"]
+    assert names == [*expected, "rotate", "take-store", "accept-store", "begin-log", "upgrade"]
 
 
 def test_help_imports_no_command() -> None:
