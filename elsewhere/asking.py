@@ -175,6 +175,8 @@ class CustodianAnswer:
     duty_contact: str = ""
     receipt: bytes = field(default=b"", repr=False)
     elapsed_ms: int = 0
+    no_onward: bool = False  # it may be passed on to nobody
+    delete_by: datetime | None = None  # when this agency's copy is deleted, as agreed
 
     def __post_init__(self) -> None:
         _expect(re.fullmatch(AGENCY_ID, self.custodian) is not None, "agency id")
@@ -185,7 +187,7 @@ class CustodianAnswer:
         _expect(0 <= self.source_age_days < 2**32 and 0 <= self.elapsed_ms < 2**32, "number of days or ms")
         _expect(len(self.call_reference) in (0, 8), "call reference")
         _expect(all(len(getattr(self, name)) <= MAX_TEXT for name in _TEXTS), "text")
-        for moment in (self.since, self.expected_by):
+        for moment in (self.since, self.expected_by, self.delete_by):
             _expect(moment is None or moment.tzinfo is not None, "time")
         _expect(len(self.receipt) <= MAX_RECEIPT_BYTES, "receipt")
 

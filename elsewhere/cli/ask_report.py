@@ -52,6 +52,11 @@ def describe_answer(answer: CustodianAnswer) -> list[tuple[str, str]]:
             ("do", answer.remedy),
             ("records", describe_age(answer.source_age_days, is_stale=answer.source_stale)),
             ("quote on call", answer.call_reference),
+            (
+                "pass on",
+                "to nobody, as the agreement says" if answer.no_onward else "",
+            ),
+            ("deleted by", describe_time(answer.delete_by) if answer.delete_by else ""),
         ]
     )
 

@@ -102,6 +102,8 @@ def answer_to_json(answer: CustodianAnswer) -> dict[str, Json]:
         "duty_contact": answer.duty_contact,
         "receipt": _receipt(answer.receipt),
         "elapsed_ms": answer.elapsed_ms,
+        "no_onward": answer.no_onward,
+        "delete_by": _time(answer.delete_by),
     }
 
 

@@ -31,7 +31,9 @@ from node.store.exchange import asked, log, opening, subject
 
 OPENABLE_FOR = timedelta(days=30)
 _ADD_OPENING = Ready(insert(opening), "lookup_id", "time_ms", "sealed")
-_ADD_ANSWER = Ready(insert(asked), "lookup_id", "time_ms", "custodian", "call_reference", "answer")
+_ADD_ANSWER = Ready(
+    insert(asked), "lookup_id", "time_ms", "custodian", "call_reference", "answer", "delete_ms"
+)
 _TERMS = ("purpose", "urgency", "case_reference", "basis", "role", "asker")
 
 
@@ -82,6 +84,7 @@ class History:
                 "custodian": answer.custodian,
                 "call_reference": answer.call_reference or None,
                 "answer": event_to_wire(answer).answer.SerializeToString(),
+                "delete_ms": to_ms(answer.delete_by) if answer.delete_by else None,
             }
             for answer in answers
         ]
@@ -102,7 +105,8 @@ class History:
         return list(newest.values())
 
     def forget(self, connection: Connection, now: datetime) -> None:
-        """Delete what opens questions that are too old to be opened."""
+        """Delete what opens questions that are too old to be opened, and answers on the day agreed."""
+        connection.execute(delete(asked).where(asked.c.delete_ms <= to_ms(now)))
         connection.execute(delete(opening).where(opening.c.time_ms < to_ms(now - OPENABLE_FOR)))
 
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from elsewhere.agreement.asked import INVOLVEMENT, collection_to_ask
+from elsewhere.agreement.asked import INVOLVEMENT, PROTECTED, SHIELDED, collection_to_ask
 from elsewhere.agreement.bases import default_basis
-from elsewhere.agreement.outcome import QuestionFacts
+from elsewhere.agreement.decide import decide
+from elsewhere.agreement.local import LocalPolicy
+from elsewhere.agreement.outcome import Deny, QuestionFacts
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.asking import Ask, Note
 from elsewhere.clock import Clock, to_ms
@@ -97,7 +99,19 @@ class QuestionMaker:
         holds everybody, else the one without them. Asking both would be two questions, and by counting them
         the gateway would learn the purpose.
         """
-        facts = QuestionFacts(
+        return collection_to_ask(self._facts(ask, custodian, now), self.trust.agreement, now)
+
+    def obligations(self, ask: Ask, custodian: Member, now: datetime) -> frozenset[str]:
+        """What the agreement asks of this agency with a custodian's answer, in the vocabulary's words."""
+        facts, agreement = self._facts(ask, custodian, now), self.trust.agreement
+        asked = collection_to_ask(facts, agreement, now)
+        names = (INVOLVEMENT, SHIELDED) if asked == PROTECTED else (asked,)
+        found = [decide(replace(facts, collection=name), agreement, LocalPolicy(), now) for name in names]
+        return frozenset(word for one in found if not isinstance(one, Deny) for word in one.obligations)
+
+    def _facts(self, ask: Ask, custodian: Member, now: datetime) -> QuestionFacts:
+        """What the agreement goes by."""
+        return QuestionFacts(
             searcher=self.trust.me,
             searcher_sector=self.trust.roster.active(self.trust.me).sector,
             custodian=custodian.agency_id,
@@ -108,7 +122,6 @@ class QuestionMaker:
             urgency=ask.urgency,
             role=ask.role,
         )
-        return collection_to_ask(facts, self.trust.agreement, now)
 
     def route(
         self,

@@ -5,10 +5,13 @@ Sees:     what this agency was told.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from elsewhere.agreement.terms import Agreement
+from elsewhere.agreement.vocabulary import delete_after_days
 from elsewhere.asking import CustodianAnswer, State
 from elsewhere.clock import from_ms
 from elsewhere.lookup import Decision, RedeemReply, Ruling
@@ -62,6 +65,20 @@ def answered(custodian: Member, reply: RedeemReply, clause: str) -> CustodianAns
         remedy=_REMEDY.get(state, ""),
         receipt=reply.receipt,
     )
+
+
+def under(answer: CustodianAnswer, obligations: Iterable[str], now: datetime) -> CustodianAnswer:
+    """An answer with what the agreement asks of whoever has it.
+
+    Args:
+        answer: what a custodian said.
+        obligations: words of the vocabulary; those for the custodian are passed over.
+        now: when it was told.
+    """
+    words = frozenset(obligations)
+    days = [found for word in words if (found := delete_after_days(word)) is not None]
+    ends = now + timedelta(days=min(days)) if days else None
+    return replace(answer, no_onward="NO_ONWARD" in words, delete_by=ends)
 
 
 def ruled(custodian: Member, ruling: Ruling, reply: RedeemReply | None) -> CustodianAnswer:

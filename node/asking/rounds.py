@@ -288,7 +288,9 @@ class Exchange:
             stale = results.absent(member, State.STALE, ruling.code)
             self._settle(lookup, replace(stale, receipt=reply.receipt, call_reference=reply.call_reference))
         elif ruling.decision is Decision.PERMIT:
-            self._settle(lookup, results.answered(member, reply, ruling.clause))
+            answer, now = results.answered(member, reply, ruling.clause), self._parts.clock()
+            duties = self._parts.maker.obligations(lookup.ask, member, now)
+            self._settle(lookup, results.under(answer, duties, now))
         else:
             self._settle(lookup, results.ruled(member, ruling, reply))
 

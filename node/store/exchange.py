@@ -105,6 +105,7 @@ asked = Table(
     Column("custodian", String(32), nullable=False),
     Column("call_reference", String(8), index=True),
     Column("answer", LargeBinary, nullable=False),  # AskAnswer of desk.proto, as it was shown
+    Column("delete_ms", BigInteger),  # when it is deleted, as agreed; absent: nothing is agreed
 )
 
 # What opens a question to an auditor, and lets it be asked again: the person, salt and seed, encrypted.

@@ -205,6 +205,8 @@ def _answer_to_wire(event: CustodianAnswer) -> desk_pb2.AskAnswer:
         duty_contact=event.duty_contact,
         receipt=event.receipt,
         elapsed_ms=event.elapsed_ms,
+        no_onward=event.no_onward,
+        delete_by=_time_to_wire(event.delete_by),
     )
 
 
@@ -231,6 +233,8 @@ def _answer_from_wire(found: desk_pb2.AskAnswer) -> CustodianAnswer:
         duty_contact=found.duty_contact,
         receipt=found.receipt,
         elapsed_ms=found.elapsed_ms,
+        no_onward=found.no_onward,
+        delete_by=_time_from_wire(found.delete_by),
     )
 
 

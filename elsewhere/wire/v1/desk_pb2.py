@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x65lsewhere/wire/v1/desk.proto\x12\x11\x65lsewhere.wire.v1\"\xf1\x01\n\x0bPersonInput\x12\r\n\x05given\x18\x01 \x03(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x12\n\nbirth_date\x18\x03 \x01(\t\x12\x1b\n\x13\x62irth_date_accuracy\x18\x04 \x01(\t\x12\x11\n\tpostcodes\x18\x05 \x03(\t\x12\x12\n\nnhs_number\x18\x06 \x01(\t\x12\x0b\n\x03upn\x18\x07 \x01(\t\x12.\n\x07\x61liases\x18\x08 \x03(\x0b\x32\x1d.elsewhere.wire.v1.AliasInput\x12.\n\x06unborn\x18\t \x01(\x0b\x32\x1e.elsewhere.wire.v1.UnbornInput\"8\n\nAliasInput\x12\r\n\x05given\x18\x01 \x03(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\t\"j\n\x0bUnbornInput\x12.\n\x06mother\x18\x01 \x01(\x0b\x32\x1e.elsewhere.wire.v1.PersonInput\x12\x10\n\x08\x64ue_date\x18\x02 \x01(\t\x12\x19\n\x11\x64ue_date_accuracy\x18\x03 \x01(\t\"\xc6\x01\n\nAskRequest\x12.\n\x06person\x18\x01 \x01(\x0b\x32\x1e.elsewhere.wire.v1.PersonInput\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x0f\n\x07urgency\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x04 \x01(\t\x12\r\n\x05\x62\x61sis\x18\x05 \x01(\t\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\r\n\x05\x61sker\x18\x07 \x01(\t\x12\x12\n\ncustodians\x18\x08 \x03(\t\x12\x0e\n\x06reason\x18\t \x01(\t\"\xa4\x01\n\x0b\x41skResponse\x12\x30\n\x07started\x18\x01 \x01(\x0b\x32\x1d.elsewhere.wire.v1.AskStartedH\x00\x12.\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1c.elsewhere.wire.v1.AskAnswerH\x00\x12*\n\x04\x64one\x18\x03 \x01(\x0b\x32\x1a.elsewhere.wire.v1.AskDoneH\x00\x42\x07\n\x05\x65vent\"^\n\nAskStarted\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12)\n\x05notes\x18\x02 \x03(\x0b\x32\x1a.elsewhere.wire.v1.AskNote\x12\x12\n\ncustodians\x18\x03 \x03(\t\"7\n\x07\x41skNote\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xc8\x03\n\tAskAnswer\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x16\n\x0e\x63ustodian_name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x10\n\x08strength\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\t\x12\x0f\n\x07service\x18\x06 \x01(\t\x12\x18\n\x10\x63ontact_in_hours\x18\x07 \x01(\t\x12\x1c\n\x14\x63ontact_out_of_hours\x18\x08 \x01(\t\x12\x19\n\x11last_contact_band\x18\t \x01(\t\x12)\n\x05\x66lags\x18\n \x03(\x0b\x32\x1a.elsewhere.wire.v1.AskFlag\x12\x17\n\x0fsource_age_days\x18\x0b \x01(\r\x12\x14\n\x0csource_stale\x18\x0c \x01(\x08\x12\x16\n\x0e\x63\x61ll_reference\x18\r \x01(\t\x12\x0c\n\x04\x63ode\x18\x0e \x01(\t\x12\x0e\n\x06\x63lause\x18\x0f \x01(\t\x12\x0e\n\x06remedy\x18\x10 \x01(\t\x12\r\n\x05since\x18\x11 \x01(\t\x12\x13\n\x0b\x65xpected_by\x18\x12 \x01(\t\x12\x14\n\x0c\x64uty_contact\x18\x13 \x01(\t\x12\x0f\n\x07receipt\x18\x14 \x01(\x0c\x12\x12\n\nelapsed_ms\x18\x15 \x01(\r\"=\n\x07\x41skFlag\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x12\n\nstart_date\x18\x02 \x01(\t\x12\x10\n\x08\x65nd_date\x18\x03 \x01(\t\",\n\x07\x41skDone\x12\x10\n\x08\x63overage\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\"\x0f\n\rStatusRequest\"\xb4\x01\n\x0eStatusResponse\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x30\n\x07members\x18\x03 \x03(\x0b\x32\x1f.elsewhere.wire.v1.StatusMember\x12\x1c\n\x14second_looks_overdue\x18\x05 \x01(\r\x12\x33\n\tprocesses\x18\x04 \x03(\x0b\x32 .elsewhere.wire.v1.StatusProcess\"j\n\rStatusProcess\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07running\x18\x02 \x01(\x08\x12\r\n\x05leads\x18\x03 \x01(\x08\x12\x0e\n\x06linked\x18\x04 \x01(\x08\x12\r\n\x05ready\x18\x05 \x01(\x08\x12\x0c\n\x04seen\x18\x06 \x01(\t\"]\n\x0cStatusMember\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tstatement\x18\x03 \x01(\x08\x12\x19\n\x11\x63\x61talogue_version\x18\x04 \x01(\x04\"#\n\x0eHistoryRequest\x12\x11\n\tlookup_id\x18\x01 \x01(\t\"@\n\x0fHistoryResponse\x12-\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1c.elsewhere.wire.v1.AskAnswer\"\x14\n\x12ListReviewsRequest\"A\n\x13ListReviewsResponse\x12*\n\x07reviews\x18\x01 \x03(\x0b\x32\x19.elsewhere.wire.v1.Review\"\xd3\x01\n\x06Review\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\x10\n\x08searcher\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\r\n\x05\x62\x61sis\x18\x04 \x01(\t\x12\x0f\n\x07urgency\x18\x05 \x01(\t\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\x11\n\tpseudonym\x18\x07 \x01(\t\x12\x11\n\tcase_code\x18\x08 \x01(\t\x12\x0e\n\x06\x63lause\x18\t \x01(\t\x12\r\n\x05\x61sked\x18\n \x01(\t\x12\x13\n\x0b\x65xpected_by\x18\x0b \x01(\t\x12\x0e\n\x06lapses\x18\x0c \x01(\t\"Y\n\x13\x44\x65\x63ideReviewRequest\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\x10\n\x08releases\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08reviewer\x18\x04 \x01(\t\"\x16\n\x14\x44\x65\x63ideReviewResponse\"\x18\n\x16ListSecondLooksRequest\"G\n\x17ListSecondLooksResponse\x12,\n\x05looks\x18\x01 \x03(\x0b\x32\x1d.elsewhere.wire.v1.SecondLook\"k\n\nSecondLook\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12\r\n\x05\x61sker\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x61sked\x18\x05 \x01(\t\x12\x0b\n\x03\x64ue\x18\x06 \x01(\t\"W\n\x15GiveSecondLookRequest\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12\x11\n\tjustified\x18\x02 \x01(\x08\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\n\n\x02\x62y\x18\x04 \x01(\t\"\x18\n\x16GiveSecondLookResponse2\x86\x05\n\x0b\x44\x65skService\x12\x46\n\x03\x41sk\x12\x1d.elsewhere.wire.v1.AskRequest\x1a\x1e.elsewhere.wire.v1.AskResponse0\x01\x12M\n\x06Status\x12 .elsewhere.wire.v1.StatusRequest\x1a!.elsewhere.wire.v1.StatusResponse\x12P\n\x07History\x12!.elsewhere.wire.v1.HistoryRequest\x1a\".elsewhere.wire.v1.HistoryResponse\x12\\\n\x0bListReviews\x12%.elsewhere.wire.v1.ListReviewsRequest\x1a&.elsewhere.wire.v1.ListReviewsResponse\x12_\n\x0c\x44\x65\x63ideReview\x12&.elsewhere.wire.v1.DecideReviewRequest\x1a\'.elsewhere.wire.v1.DecideReviewResponse\x12h\n\x0fListSecondLooks\x12).elsewhere.wire.v1.ListSecondLooksRequest\x1a*.elsewhere.wire.v1.ListSecondLooksResponse\x12\x65\n\x0eGiveSecondLook\x12(.elsewhere.wire.v1.GiveSecondLookRequest\x1a).elsewhere.wire.v1.GiveSecondLookResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x65lsewhere/wire/v1/desk.proto\x12\x11\x65lsewhere.wire.v1\"\xf1\x01\n\x0bPersonInput\x12\r\n\x05given\x18\x01 \x03(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x12\n\nbirth_date\x18\x03 \x01(\t\x12\x1b\n\x13\x62irth_date_accuracy\x18\x04 \x01(\t\x12\x11\n\tpostcodes\x18\x05 \x03(\t\x12\x12\n\nnhs_number\x18\x06 \x01(\t\x12\x0b\n\x03upn\x18\x07 \x01(\t\x12.\n\x07\x61liases\x18\x08 \x03(\x0b\x32\x1d.elsewhere.wire.v1.AliasInput\x12.\n\x06unborn\x18\t \x01(\x0b\x32\x1e.elsewhere.wire.v1.UnbornInput\"8\n\nAliasInput\x12\r\n\x05given\x18\x01 \x03(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\t\"j\n\x0bUnbornInput\x12.\n\x06mother\x18\x01 \x01(\x0b\x32\x1e.elsewhere.wire.v1.PersonInput\x12\x10\n\x08\x64ue_date\x18\x02 \x01(\t\x12\x19\n\x11\x64ue_date_accuracy\x18\x03 \x01(\t\"\xc6\x01\n\nAskRequest\x12.\n\x06person\x18\x01 \x01(\x0b\x32\x1e.elsewhere.wire.v1.PersonInput\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x0f\n\x07urgency\x18\x03 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x04 \x01(\t\x12\r\n\x05\x62\x61sis\x18\x05 \x01(\t\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\r\n\x05\x61sker\x18\x07 \x01(\t\x12\x12\n\ncustodians\x18\x08 \x03(\t\x12\x0e\n\x06reason\x18\t \x01(\t\"\xa4\x01\n\x0b\x41skResponse\x12\x30\n\x07started\x18\x01 \x01(\x0b\x32\x1d.elsewhere.wire.v1.AskStartedH\x00\x12.\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1c.elsewhere.wire.v1.AskAnswerH\x00\x12*\n\x04\x64one\x18\x03 \x01(\x0b\x32\x1a.elsewhere.wire.v1.AskDoneH\x00\x42\x07\n\x05\x65vent\"^\n\nAskStarted\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12)\n\x05notes\x18\x02 \x03(\x0b\x32\x1a.elsewhere.wire.v1.AskNote\x12\x12\n\ncustodians\x18\x03 \x03(\t\"7\n\x07\x41skNote\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xee\x03\n\tAskAnswer\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x16\n\x0e\x63ustodian_name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x10\n\x08strength\x18\x04 \x01(\t\x12\x0c\n\x04tier\x18\x05 \x01(\t\x12\x0f\n\x07service\x18\x06 \x01(\t\x12\x18\n\x10\x63ontact_in_hours\x18\x07 \x01(\t\x12\x1c\n\x14\x63ontact_out_of_hours\x18\x08 \x01(\t\x12\x19\n\x11last_contact_band\x18\t \x01(\t\x12)\n\x05\x66lags\x18\n \x03(\x0b\x32\x1a.elsewhere.wire.v1.AskFlag\x12\x17\n\x0fsource_age_days\x18\x0b \x01(\r\x12\x14\n\x0csource_stale\x18\x0c \x01(\x08\x12\x16\n\x0e\x63\x61ll_reference\x18\r \x01(\t\x12\x0c\n\x04\x63ode\x18\x0e \x01(\t\x12\x0e\n\x06\x63lause\x18\x0f \x01(\t\x12\x0e\n\x06remedy\x18\x10 \x01(\t\x12\r\n\x05since\x18\x11 \x01(\t\x12\x13\n\x0b\x65xpected_by\x18\x12 \x01(\t\x12\x14\n\x0c\x64uty_contact\x18\x13 \x01(\t\x12\x0f\n\x07receipt\x18\x14 \x01(\x0c\x12\x12\n\nelapsed_ms\x18\x15 \x01(\r\x12\x11\n\tno_onward\x18\x16 \x01(\x08\x12\x11\n\tdelete_by\x18\x17 \x01(\t\"=\n\x07\x41skFlag\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x12\n\nstart_date\x18\x02 \x01(\t\x12\x10\n\x08\x65nd_date\x18\x03 \x01(\t\",\n\x07\x41skDone\x12\x10\n\x08\x63overage\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\"\x0f\n\rStatusRequest\"\xb4\x01\n\x0eStatusResponse\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x30\n\x07members\x18\x03 \x03(\x0b\x32\x1f.elsewhere.wire.v1.StatusMember\x12\x1c\n\x14second_looks_overdue\x18\x05 \x01(\r\x12\x33\n\tprocesses\x18\x04 \x03(\x0b\x32 .elsewhere.wire.v1.StatusProcess\"j\n\rStatusProcess\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07running\x18\x02 \x01(\x08\x12\r\n\x05leads\x18\x03 \x01(\x08\x12\x0e\n\x06linked\x18\x04 \x01(\x08\x12\r\n\x05ready\x18\x05 \x01(\x08\x12\x0c\n\x04seen\x18\x06 \x01(\t\"]\n\x0cStatusMember\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tstatement\x18\x03 \x01(\x08\x12\x19\n\x11\x63\x61talogue_version\x18\x04 \x01(\x04\"#\n\x0eHistoryRequest\x12\x11\n\tlookup_id\x18\x01 \x01(\t\"@\n\x0fHistoryResponse\x12-\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1c.elsewhere.wire.v1.AskAnswer\"\x14\n\x12ListReviewsRequest\"A\n\x13ListReviewsResponse\x12*\n\x07reviews\x18\x01 \x03(\x0b\x32\x19.elsewhere.wire.v1.Review\"\xd3\x01\n\x06Review\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\x10\n\x08searcher\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\r\n\x05\x62\x61sis\x18\x04 \x01(\t\x12\x0f\n\x07urgency\x18\x05 \x01(\t\x12\x0c\n\x04role\x18\x06 \x01(\t\x12\x11\n\tpseudonym\x18\x07 \x01(\t\x12\x11\n\tcase_code\x18\x08 \x01(\t\x12\x0e\n\x06\x63lause\x18\t \x01(\t\x12\r\n\x05\x61sked\x18\n \x01(\t\x12\x13\n\x0b\x65xpected_by\x18\x0b \x01(\t\x12\x0e\n\x06lapses\x18\x0c \x01(\t\"Y\n\x13\x44\x65\x63ideReviewRequest\x12\x0e\n\x06number\x18\x01 \x01(\t\x12\x10\n\x08releases\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08reviewer\x18\x04 \x01(\t\"\x16\n\x14\x44\x65\x63ideReviewResponse\"\x18\n\x16ListSecondLooksRequest\"G\n\x17ListSecondLooksResponse\x12,\n\x05looks\x18\x01 \x03(\x0b\x32\x1d.elsewhere.wire.v1.SecondLook\"k\n\nSecondLook\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12\r\n\x05\x61sker\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x61sked\x18\x05 \x01(\t\x12\x0b\n\x03\x64ue\x18\x06 \x01(\t\"W\n\x15GiveSecondLookRequest\x12\x11\n\tlookup_id\x18\x01 \x01(\t\x12\x11\n\tjustified\x18\x02 \x01(\x08\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\n\n\x02\x62y\x18\x04 \x01(\t\"\x18\n\x16GiveSecondLookResponse2\x86\x05\n\x0b\x44\x65skService\x12\x46\n\x03\x41sk\x12\x1d.elsewhere.wire.v1.AskRequest\x1a\x1e.elsewhere.wire.v1.AskResponse0\x01\x12M\n\x06Status\x12 .elsewhere.wire.v1.StatusRequest\x1a!.elsewhere.wire.v1.StatusResponse\x12P\n\x07History\x12!.elsewhere.wire.v1.HistoryRequest\x1a\".elsewhere.wire.v1.HistoryResponse\x12\\\n\x0bListReviews\x12%.elsewhere.wire.v1.ListReviewsRequest\x1a&.elsewhere.wire.v1.ListReviewsResponse\x12_\n\x0c\x44\x65\x63ideReview\x12&.elsewhere.wire.v1.DecideReviewRequest\x1a\'.elsewhere.wire.v1.DecideReviewResponse\x12h\n\x0fListSecondLooks\x12).elsewhere.wire.v1.ListSecondLooksRequest\x1a*.elsewhere.wire.v1.ListSecondLooksResponse\x12\x65\n\x0eGiveSecondLook\x12(.elsewhere.wire.v1.GiveSecondLookRequest\x1a).elsewhere.wire.v1.GiveSecondLookResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,43 +46,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ASKNOTE']._serialized_start=925
   _globals['_ASKNOTE']._serialized_end=980
   _globals['_ASKANSWER']._serialized_start=983
-  _globals['_ASKANSWER']._serialized_end=1439
-  _globals['_ASKFLAG']._serialized_start=1441
-  _globals['_ASKFLAG']._serialized_end=1502
-  _globals['_ASKDONE']._serialized_start=1504
-  _globals['_ASKDONE']._serialized_end=1548
-  _globals['_STATUSREQUEST']._serialized_start=1550
-  _globals['_STATUSREQUEST']._serialized_end=1565
-  _globals['_STATUSRESPONSE']._serialized_start=1568
-  _globals['_STATUSRESPONSE']._serialized_end=1748
-  _globals['_STATUSPROCESS']._serialized_start=1750
-  _globals['_STATUSPROCESS']._serialized_end=1856
-  _globals['_STATUSMEMBER']._serialized_start=1858
-  _globals['_STATUSMEMBER']._serialized_end=1951
-  _globals['_HISTORYREQUEST']._serialized_start=1953
-  _globals['_HISTORYREQUEST']._serialized_end=1988
-  _globals['_HISTORYRESPONSE']._serialized_start=1990
-  _globals['_HISTORYRESPONSE']._serialized_end=2054
-  _globals['_LISTREVIEWSREQUEST']._serialized_start=2056
-  _globals['_LISTREVIEWSREQUEST']._serialized_end=2076
-  _globals['_LISTREVIEWSRESPONSE']._serialized_start=2078
-  _globals['_LISTREVIEWSRESPONSE']._serialized_end=2143
-  _globals['_REVIEW']._serialized_start=2146
-  _globals['_REVIEW']._serialized_end=2357
-  _globals['_DECIDEREVIEWREQUEST']._serialized_start=2359
-  _globals['_DECIDEREVIEWREQUEST']._serialized_end=2448
-  _globals['_DECIDEREVIEWRESPONSE']._serialized_start=2450
-  _globals['_DECIDEREVIEWRESPONSE']._serialized_end=2472
-  _globals['_LISTSECONDLOOKSREQUEST']._serialized_start=2474
-  _globals['_LISTSECONDLOOKSREQUEST']._serialized_end=2498
-  _globals['_LISTSECONDLOOKSRESPONSE']._serialized_start=2500
-  _globals['_LISTSECONDLOOKSRESPONSE']._serialized_end=2571
-  _globals['_SECONDLOOK']._serialized_start=2573
-  _globals['_SECONDLOOK']._serialized_end=2680
-  _globals['_GIVESECONDLOOKREQUEST']._serialized_start=2682
-  _globals['_GIVESECONDLOOKREQUEST']._serialized_end=2769
-  _globals['_GIVESECONDLOOKRESPONSE']._serialized_start=2771
-  _globals['_GIVESECONDLOOKRESPONSE']._serialized_end=2795
-  _globals['_DESKSERVICE']._serialized_start=2798
-  _globals['_DESKSERVICE']._serialized_end=3444
+  _globals['_ASKANSWER']._serialized_end=1477
+  _globals['_ASKFLAG']._serialized_start=1479
+  _globals['_ASKFLAG']._serialized_end=1540
+  _globals['_ASKDONE']._serialized_start=1542
+  _globals['_ASKDONE']._serialized_end=1586
+  _globals['_STATUSREQUEST']._serialized_start=1588
+  _globals['_STATUSREQUEST']._serialized_end=1603
+  _globals['_STATUSRESPONSE']._serialized_start=1606
+  _globals['_STATUSRESPONSE']._serialized_end=1786
+  _globals['_STATUSPROCESS']._serialized_start=1788
+  _globals['_STATUSPROCESS']._serialized_end=1894
+  _globals['_STATUSMEMBER']._serialized_start=1896
+  _globals['_STATUSMEMBER']._serialized_end=1989
+  _globals['_HISTORYREQUEST']._serialized_start=1991
+  _globals['_HISTORYREQUEST']._serialized_end=2026
+  _globals['_HISTORYRESPONSE']._serialized_start=2028
+  _globals['_HISTORYRESPONSE']._serialized_end=2092
+  _globals['_LISTREVIEWSREQUEST']._serialized_start=2094
+  _globals['_LISTREVIEWSREQUEST']._serialized_end=2114
+  _globals['_LISTREVIEWSRESPONSE']._serialized_start=2116
+  _globals['_LISTREVIEWSRESPONSE']._serialized_end=2181
+  _globals['_REVIEW']._serialized_start=2184
+  _globals['_REVIEW']._serialized_end=2395
+  _globals['_DECIDEREVIEWREQUEST']._serialized_start=2397
+  _globals['_DECIDEREVIEWREQUEST']._serialized_end=2486
+  _globals['_DECIDEREVIEWRESPONSE']._serialized_start=2488
+  _globals['_DECIDEREVIEWRESPONSE']._serialized_end=2510
+  _globals['_LISTSECONDLOOKSREQUEST']._serialized_start=2512
+  _globals['_LISTSECONDLOOKSREQUEST']._serialized_end=2536
+  _globals['_LISTSECONDLOOKSRESPONSE']._serialized_start=2538
+  _globals['_LISTSECONDLOOKSRESPONSE']._serialized_end=2609
+  _globals['_SECONDLOOK']._serialized_start=2611
+  _globals['_SECONDLOOK']._serialized_end=2718
+  _globals['_GIVESECONDLOOKREQUEST']._serialized_start=2720
+  _globals['_GIVESECONDLOOKREQUEST']._serialized_end=2807
+  _globals['_GIVESECONDLOOKRESPONSE']._serialized_start=2809
+  _globals['_GIVESECONDLOOKRESPONSE']._serialized_end=2833
+  _globals['_DESKSERVICE']._serialized_start=2836
+  _globals['_DESKSERVICE']._serialized_end=3482
 # @@protoc_insertion_point(module_scope)

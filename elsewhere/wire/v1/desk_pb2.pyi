@@ -311,6 +311,8 @@ class AskAnswer(_message.Message):
     DUTY_CONTACT_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
     ELAPSED_MS_FIELD_NUMBER: _builtins.int
+    NO_ONWARD_FIELD_NUMBER: _builtins.int
+    DELETE_BY_FIELD_NUMBER: _builtins.int
     custodian: _builtins.str
     """agency id"""
     custodian_name: _builtins.str
@@ -351,6 +353,10 @@ class AskAnswer(_message.Message):
     """DSSE envelope for the case file; absent when the custodian gave no answer"""
     elapsed_ms: _builtins.int
     """since the question was asked"""
+    no_onward: _builtins.bool
+    """the agreement lets whoever asked pass this answer on to nobody"""
+    delete_by: _builtins.str
+    """RFC 3339 time at which the node deletes it, as agreed; absent: nothing is agreed"""
     @_builtins.property
     def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___AskFlag]:
         """R3: coded flags, at most 8"""
@@ -379,10 +385,12 @@ class AskAnswer(_message.Message):
         duty_contact: _builtins.str = ...,
         receipt: _builtins.bytes = ...,
         elapsed_ms: _builtins.int = ...,
+        no_onward: _builtins.bool = ...,
+        delete_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_reference", b"call_reference", "clause", b"clause", "code", b"code", "contact_in_hours", b"contact_in_hours", "contact_out_of_hours", b"contact_out_of_hours", "custodian", b"custodian", "custodian_name", b"custodian_name", "duty_contact", b"duty_contact", "elapsed_ms", b"elapsed_ms", "expected_by", b"expected_by", "flags", b"flags", "last_contact_band", b"last_contact_band", "receipt", b"receipt", "remedy", b"remedy", "service", b"service", "since", b"since", "source_age_days", b"source_age_days", "source_stale", b"source_stale", "state", b"state", "strength", b"strength", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_reference", b"call_reference", "clause", b"clause", "code", b"code", "contact_in_hours", b"contact_in_hours", "contact_out_of_hours", b"contact_out_of_hours", "custodian", b"custodian", "custodian_name", b"custodian_name", "delete_by", b"delete_by", "duty_contact", b"duty_contact", "elapsed_ms", b"elapsed_ms", "expected_by", b"expected_by", "flags", b"flags", "last_contact_band", b"last_contact_band", "no_onward", b"no_onward", "receipt", b"receipt", "remedy", b"remedy", "service", b"service", "since", b"since", "source_age_days", b"source_age_days", "source_stale", b"source_stale", "state", b"state", "strength", b"strength", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
