@@ -187,3 +187,27 @@ class LedgerDamaged(ElsewhereError):
     """The log and the tree over it do not agree: something was altered or removed beside the node."""
 
     code = "ledger.damaged"
+
+
+class Intercepted(ElsewhereError):
+    """Somebody else than the gateway ends TLS at its address. Have the address left out of TLS inspection."""
+
+    code = "join.intercepted"
+
+
+class ClockApart(ElsewhereError):
+    """This machine's clock and the gateway's differ by more than questions may. Set it by NTP; try again."""
+
+    code = "join.clock"
+
+
+class MatchKeysWrong(ElsewhereError):
+    """It makes other match keys than all others, so nothing would be found. Install anew."""
+
+    code = "join.match_keys"
+
+
+class FingerprintDiffers(ElsewhereError):
+    """What admits is not the federation that the token names. Nothing was taken. Call the operator."""
+
+    code = "join.fingerprint"

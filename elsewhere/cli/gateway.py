@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from elsewhere.cli.gateway_invite import invite, refuse, requests
 from elsewhere.cli.gateway_propose import enact, propose
 from elsewhere.cli.paths import FILE, FOLDER, NEW_FOLDER, OutFile
 from elsewhere.cli.upgrade import TO, YES, change
@@ -169,6 +170,10 @@ def run(directory: Path) -> None:
     from gateway.__main__ import serve
 
     serve(directory)
+
+
+for _command in (invite, requests, refuse):
+    gateway.add_command(_command)
 
 
 def _federation_id(name: str) -> str:

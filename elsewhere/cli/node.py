@@ -14,6 +14,7 @@ from elsewhere.hardening import harden
 _COMMANDS = {
     "init": Lazy("elsewhere.cli.node_enrol", "init", "Make a new node's folder and keys, and ask to join."),
     "accept": Lazy("elsewhere.cli.node_enrol", "accept", "Take the admission the gateway's operator sent."),
+    "join": Lazy("elsewhere.cli.node_join", "join", "Join a federation with the token of an invitation."),
     "mapping": Lazy("elsewhere.cli.node_load", "mapping", "Suggest how to read an export of records."),
     "load": Lazy("elsewhere.cli.node_load", "load", "Replace the records of one source by an export."),
     "reload": Lazy("elsewhere.cli.node_reload", "reload", "Load sources again when they have changed."),

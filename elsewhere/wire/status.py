@@ -13,6 +13,7 @@ from elsewhere.errors import (
     CertificateInvalid,
     DocumentInvalid,
     ElsewhereError,
+    EnrolmentRefused,
     FrameMalformed,
     GatewayDraining,
     LinkEnded,
@@ -28,6 +29,7 @@ from elsewhere.errors import (
     StatementRollback,
     VersionsApart,
 )
+from elsewhere.invitation import AgencyTaken, TokenExpired, TokenUnknown, TokenUsed
 from elsewhere.transparency.errors import LogShort, NoteInvalid, ProofBroken
 
 INTERNAL: Final = "internal"
@@ -71,8 +73,10 @@ class NoAuthority(ElsewhereError):
 
 _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     CertificateInvalid: grpc.StatusCode.UNAUTHENTICATED,
+    AgencyTaken: grpc.StatusCode.ALREADY_EXISTS,
     CertificatesTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DocumentInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    EnrolmentRefused: grpc.StatusCode.INVALID_ARGUMENT,
     FetchesTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
     FrameMalformed: grpc.StatusCode.INVALID_ARGUMENT,
     GatewayDraining: grpc.StatusCode.UNAVAILABLE,
@@ -93,6 +97,9 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     SignatureInvalid: grpc.StatusCode.PERMISSION_DENIED,
     StatementRollback: grpc.StatusCode.FAILED_PRECONDITION,
     StatementsTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TokenExpired: grpc.StatusCode.FAILED_PRECONDITION,
+    TokenUnknown: grpc.StatusCode.NOT_FOUND,
+    TokenUsed: grpc.StatusCode.ALREADY_EXISTS,
     VersionsApart: grpc.StatusCode.FAILED_PRECONDITION,
 }
 

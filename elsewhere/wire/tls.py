@@ -172,6 +172,16 @@ def check_issued(cert_pem: bytes, ca_pem: bytes, *, agency: str, now: datetime) 
         )
 
 
+def check_signed(cert_pem: bytes, ca_pem: bytes) -> None:
+    """Return only if this CA signed the certificate; raises CertificateInvalid, saying who did."""
+    certificate, authority = _read_certificate(cert_pem), _read_certificate(ca_pem)
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        issuer = " ".join(name for name in _common_names(certificate.issuer) if name.isprintable())[:64]
+        raise CertificateInvalid(f"it is signed by {issuer or 'somebody'!r}") from None
+
+
 def check_hosts(cert_pem: bytes, hosts: Sequence[str]) -> None:
     """Return only if a server certificate is good for each of these hosts; raises CertificateInvalid."""
     try:

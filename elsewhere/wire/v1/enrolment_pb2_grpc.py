@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EnrolmentServiceStub:
-    """Certificates of the hop: how a member comes by the next one before its own runs out.
+    """How an agency comes in, and how a member comes by its next certificate before its own runs out.
     """
 
     def __init__(self, channel):
@@ -35,6 +35,16 @@ class EnrolmentServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.Join = channel.unary_unary(
+                '/elsewhere.wire.v1.EnrolmentService/Join',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinResponse.FromString,
+                _registered_method=True)
+        self.Standing = channel.unary_unary(
+                '/elsewhere.wire.v1.EnrolmentService/Standing',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.StandingRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.StandingResponse.FromString,
+                _registered_method=True)
         self.Renew = channel.unary_unary(
                 '/elsewhere.wire.v1.EnrolmentService/Renew',
                 request_serializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.RenewRequest.SerializeToString,
@@ -43,8 +53,23 @@ class EnrolmentServiceStub:
 
 
 class EnrolmentServiceServicer:
-    """Certificates of the hop: how a member comes by the next one before its own runs out.
+    """How an agency comes in, and how a member comes by its next certificate before its own runs out.
     """
+
+    def Join(self, request, context):
+        """Hands in the request of the agency that the calling certificate was made for as an invitation. Once: the
+        same bytes again change nothing, any others are refused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Standing(self, request, context):
+        """What has become of the calling invitation, or what the calling member is. Any certificate of the CA.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def Renew(self, request, context):
         """Certifies a new TLS key of the calling member, as the certificate names it that it calls with. Refused
@@ -57,6 +82,16 @@ class EnrolmentServiceServicer:
 
 def add_EnrolmentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'Join': grpc.unary_unary_rpc_method_handler(
+                    servicer.Join,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinResponse.SerializeToString,
+            ),
+            'Standing': grpc.unary_unary_rpc_method_handler(
+                    servicer.Standing,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.StandingRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.StandingResponse.SerializeToString,
+            ),
             'Renew': grpc.unary_unary_rpc_method_handler(
                     servicer.Renew,
                     request_deserializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.RenewRequest.FromString,
@@ -71,8 +106,62 @@ def add_EnrolmentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EnrolmentService:
-    """Certificates of the hop: how a member comes by the next one before its own runs out.
+    """How an agency comes in, and how a member comes by its next certificate before its own runs out.
     """
+
+    @staticmethod
+    def Join(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.EnrolmentService/Join',
+            elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Standing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.EnrolmentService/Standing',
+            elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.StandingRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.StandingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def Renew(request,

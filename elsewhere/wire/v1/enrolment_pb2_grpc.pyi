@@ -27,12 +27,18 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EnrolmentServiceStub:
-    """Certificates of the hop: how a member comes by the next one before its own runs out."""
+    """How an agency comes in, and how a member comes by its next certificate before its own runs out."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EnrolmentServiceAsyncStub: ...
+    Join: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.JoinRequest, _enrolment_pb2.JoinResponse]
+    """Hands in the request of the agency that the calling certificate was made for as an invitation. Once: the
+    same bytes again change nothing, any others are refused.
+    """
+    Standing: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.StandingRequest, _enrolment_pb2.StandingResponse]
+    """What has become of the calling invitation, or what the calling member is. Any certificate of the CA."""
     Renew: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.RenewRequest, _enrolment_pb2.RenewResponse]
     """Certifies a new TLS key of the calling member, as the certificate names it that it calls with. Refused
     unless the roster lists it as active, and by a gateway that does not have the key of the CA.
@@ -40,16 +46,40 @@ class EnrolmentServiceStub:
 
 @_typing.type_check_only
 class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
-    """Certificates of the hop: how a member comes by the next one before its own runs out."""
+    """How an agency comes in, and how a member comes by its next certificate before its own runs out."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    Join: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.JoinRequest, _enrolment_pb2.JoinResponse]  # type: ignore[assignment]
+    """Hands in the request of the agency that the calling certificate was made for as an invitation. Once: the
+    same bytes again change nothing, any others are refused.
+    """
+    Standing: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.StandingRequest, _enrolment_pb2.StandingResponse]  # type: ignore[assignment]
+    """What has become of the calling invitation, or what the calling member is. Any certificate of the CA."""
     Renew: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.RenewRequest, _enrolment_pb2.RenewResponse]  # type: ignore[assignment]
     """Certifies a new TLS key of the calling member, as the certificate names it that it calls with. Refused
     unless the roster lists it as active, and by a gateway that does not have the key of the CA.
     """
 
 class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Certificates of the hop: how a member comes by the next one before its own runs out."""
+    """How an agency comes in, and how a member comes by its next certificate before its own runs out."""
+
+    @_abc_1.abstractmethod
+    def Join(
+        self,
+        request: _enrolment_pb2.JoinRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enrolment_pb2.JoinResponse, _abc.Awaitable[_enrolment_pb2.JoinResponse]]:
+        """Hands in the request of the agency that the calling certificate was made for as an invitation. Once: the
+        same bytes again change nothing, any others are refused.
+        """
+
+    @_abc_1.abstractmethod
+    def Standing(
+        self,
+        request: _enrolment_pb2.StandingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enrolment_pb2.StandingResponse, _abc.Awaitable[_enrolment_pb2.StandingResponse]]:
+        """What has become of the calling invitation, or what the calling member is. Any certificate of the CA."""
 
     @_abc_1.abstractmethod
     def Renew(
