@@ -36,25 +36,25 @@ _CHECK_BYTES: Final = 4
 class TokenInvalid(ElsewhereError):
     """Not a token, or not the whole of one. Copy it again, all of it; or have the operator make another."""
 
-    code = "token.invalid"
+    code = "invitation.invalid"
 
 
 class TokenExpired(ElsewhereError):
     """The token's day is over. Have the gateway's operator make another one."""
 
-    code = "token.expired"
+    code = "invitation.expired"
 
 
 class TokenUsed(ElsewhereError):
     """Somebody has used this token with other keys. If that was not you, call the operator at once."""
 
-    code = "token.used"
+    code = "invitation.used"
 
 
 class TokenUnknown(ElsewhereError):
     """The gateway has no such invitation, or withdrew it. Have its operator make another one."""
 
-    code = "token.unknown"
+    code = "invitation.unknown"
 
 
 class AgencyTaken(ElsewhereError):

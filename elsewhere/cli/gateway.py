@@ -22,7 +22,7 @@ _ABOUT_FOLDER = "The gateway's folder."
 _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help=_ABOUT_FOLDER)
 
 
-@click.group(commands=[propose, enact])
+@click.group(commands=[propose, enact, invite, requests, refuse])
 def gateway() -> None:
     """Set up and run a partnership's gateway; admit agencies."""
     harden()
@@ -170,10 +170,6 @@ def run(directory: Path) -> None:
     from gateway.__main__ import serve
 
     serve(directory)
-
-
-for _command in (invite, requests, refuse):
-    gateway.add_command(_command)
 
 
 def _federation_id(name: str) -> str:

@@ -7,7 +7,9 @@ Promises: each either returns or raises one of its own errors, whatever the byte
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from elsewhere.catalogue.statement import CatalogueStatement
 from elsewhere.catalogue.tags import Catalogue, to_bytes
 from elsewhere.enrolment import Admission, open_request
 from elsewhere.errors import CertificateInvalid, DocumentInvalid, ElsewhereError
+from elsewhere.invitation import PREFIX, Token
 from elsewhere.oprf import voprf
 from elsewhere.oprf.group import check_batch
 from elsewhere.proposal import Proposal, Signature
@@ -45,6 +48,12 @@ from tests.fuzz.log_parsers import log_parsers
 from tests.fuzz.mutation import as_json, as_message, as_pem
 from tests.fuzz.parser import Parser, document, message_of, wire
 from tests.partnership import STEWARDS, sole
+
+
+def _token(data: bytes) -> None:
+    """What a token says, behind the digest that tells one that was cut short."""
+    coded = base64.urlsafe_b64encode(hashlib.sha256(data).digest()[:4] + data).decode().rstrip("=")
+    Token.from_text(PREFIX + coded)
 
 
 def _certificate(data: bytes) -> None:
@@ -234,6 +243,7 @@ def _documents() -> tuple[Parser, ...]:
         Parser(
             "join_request", open_request, (files["request"],), as_json(lambda v: canonical_json(v) + b"\n")
         ),
+        Parser("token", _token, (seeds.token_body(),), as_json(canonical_json)),
         Parser("certificate_request", lambda data: check_request(data, "police"), (files["csr"],), as_pem),
         Parser("certificate", _certificate, (files["certificate"],), as_pem),
         Parser("admission", Admission.from_bytes, (files["admission"],), as_json(canonical_json)),

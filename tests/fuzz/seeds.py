@@ -5,6 +5,7 @@ Promises: the same bytes every time, but where a certificate request is in it. N
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 from dataclasses import replace
@@ -22,6 +23,7 @@ from elsewhere.canonical import canonical_json
 from elsewhere.catalogue import sealed
 from elsewhere.catalogue.statement import CatalogueStatement, snapshot_root
 from elsewhere.enrolment import Admission, JoinRequest, sign_request
+from elsewhere.invitation import PREFIX, Token
 from elsewhere.lookup import (
     REPLY_KEY_BYTES,
     SLOTS,
@@ -250,6 +252,25 @@ def proposal() -> tuple[bytes, bytes]:
         agreement=agreement_from_toml(agreement_text()),
     )
     return found.to_bytes(), sign_proposal(KEYS[0], found).to_bytes()
+
+
+def token_body() -> bytes:
+    """What stands behind the digest in a token."""
+    files, key = join_files(), make_key()
+    token = Token(
+        federation="northshire",
+        agency_id="police",
+        name="Police",
+        sector="POLICE",
+        gateways=("127.0.0.1:7443",),
+        anchor=bytes(32),
+        expires_utc=NOW,
+        ca_pem=files["authority"],
+        cert_pem=files["certificate"],
+        key_pem=key,
+    )
+    coded = token.to_text().removeprefix(PREFIX)
+    return base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))[4:]
 
 
 def catalogue_statement() -> bytes:

@@ -19,6 +19,8 @@ CALLS = {
     "LinkService.Attach": ({"frame_from_node"}, {"frame_from_gateway"}),
     "DirectoryService.PublishStatement": ({"key_statement", "signed_envelope"}, {PLAIN}),
     "DirectoryService.PublishDocuments": ({"roster", "agreement", "signed_envelope"}, {PLAIN}),
+    "EnrolmentService.Join": ({"join_request"}, {PLAIN}),
+    "EnrolmentService.Standing": ({PLAIN}, {"admission"}),
     "EnrolmentService.Renew": ({"certificate_request"}, {"certificate"}),
     "CatalogueService.Publish": ({"catalogue_publication", "catalogue_statement"}, {PLAIN}),
     "CatalogueService.Fetch": (
@@ -78,6 +80,7 @@ OWN = {
     "elsewhere.database.engine.open_database",
     "elsewhere.sealing.SealingKey.from_bytes",
     "elsewhere.transparency.frontier.Frontier.from_bytes",
+    "gateway.invitations.Invitation.from_bytes",
     "gateway.lookups.Lookups.open_routes",
     "node.auditing.opening.open_drawn",  # this agency's own questions
     "node.asking.part.Part.open_answer",  # opens a seal, then what is in it: parsers of their own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,14 +11,26 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import click
 import grpc
 import pytest
 import tomli_w
+from click.testing import CliRunner
 
+from elsewhere.cli.gateway import gateway
+from elsewhere.cli.node_join import join as node_join
 from elsewhere.clock import Clock
 from elsewhere.enrolment import open_request
 from elsewhere.errors import ElsewhereError, EnrolmentRefused, GatewayUnreachable
-from elsewhere.invitation import AgencyTaken, Token, TokenExpired, TokenInvalid, TokenUnknown, TokenUsed
+from elsewhere.invitation import (
+    PREFIX,
+    AgencyTaken,
+    Token,
+    TokenExpired,
+    TokenInvalid,
+    TokenUnknown,
+    TokenUsed,
+)
 from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
 from elsewhere.wire.tls import make_authority, make_key, sign_gateway
 from elsewhere.wire.v1 import directory_pb2, directory_pb2_grpc
@@ -261,3 +274,35 @@ async def test_a_member_whose_certificate_ran_out_is_invited_again_and_keeps_its
         assert told.state == "active"
         assert read_hop(node).cert_pem != before.cert_pem
         assert read_hop(node).key_pem == before.key_pem
+
+
+async def test_the_commands_invite_join_list_and_refuse(tmp_path: Path) -> None:
+    gw, node = str(tmp_path / "gw"), str(tmp_path / "police")
+    found(tmp_path / "gw")
+
+    async def run(command: click.Command, *arguments: str, stdin: str = "") -> tuple[int, str]:
+        done = await asyncio.to_thread(CliRunner().invoke, command, arguments, input=stdin)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.output
+
+    async with running(tmp_path / "gw") as running_gateway:
+        token_of(tmp_path / "gw", running_gateway)  # writes the port into the settings
+        whom = ("--agency", "police", "--name", "Northshire Police", "--sector", "POLICE")
+        code, printed = await run(gateway, "invite", "--dir", gw, *whom)
+        assert code == 0
+        token = next(line for line in printed.splitlines() if line.startswith(PREFIX))
+
+        duty = ("--in-hours", "0000 000 001", "--out-of-hours", "0000 000 002")
+        code, told = await run(node_join, "-", "--dir", node, *duty, stdin=f"{token[:70]}\n {token[70:]}\n")
+        assert (code, "police: requested" in told) == (1, True)
+        shown = re.findall(r"fingerprint (\S+)", told)[0]
+
+        code, listed = await run(gateway, "requests", "--dir", gw)
+        assert f"fingerprint {shown}" in listed
+        assert str(request_path(tmp_path / "gw", "police")) in listed
+
+        code, _ = await run(gateway, "refuse", "--dir", gw, "--agency", "police", "--reason", "not yet")
+        assert code == 0
+        code, told = await run(node_join, "--status", "--dir", node)
+        assert (code, "rejected" in told, "not yet" in told) == (1, True, True)
+        assert "nobody waits" in (await run(gateway, "requests", "--dir", gw))[1]
