@@ -33,10 +33,11 @@ from elsewhere.invitation import (
 )
 from elsewhere.keyfiles import replace_file
 from elsewhere.random import RandomBytes
-from elsewhere.roster import AGENCY_ID, SECTOR, Roster, open_roster
+from elsewhere.roster import AGENCY_ID, SECTOR, Roster
 from elsewhere.wire.tls import make_key, make_request, sign_node
 from gateway.config import load_config
-from gateway.folder import ROSTER_FILE, alone, read_anchor, read_authority, read_document
+from gateway.folder import alone, read_anchor, read_authority
+from gateway.inforce import read_succession
 
 USABLE: Final = timedelta(hours=24)
 ASKABLE_DAYS: Final = 30  # for which the agency may ask what has become of its request
@@ -208,7 +209,7 @@ def reject(directory: Path, agency_id: str, reason: str) -> None:
 
 def waiting(directory: Path) -> list[JoinRequest]:
     """The requests of agencies that the roster does not have yet, by id."""
-    roster = open_roster(read_document(directory / ROSTER_FILE), read_anchor(directory).public)
+    roster = read_succession(directory).roster
     found = [open_request(path.read_bytes()) for path in sorted((directory / "requests").glob("*.json"))]
     return [wish for wish in found if roster.member(wish.agency_id) is None]
 

@@ -51,7 +51,7 @@ def requests(directory: Path) -> None:
         click.echo(f"  fingerprint {wish.fingerprint}")
         click.echo(f"  duty desk {printable(wish.contact_in_hours)}, {printable(wish.contact_out_of_hours)}")
         click.echo(f"  request {request_path(directory, wish.agency_id)}")
-    click.echo("next: compare each fingerprint by telephone, then let it in" if found else "nobody waits")
+    click.echo("next: 'elsewhere gateway propose --admit' each request" if found else "nobody waits")
 
 
 @click.command("refuse", short_help="Turn a request down.")

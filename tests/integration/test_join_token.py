@@ -34,7 +34,6 @@ from elsewhere.invitation import (
 from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
 from elsewhere.wire.tls import make_authority, make_key, sign_gateway
 from elsewhere.wire.v1 import directory_pb2, directory_pb2_grpc
-from gateway import enrolment
 from gateway.invitations import Invited, invite, reject, request_path, waiting
 from gateway.service import Gateway
 from node.errors import ClockApart, FingerprintDiffers, Intercepted
@@ -42,6 +41,7 @@ from node.membership.hop import read_hop
 from node.membership.joining import TOKEN, Contacts, Standing, ask, prepare
 from tests.federation import Shifted
 from tests.gateway_support import attach, found, join, running, utc_now
+from tests.partnership import admit, set_state
 
 CONTACTS = Contacts("0000 000 001", "0000 000 002")
 POLICE = Invited("police", "Northshire Police", "POLICE")
@@ -79,7 +79,7 @@ async def test_an_agency_joins_with_a_token_and_sees_each_state_on_the_way(tmp_p
         (wish,) = waiting(gw)
         assert (wish.agency_id, wish.contact_in_hours) == ("police", CONTACTS.in_hours)
 
-        enrolment.admit(gw, request_path(gw, "police").read_bytes(), now=utc_now())
+        admit(gw, request_path(gw, "police").read_bytes(), now=utc_now())
         gateway.directory.refresh()
         told = await ask(node, {}, utc_now)
 
@@ -88,7 +88,7 @@ async def test_an_agency_joins_with_a_token_and_sees_each_state_on_the_way(tmp_p
         assert not (node / TOKEN).exists()
         assert read_hop(node).ends_utc > utc_now() + timedelta(days=29)
         for state in ("suspended", "revoked"):
-            enrolment.set_state(gw, "police", state, now=utc_now())
+            set_state(gw, "police", state, now=utc_now())
             gateway.directory.refresh()
             assert (await ask(node, {}, utc_now)).state == state
 
@@ -171,7 +171,7 @@ async def test_a_clock_that_is_off_and_a_federation_of_another_fingerprint_are_r
 
         text = replace(Token.from_text(token_of(gw, gateway)), anchor=bytes(32)).to_text()
         await joining(tmp_path / "police", text)
-        enrolment.admit(gw, request_path(gw, "police").read_bytes(), now=utc_now())
+        admit(gw, request_path(gw, "police").read_bytes(), now=utc_now())
         gateway.directory.refresh()
         with pytest.raises(FingerprintDiffers):
             await ask(tmp_path / "police", {}, utc_now)
@@ -263,7 +263,7 @@ async def test_a_member_whose_certificate_ran_out_is_invited_again_and_keeps_its
     found(gw)
     async with running(gw) as gateway:
         await joining(node, token_of(gw, gateway))
-        enrolment.admit(gw, request_path(gw, "police").read_bytes(), now=utc_now())
+        admit(gw, request_path(gw, "police").read_bytes(), now=utc_now())
         gateway.directory.refresh()
         await ask(node, {}, utc_now)
         before = read_hop(node)
