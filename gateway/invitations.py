@@ -18,9 +18,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.enrolment import JoinRequest, open_request
-from elsewhere.errors import EnrolmentRefused
+from elsewhere.errors import DocumentInvalid, EnrolmentRefused
 from elsewhere.fields import Fields, as_text, format_instant
 from elsewhere.invitation import (
     DIGEST_BYTES,
@@ -119,6 +120,8 @@ def invite(directory: Path, who: Invited, *, now: datetime, random: RandomBytes)
         KeyFileMissing: the CA's key is not here.
         DocumentInvalid: an impossible id, name or sector. Nothing was made.
     """
+    if who.sector not in vocabulary().sectors:
+        raise DocumentInvalid("sector", f"expected one of {', '.join(vocabulary().sectors)}")
     config, anchor, authority = load_config(directory), read_anchor(directory), read_authority(directory)
     name, key_pem = f"invitation:{random(16).hex()}", make_key()
     cert_pem = sign_node(authority, make_request(key_pem, name), agency=name, now=now, days=ASKABLE_DAYS)

@@ -21,7 +21,7 @@ _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help="T
     "--agency", required=True, help="Its id: lower-case letters, digits and hyphens, like 'police'."
 )
 @click.option("--name", required=True, help="Its name as people know it.")
-@click.option("--sector", required=True, help="Its sector: 'elsewhere node init --help' has all.")
+@click.option("--sector", required=True, help="Its sector, such as POLICE.")
 def invite(directory: Path, agency: str, name: str, sector: str) -> None:
     """Print a token for one agency: good once, for 24 hours. Hand it over by a way that only they can read.
 

@@ -87,7 +87,7 @@ async def test_an_agency_joins_with_a_token_and_sees_each_state_on_the_way(tmp_p
         assert waiting(gw) == []
         assert not (node / TOKEN).exists()
         assert read_hop(node).ends_utc > utc_now() + timedelta(days=29)
-        for state in ("suspended", "revoked"):
+        for state in ("probation", "suspended", "revoked"):
             set_state(gw, "police", state, now=utc_now())
             gateway.directory.refresh()
             assert (await ask(node, {}, utc_now)).state == state
@@ -288,6 +288,10 @@ async def test_the_commands_invite_join_list_and_refuse(tmp_path: Path) -> None:
     async with running(tmp_path / "gw") as running_gateway:
         token_of(tmp_path / "gw", running_gateway)  # writes the port into the settings
         whom = ("--agency", "police", "--name", "Northshire Police", "--sector", "POLICE")
+        wrong = await asyncio.to_thread(
+            CliRunner().invoke, gateway, ("invite", "--dir", gw, *whom[:-1], "POLIS")
+        )
+        assert (wrong.exit_code, "POLICE" in str(wrong.exception)) == (1, True)
         code, printed = await run(gateway, "invite", "--dir", gw, *whom)
         assert code == 0
         token = next(line for line in printed.splitlines() if line.startswith(PREFIX))
