@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from elsewhere.errors import CertificateInvalid, NotActive
 from elsewhere.wire.status import CertificatesTaken, NoAuthority
 from elsewhere.wire.tls import certificate_end, common_name, make_authority, make_key, make_request, sign_node
 from elsewhere.wire.v1 import enrolment_pb2, enrolment_pb2_grpc, link_pb2
+from gateway.folder import read_authority
 from gateway.joining import RENEWALS, EnrolmentService
-from node.membership.hop import KEY, read_hop
+from node.membership.hop import CERTIFICATE, KEY, read_hop
 from node.program import Node
 from tests.fault.rig import Hold, until
 from tests.federation import PATIENCE_S, ZOE, Shifted, ask_about, federation, small_federation
@@ -68,28 +70,37 @@ async def test_no_lookup_is_lost_while_everybodys_certificates_change(tmp_path: 
         assert all(link.draining_since is None for link in gateway.links.all())
 
 
-async def test_a_node_renews_by_itself_at_half_life_and_not_before(tmp_path: Path) -> None:
+async def test_a_node_renews_by_itself_at_half_life_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = Node._renewal_parts
+    monkeypatch.setattr(Node, "_renewal_parts", lambda self: replace(parts(self), look_s=0.05))
     async with federation(tmp_path) as made:
-        made.join("police")
-        folder = tmp_path / "police"
-        first = read_hop(folder)
-        clock = made.clocks["police"] = Shifted()
-        await made.begin("police")
+        for agency, days in (("police", 16), ("hospital", 14)):
+            made.join(agency)
+            aged(tmp_path / "gw", tmp_path / agency, agency, days=days)
+        first, other = read_hop(tmp_path / "police"), read_hop(tmp_path / "hospital")
+        for agency in ("police", "hospital"):
+            await made.begin(agency)
         node = made.nodes["police"]
-        await until(lambda: node.links[0].attached.is_set() and node.lead.is_leading)
 
-        clock.by = timedelta(days=14)
-        assert not node.renewal.is_due(read_hop(folder))
-        clock.by = timedelta(days=15, hours=1)
-        assert node.renewal.is_due(read_hop(folder))
-        clock.by = timedelta()
-        await renewed(node)
+        await until(lambda: read_hop(tmp_path / "police").cert_pem != first.cert_pem)
+        await until(lambda: node._hop.shown.cert_pem != first.cert_pem and node.links[0].attached.is_set())
+        assert read_hop(tmp_path / "hospital").cert_pem == other.cert_pem
 
-    second = read_hop(folder)
-    assert (second.cert_pem, second.key_pem) != (first.cert_pem, first.key_pem)
-    assert (folder / KEY).stat().st_mode & 0o777 == 0o600
-    assert (folder / KEY).read_bytes() == second.key_pem
-    assert sorted(path.name for path in (folder / "keys").glob("tls*")) == ["tls.key"]
+    second = read_hop(tmp_path / "police")
+    assert second.key_pem != first.key_pem
+    assert second.ends_utc > utc_now() + timedelta(days=29)
+    assert (tmp_path / "police" / KEY).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "police" / KEY).read_bytes() == second.key_pem
+    assert sorted(path.name for path in (tmp_path / "police" / "keys").glob("tls*")) == ["tls.key"]
+
+
+def aged(gateway: Path, folder: Path, agency: str, *, days: int) -> None:
+    """Put a certificate in a node's folder that was made so many days ago."""
+    held, then = read_hop(folder), utc_now() - timedelta(days=days)
+    csr = make_request(held.key_pem, agency)
+    (folder / CERTIFICATE).write_bytes(sign_node(read_authority(gateway), csr, agency=agency, now=then))
 
 
 async def test_a_certificate_is_renewed_for_active_members_under_their_own_name_alone(tmp_path: Path) -> None:
