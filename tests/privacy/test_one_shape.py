@@ -57,7 +57,7 @@ class View:
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shared]:
     async with tapped(tmp_path_factory.mktemp("federation")) as (made, tap):
         # The deadline is what a custodian waits for whose second round never comes, as in one twin.
-        rare = {"catalogue": {"tick_s": 60}, "lookup": {"deadline_ms": 4000, "retry_s": 900}}
+        rare = {"catalogue": {"tick_s": 60}, "lookup": {"deadline_ms": 4000, "retry_s": 900, "review_s": 900}}
         policy = {"denied_purposes": ["EARLY_HELP"], "review_purposes": ["CIN_ASSESSMENT"]}
         made.join("social", [], **rare)
         made.join("police", [QUILLA, DORRAN], policy=policy, **rare)
