@@ -16,6 +16,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from elsewhere.agreement.document import agreement_from_json, agreement_from_toml
+from elsewhere.agreement.mais import SharingPolicy
 from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.catalogue import sealed
 from elsewhere.catalogue.statement import CatalogueStatement
@@ -232,6 +233,7 @@ def _documents() -> tuple[Parser, ...]:
         document("roster", Roster.from_json, roster),
         document("key_statement", KeyStatement.from_json, canonical_json(seeds.STATEMENT.to_json())),
         document("agreement", agreement_from_json, seeds.agreement()),
+        document("sharing_policy", SharingPolicy.from_json, seeds.sharing_policy()),
         Parser(
             "agreement_text",
             lambda data: agreement_from_toml(data.decode("utf-8", "replace")),

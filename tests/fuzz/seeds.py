@@ -16,6 +16,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from elsewhere.agreement.document import agreement_from_toml
+from elsewhere.agreement.mais import sharing_policy as policy_of
 from elsewhere.agreement.template import starting_agreement
 from elsewhere.agreement.terms import Party, Validity
 from elsewhere.anchor import Federation
@@ -208,6 +209,12 @@ def agreement_text() -> str:
 def agreement() -> bytes:
     """The payload of a whole agreement."""
     return canonical_json(agreement_from_toml(agreement_text()).to_json())
+
+
+def sharing_policy() -> bytes:
+    """An agreement as others write one."""
+    made = policy_of(agreement_from_toml(agreement_text()), uri="https://example.org/a", contact="Police")
+    return canonical_json(made.to_json())
 
 
 @functools.cache
