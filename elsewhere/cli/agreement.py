@@ -117,10 +117,15 @@ def show(file: Path | None, directory: Path | None, at: datetime | None, as_json
     state = _state(found, now)
     if as_json:
         shown = {"state": state, "digest": found.digest.hex(), "agreement": found.to_json()}
+        if directory is not None:
+            shown["bound"] = [p.agency_id for p in found.parties if p.agency_id in found.signed_by]
         click.echo(json.dumps(shown, ensure_ascii=False))
         return
     for line in _lines(found, state, now):
         click.echo(printable(line))
+    unbound = [party.name for party in found.parties if party.agency_id not in found.signed_by]
+    if directory is not None and unbound:
+        click.echo(printable(f"not bound, as their stewards have not signed it: {', '.join(unbound)}"))
 
 
 def _held(directory: Path) -> Agreement:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
+
+from click.testing import CliRunner
 
 from elsewhere.agreement.local import LocalPolicy
 from elsewhere.agreement.simulate import Trial, simulate
 from elsewhere.asking import State
+from elsewhere.cli.main import commands
 from tests.federation import ZOE, ask_about, small_federation
 
 NON_ANSWERS = {State.DENIED: "DENY", State.REVIEW: "REVIEW"}
@@ -44,3 +48,15 @@ async def test_nodes_that_run_decide_as_the_simulator_says(tmp_path: Path) -> No
                     assert (answer.clause, answer.remedy) == (said["clause"], said["remedy"])
                     assert answer.code == said.get("code", "agreement.review")
         assert seen == {"PERMIT", "DENY", "REVIEW"}
+
+
+async def test_what_a_node_holds_is_shown_with_whom_it_binds(tmp_path: Path) -> None:
+    async with small_federation(tmp_path) as made:
+        held = made.nodes["social"].trust.agreement
+    words = ["agreement", "show", "--dir", str(tmp_path / "social")]
+    told, in_words = (CliRunner().invoke(commands, [*words, *more]) for more in (["--json"], []))
+    assert held is not None
+    shown = json.loads(told.stdout)
+    assert (shown["state"], shown["digest"]) == ("in force", held.digest.hex())
+    assert shown["bound"] == [party.agency_id for party in held.parties]
+    assert "not bound" not in in_words.stdout
