@@ -43,7 +43,8 @@ CERTIFICATE_FILE: Final = "tls.pem"
 TLS_KEY: Final = "keys/tls.key"
 OWNER_FILE: Final = "store.id"
 OWNER_ID: Final = "[0-9a-f]{32}"
-_GATEWAY_KEY, _CA_KEY = "keys/gateway.key", "keys/ca.key"
+GATEWAY_KEY: Final = "keys/gateway.key"
+_CA_KEY = "keys/ca.key"
 
 
 class GatewayRunning(ElsewhereError):
@@ -70,7 +71,7 @@ class Keys:
         (directory / "keys").mkdir(mode=0o700)
         authority = make_authority(federation_id, now=now)
         keys = cls(SigningKey.generate(random), authority, make_key())
-        write_secret(directory / _GATEWAY_KEY, keys.gateway.seed)
+        write_secret(directory / GATEWAY_KEY, keys.gateway.seed)
         write_secret(directory / _CA_KEY, authority.key_pem)
         write_secret(directory / TLS_KEY, keys.tls_key_pem)
         return keys
@@ -88,8 +89,13 @@ class Keys:
                 f"expected {_CA_KEY} in the gateway's folder; a further gateway has none: run this in the"
                 " folder that was made first"
             )
-        key = SigningKey.from_seed(read_secret(directory / _GATEWAY_KEY))
+        key = SigningKey.from_seed(read_secret(directory / GATEWAY_KEY))
         return cls(key, read_authority(directory), read_secret(directory / TLS_KEY))
+
+
+def read_gateway_key(directory: Path) -> SigningKey:
+    """Read the key that the gateway itself signs with; raises KeyFileExposed, KeyFileMissing."""
+    return SigningKey.from_seed(read_secret(directory / GATEWAY_KEY))
 
 
 def serving_credentials(

@@ -24,6 +24,7 @@ from gateway.folder import (
     ANCHOR_FILE,
     CERTIFICATE_FILE,
     CHAIN_FILE,
+    GATEWAY_KEY,
     ROSTER_FILE,
     TLS_KEY,
     Keys,
@@ -66,6 +67,8 @@ def add(directory: Path, first: Path, place: Place, *, now: datetime) -> Gateway
                 raise ConfigInvalid("expected a folder of the same federation; this one is of another")
         else:
             config = _found(directory, first, anchor.federation_id, place)
+        if not (directory / GATEWAY_KEY).exists():
+            write_secret(directory / GATEWAY_KEY, keys.gateway.seed)  # one key for all: the roster names one
         tls_key = read_secret(directory / TLS_KEY)
         made = sign_gateway(keys.authority, tls_key, hosts=config.hosts, now=now)
         replace_file(directory / CERTIFICATE_FILE, made)

@@ -48,9 +48,11 @@ from gateway.folder import (
     certificate,
     owner_id,
     read_anchor,
+    read_gateway_key,
     running_alone,
     serving_credentials,
 )
+from gateway.freshening import Freshening
 from gateway.joining import EnrolmentService
 from gateway.ledgers import Ledgers, LedgerService
 from gateway.links import Link, Links
@@ -71,10 +73,11 @@ _log = structlog.get_logger("elsewhere.gateway")
 
 
 class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
-    """Serves `PublishStatement` and `PublishDocuments`."""
+    """Serves `PublishStatement`, `PublishDocuments` and `Freshen`."""
 
     def __init__(self, directory: Directory, catalogues: Catalogues, folder: Path) -> None:
         self._directory, self._catalogues, self._folder = directory, catalogues, folder
+        self._freshening = Freshening(lambda: directory.roster, read_gateway_key(folder))
         self._pace = Pace(CALLS, CALL_EVERY_S)
         self._taking = asyncio.Lock()  # a hundred members may hand on the same document in one moment
 
@@ -118,6 +121,16 @@ class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
             _log.warning("documents refused", code=err.code)
             await context.abort(*to_status(err))
         return directory_pb2.PublishDocumentsResponse(roster_version=roster, agreement_version=agreement)
+
+    async def Freshen(  # noqa: N802
+        self, request: directory_pb2.FreshenRequest, context: directory_pb2_grpc._ServicerContext
+    ) -> directory_pb2.FreshenResponse:
+        """Take who has seen the roster in force just now, and tell who else has."""
+        try:
+            note = self._freshening.exchange(self._paced(context), request.line)
+        except ElsewhereError as err:
+            await context.abort(*to_status(err))
+        return directory_pb2.FreshenResponse(note=note.encode())
 
     def _paced(self, context: HasAuthContext) -> str:
         """Who is calling, unless it does so all the time."""

@@ -58,6 +58,7 @@ from node.ledger.witness import Witness
 from node.links.link import Link, LinkParts
 from node.links.linked import Linked
 from node.membership.directory import DirectoryIntake, IntakeParts
+from node.membership.freshness import Freshness, FreshnessParts
 from node.membership.hop import ShownHop
 from node.membership.renewal import Renewal, RenewalParts
 from node.membership.trust import Trust
@@ -188,8 +189,9 @@ class Node:
         leading: list[Work] = [self.publisher.run, self._forget, self._retry, self.rotator.run]
         leading += [self.showing.run, self.witness.run, self.renewal.run]
         works: list[Work] = [self.lead.run, *(partial(self.lead.during, work) for work in leading)]
-        works += [self.presence.run, self.peers.run, self._follow_keys]
-        works += [self._tell_ends, self._tell_readiness, partial(keep_looking, self._store, self._owner)]
+        works += [self.presence.run, self.peers.run, self._follow_keys, self._freshen]
+        works += [partial(tell_ends, self._ends, self._clock), partial(tell_readiness, self.status)]
+        works += [partial(keep_looking, self._store, self._owner)]
         works += [intake.run for intake in self._intakes]
         for work in works:
             self.parts.begin(work)
@@ -385,16 +387,13 @@ class Node:
         shared = (self.config.dir, self._store, self._writer, self._history)
         await Forgetting(*shared, self.peers.may_hold, self._clock).run()
 
-    async def _tell_readiness(self) -> None:
-        await tell_readiness(self.status)
-
-    async def _tell_ends(self) -> None:
-        await tell_ends(self._ends, self._clock)
+    async def _freshen(self) -> None:
+        shared = (self.trust, lambda: self.keys.view.signing, self._sources(), self._clock)
+        await Freshness(FreshnessParts(*shared)).run()
 
     def _ends(self) -> dict[str, datetime]:
         """What this node cannot work without, and when it runs out."""
-        ends = {"roster": self.trust.roster.valid_until_utc}
-        ends["certificate"] = self._hop.shown.ends_utc
+        ends = {"roster": self.trust.roster.valid_until_utc, "certificate": self._hop.shown.ends_utc}
         if self.trust.agreement is not None:
             ends["agreement"] = self.trust.agreement.validity.valid_until
         return ends

@@ -18,6 +18,7 @@ from typing import Any
 import tomli_w
 
 from elsewhere.asking import Ask, Coverage, CustodianAnswer, Done, Started, State
+from elsewhere.freshness import HARD
 from elsewhere.person.identity import Person
 from gateway.config import load_config as load_gateway_config
 from gateway.enrolment import Founding
@@ -213,12 +214,23 @@ class Federation:
         held = {m.custodian for m in status.members if m.catalogue_version > 0}
         return status.is_ready and held >= self.nodes.keys() - {node.config.agency}
 
+    async def vouch(self) -> None:
+        """Wait until others have vouched for every node's roster again, where a clock was moved by a week."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.gateway is not None and any(map(self._is_stale, self.nodes.values())):
+                await asyncio.sleep(0.02)
+
+    def _is_stale(self, node: Node) -> bool:
+        newest = node.trust.vouched.newest(node.trust.roster)
+        return self.clocks[node.config.agency]() - newest >= HARD
+
     async def stop(self, agency: str) -> None:
         """Stop one node in good order."""
         await self.nodes.pop(agency).stop()
 
     async def ask(self, searcher: str, ask: Ask) -> Lookup:
         """Ask through a node's own searcher, to the end."""
+        await self.vouch()
         started: Started | None = None
         answers: dict[str, CustodianAnswer] = {}
         done: Done | None = None

@@ -91,6 +91,11 @@ def cosign(note: str, name: str, key: SigningKey, at_s: int) -> str:
     Returns: the line, to be put at the note's end.
     """
     text, _ = _split(note)
+    return cosign_text(text, name, key, at_s)
+
+
+def cosign_text(text: str, name: str, key: SigningKey, at_s: int) -> str:
+    """As `cosign`, of a text of which there is no note here yet."""
     stamped = at_s.to_bytes(_TIME_BYTES)
     signature = key.sign(_witnessed(text, at_s))
     return _line(Verifier(name, key.public, is_witness=True), stamped + signature)

@@ -32,6 +32,7 @@ from elsewhere.errors import (
     TooManyKeys,
     UnknownWord,
 )
+from elsewhere.freshness import RosterStale
 from elsewhere.identity import (
     ProviderUnreachable,
     RoleMissing,
@@ -71,6 +72,7 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     DeskBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
     NotAdmitted: grpc.StatusCode.FAILED_PRECONDITION,
     RosterExpired: grpc.StatusCode.FAILED_PRECONDITION,
+    RosterStale: grpc.StatusCode.FAILED_PRECONDITION,
     GatewayUnreachable: grpc.StatusCode.UNAVAILABLE,
     LogUnavailable: grpc.StatusCode.UNAVAILABLE,
     StoreBusy: grpc.StatusCode.UNAVAILABLE,

@@ -33,6 +33,7 @@ from elsewhere.statement import KeyStatement, check_newer_statement, open_statem
 from elsewhere.succession import Succession, chain_from_bytes, chain_to_bytes, open_succession, shown_chain
 from node.errors import AgreementRollback
 from node.keys.stamps import NO_FILE, Stamp, stamp
+from node.membership.vouched import Vouched
 
 _NOT_ADMITTED = "expected an admission; run 'elsewhere node accept ADMISSION' first"
 _ANCHOR, _ROSTER, _AGREEMENT = "federation.json", "roster.json", "agreement.json"
@@ -52,12 +53,16 @@ class Trust:
     succession: Succession
     agreement: Agreement | None = None
     statements: dict[str, KeyStatement] = field(default_factory=dict)
+    vouched: Vouched = field(init=False)
     _envelopes: dict[str, bytes] = field(default_factory=dict, repr=False)  # as held, by file
     _unkept: set[str] = field(default_factory=set, repr=False)  # files still to be written
     _seen: dict[str, Stamp] = field(default_factory=dict, repr=False)  # of files, when they were last read
     # Two gateways may show something at once.
     _taking: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _keeping: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.vouched = Vouched(self.folder)
 
     @classmethod
     def load(cls, directory: Path, me: str) -> Trust:
@@ -74,6 +79,7 @@ class Trust:
         except FileNotFoundError:
             raise NotAdmitted(_NOT_ADMITTED) from None
         trust = cls(me=me, folder=folder, anchor=anchor, succession=succession)
+        trust.vouched.look(succession.roster, me)
         trust._envelopes[_ROSTER] = succession.envelope
         trust._envelopes[_CHAIN] = chain_to_bytes(succession.chain)
         if (folder / _AGREEMENT).exists():
@@ -201,6 +207,7 @@ class Trust:
 
         Cheap if there is nothing new, so that it can come before every question. Blocks; any thread.
         """
+        self.vouched.look(self.roster, self.me)
         for name in (_ROSTER, _AGREEMENT):
             try:
                 found = stamp(self.folder / name)
@@ -271,20 +278,24 @@ class Trust:
         """The active member of this id.
 
         Raises:
-            RosterExpired: nobody can be trusted on this roster any more.
+            RosterExpired, RosterStale: nobody can be trusted on this roster any more.
             NotActive: not in the roster, suspended or revoked.
         """
-        self.roster.check_current(now)
+        self._check_current(now)
         return self.roster.active(agency)
 
     def others(self, now: datetime) -> tuple[Member, ...]:
         """All other active members, in the roster's order."""
-        self.roster.check_current(now)
+        self._check_current(now)
         return tuple(member for member in self.roster.active_members() if member.agency_id != self.me)
 
     def self_member(self, now: datetime) -> Member:
         """This node's own entry; raises NotActive once the federation has suspended or revoked it."""
         return self.member(self.me, now)
+
+    def _check_current(self, now: datetime) -> None:
+        self.roster.check_current(now)
+        self.vouched.check(self.roster, now)
 
     def is_active(self, agency: str) -> bool:
         """Whether an agency is an active member, whatever the clock says."""

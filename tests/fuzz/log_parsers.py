@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from elsewhere.canonical import canonical_json
+from elsewhere.freshness import fresh_at, sign_as_gateway, sign_as_member
 from elsewhere.receipt import attach_proof, open_receipt_proof, sign_receipt
 from elsewhere.roster import Member
 from elsewhere.transparency.checkpoint import Checkpoint, log_origin, open_checkpoint, sign_checkpoint
@@ -10,12 +13,14 @@ from elsewhere.transparency.merkle import check_consistency, check_inclusion, no
 from elsewhere.transparency.note import Verifier, add_lines, cosign, only_by, open_note
 from elsewhere.transparency.proof import LogProof, open_proof
 from elsewhere.wire.v1 import ledger_pb2
+from gateway.freshening import Freshening
 from node.auditing.drawing import DrawFile, open_draw
 from tests.fuzz import seeds
 from tests.fuzz.mutation import as_json
 from tests.fuzz.parser import Parser, message_of, wire
 
 ORIGIN = log_origin("northshire", "trust")
+ROSTER = replace(seeds.ROSTER, gateway_key=seeds.POLICE.public)
 WITNESS = Verifier("northshire/police/witness", seeds.POLICE.public, is_witness=True)
 LOG = Verifier(ORIGIN, seeds.TRUST.public)
 LEAF, BESIDE = bytes.fromhex(seeds.receipt().leaf), b"b" * 32
@@ -63,6 +68,13 @@ def _draw(data: bytes) -> None:
         assert place < 2
 
 
+def _freshness(data: bytes) -> None:
+    """Who has seen a roster: lines that a gateway takes of members, and gives to others."""
+    found = fresh_at(data, ROSTER, "trust", seeds.NOW)
+    assert found is None or found <= seeds.NOW
+    Freshening(lambda: ROSTER, seeds.POLICE).exchange("police", data.decode("utf-8", "replace"))
+
+
 def log_parsers() -> tuple[Parser, ...]:
     """Everything that is read of others' logs."""
     note = _note()
@@ -73,11 +85,14 @@ def log_parsers() -> tuple[Parser, ...]:
     path = ledger_pb2.ProofResponse(path=[BESIDE])
     of_ours = sign_checkpoint(Checkpoint(log_origin(seeds.ROSTER.federation, "trust"), 2, ROOT), seeds.TRUST)
     seen = cosign(of_ours.decode(), f"{seeds.ROSTER.federation}/police/witness", seeds.POLICE, 1_000)
+    fresh = sign_as_gateway(ROSTER, seeds.POLICE)
+    fresh = add_lines(fresh, [sign_as_member(ROSTER, "police", seeds.POLICE, seeds.NOW)])
     draw = DrawFile("trust", "police", (add_lines(of_ours.decode(), [seen]),))
     return (
         Parser("checkpoint", _checkpoint, (note.encode(),)),
         Parser("log_proof", _proof, (proof.to_text().encode(),)),
         Parser("receipt_proof", _receipt, (receipt,), as_json(canonical_json)),
+        Parser("roster_freshness", _freshness, (fresh.encode(),)),
         Parser("draw_file", _draw, (draw.to_bytes(),), as_json(lambda v: canonical_json(v) + b"\n")),
         wire(
             "cosignature",

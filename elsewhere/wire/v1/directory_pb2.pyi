@@ -200,6 +200,46 @@ class PublishDocumentsResponse(_message.Message):
 Global___PublishDocumentsResponse: _TypeAlias = PublishDocumentsResponse  # noqa: Y015
 
 @_typing.final
+class FreshenRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    line: _builtins.str
+    """the caller's cosignature over the roster that it holds; at most 512 characters, may be empty"""
+    def __init__(
+        self,
+        *,
+        line: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["line", b"line"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreshenRequest: _TypeAlias = FreshenRequest  # noqa: Y015
+
+@_typing.final
+class FreshenResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTE_FIELD_NUMBER: _builtins.int
+    note: _builtins.bytes
+    """C2SP signed note over the gateway's roster, with the newest lines of up to 8 others"""
+    def __init__(
+        self,
+        *,
+        note: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreshenResponse: _TypeAlias = FreshenResponse  # noqa: Y015
+
+@_typing.final
 class PublishStatementResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

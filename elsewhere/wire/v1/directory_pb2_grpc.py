@@ -46,6 +46,11 @@ class DirectoryServiceStub:
                 request_serializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsRequest.SerializeToString,
                 response_deserializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsResponse.FromString,
                 _registered_method=True)
+        self.Freshen = channel.unary_unary(
+                '/elsewhere.wire.v1.DirectoryService/Freshen',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.FreshenRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.FreshenResponse.FromString,
+                _registered_method=True)
 
 
 class DirectoryServiceServicer:
@@ -68,6 +73,13 @@ class DirectoryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Freshen(self, request, context):
+        """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DirectoryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +92,11 @@ def add_DirectoryServiceServicer_to_server(servicer, server):
                     servicer.PublishDocuments,
                     request_deserializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsRequest.FromString,
                     response_serializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsResponse.SerializeToString,
+            ),
+            'Freshen': grpc.unary_unary_rpc_method_handler(
+                    servicer.Freshen,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.FreshenRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_directory__pb2.FreshenResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -138,6 +155,33 @@ class DirectoryService:
             '/elsewhere.wire.v1.DirectoryService/PublishDocuments',
             elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsRequest.SerializeToString,
             elsewhere_dot_wire_dot_v1_dot_directory__pb2.PublishDocumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Freshen(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.DirectoryService/Freshen',
+            elsewhere_dot_wire_dot_v1_dot_directory__pb2.FreshenRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_directory__pb2.FreshenResponse.FromString,
             options,
             channel_credentials,
             insecure,

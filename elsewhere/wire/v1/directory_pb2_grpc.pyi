@@ -41,6 +41,8 @@ class DirectoryServiceStub:
     """Hands on a roster or an agreement that is newer than what this gateway shows, so that one of several
     gateways cannot stay behind. Both are signed by the stewards: refused unless they follow the ones held.
     """
+    Freshen: _grpc.UnaryUnaryMultiCallable[_directory_pb2.FreshenRequest, _directory_pb2.FreshenResponse]
+    """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one."""
 
 @_typing.type_check_only
 class DirectoryServiceAsyncStub(DirectoryServiceStub):
@@ -55,6 +57,8 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     """Hands on a roster or an agreement that is newer than what this gateway shows, so that one of several
     gateways cannot stay behind. Both are signed by the stewards: refused unless they follow the ones held.
     """
+    Freshen: _aio.UnaryUnaryMultiCallable[_directory_pb2.FreshenRequest, _directory_pb2.FreshenResponse]  # type: ignore[assignment]
+    """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one."""
 
 class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Signed documents that every node verifies for itself. The gateway only keeps and passes them on:
@@ -78,5 +82,13 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         """Hands on a roster or an agreement that is newer than what this gateway shows, so that one of several
         gateways cannot stay behind. Both are signed by the stewards: refused unless they follow the ones held.
         """
+
+    @_abc_1.abstractmethod
+    def Freshen(
+        self,
+        request: _directory_pb2.FreshenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.FreshenResponse, _abc.Awaitable[_directory_pb2.FreshenResponse]]:
+        """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one."""
 
 def add_DirectoryServiceServicer_to_server(servicer: DirectoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
