@@ -43,10 +43,10 @@ def second(first: Path) -> Path:
     return folder
 
 
-def test_a_further_gateway_has_a_key_of_its_own_and_none_of_the_federations(
+def test_a_further_gateway_has_a_tls_key_of_its_own_and_none_that_certifies(
     first: Path, second: Path
 ) -> None:
-    assert sorted(path.name for path in (second / "keys").iterdir()) == ["tls.key"]
+    assert sorted(path.name for path in (second / "keys").iterdir()) == ["gateway.key", "tls.key"]
     assert (second / "keys/tls.key").read_bytes() != (first / "keys/tls.key").read_bytes()
     serving_credentials(load_config(second), now=utc_now())
     with pytest.raises(ConfigInvalid, match="in the folder that was made first"):
