@@ -180,7 +180,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
         self._ledgers, self._directory = ledgers, directory
         self._pace = Pace(CALLS, CALL_EVERY_S)
 
-    async def Publish(  # noqa: N802 - the name in ledger.proto
+    async def PublishHashes(  # noqa: N802 - the name in ledger.proto
         self, request: ledger_pb2.PublishHashesRequest, context: _ServicerContext
     ) -> ledger_pb2.PublishHashesResponse:
         """Let the caller's own log grow."""
@@ -220,25 +220,25 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
 
     async def ProveGrowth(  # noqa: N802
         self, request: ledger_pb2.ProveGrowthRequest, context: _ServicerContext
-    ) -> ledger_pb2.ProofResponse:
+    ) -> ledger_pb2.ProveGrowthResponse:
         """Prove that a log only grew."""
         try:
             self._caller(context)
             path = await self._ledgers.prove_growth(request)
         except ElsewhereError as err:
             await context.abort(*to_status(err))
-        return ledger_pb2.ProofResponse(path=path)
+        return ledger_pb2.ProveGrowthResponse(path=path)
 
     async def ProveEntry(  # noqa: N802
         self, request: ledger_pb2.ProveEntryRequest, context: _ServicerContext
-    ) -> ledger_pb2.ProofResponse:
+    ) -> ledger_pb2.ProveEntryResponse:
         """Prove that an entry is in a log."""
         try:
             self._caller(context)
             path = await self._ledgers.prove_entry(request)
         except ElsewhereError as err:
             await context.abort(*to_status(err))
-        return ledger_pb2.ProofResponse(path=path)
+        return ledger_pb2.ProveEntryResponse(path=path)
 
     def _caller(self, context: _ServicerContext) -> str:
         """The active member at the other end, unless it calls all the time."""

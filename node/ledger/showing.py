@@ -119,7 +119,7 @@ class Showing:
         self, stub: ledger_pb2_grpc.LedgerServiceAsyncStub, request: ledger_pb2.PublishHashesRequest
     ) -> int:
         with breaking():
-            return (await stub.Publish(request, timeout=CALL_TIMEOUT_S)).held
+            return (await stub.PublishHashes(request, timeout=CALL_TIMEOUT_S)).held
 
     def _read(self, what: Callable[[Connection], T]) -> T:
         with self._parts.store.read() as connection:

@@ -51,7 +51,7 @@ def _receipt(data: bytes) -> None:
     open_receipt_proof(data, seeds.receipt(), member, "northshire", [WITNESS])
 
 
-def _path(found: ledger_pb2.ProofResponse) -> None:
+def _path(found: ledger_pb2.ProveGrowthResponse) -> None:
     check_inclusion(LEAF, 0, 2, tuple(found.path), ROOT)
     check_consistency(1, 2, LEAF, ROOT, tuple(found.path))
 
@@ -82,7 +82,7 @@ def log_parsers() -> tuple[Parser, ...]:
     receipt = attach_proof(sign_receipt(seeds.TRUST, seeds.receipt()), proof)
     line = note.splitlines(keepends=True)[-1]
     cosigned = ledger_pb2.CosignRequest(agency="trust", size=2, line=line)
-    path = ledger_pb2.ProofResponse(path=[BESIDE])
+    path = ledger_pb2.ProveGrowthResponse(path=[BESIDE])
     of_ours = sign_checkpoint(Checkpoint(log_origin(seeds.ROSTER.federation, "trust"), 2, ROOT), seeds.TRUST)
     seen = cosign(of_ours.decode(), f"{seeds.ROSTER.federation}/police/witness", seeds.POLICE, 1_000)
     fresh = sign_as_gateway(ROSTER, seeds.POLICE)
@@ -102,8 +102,8 @@ def log_parsers() -> tuple[Parser, ...]:
         ),
         wire(
             "log_path",
-            ledger_pb2.ProofResponse,
-            message_of(ledger_pb2.ProofResponse, _path),
+            ledger_pb2.ProveGrowthResponse,
+            message_of(ledger_pb2.ProveGrowthResponse, _path),
             path.SerializeToString(),
         ),
     )

@@ -29,7 +29,7 @@ CALLS = {
         {"catalogue_piece", "catalogue_snapshot", "catalogue_delta"},
     ),
     "CatalogueService.Grant": ({"catalogue_publication", "catalogue_fetch"}, {PLAIN}),
-    "LedgerService.Publish": ({"checkpoint"}, {PLAIN}),
+    "LedgerService.PublishHashes": ({"checkpoint"}, {PLAIN}),
     "LedgerService.Checkpoints": ({PLAIN}, {"checkpoint"}),
     "LedgerService.Cosign": ({"cosignature"}, {PLAIN}),
     "LedgerService.ProveGrowth": ({PLAIN}, {"log_path"}),

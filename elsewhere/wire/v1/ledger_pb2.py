@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65lsewhere/wire/v1/ledger.proto\x12\x11\x65lsewhere.wire.v1\"I\n\x14PublishHashesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x0e\n\x06hashes\x18\x02 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\"%\n\x15PublishHashesResponse\x12\x0c\n\x04held\x18\x01 \x01(\x04\"$\n\x12\x43heckpointsRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\"E\n\x13\x43heckpointsResponse\x12.\n\x04logs\x18\x01 \x03(\x0b\x32 .elsewhere.wire.v1.LogCheckpoint\"@\n\rLogCheckpoint\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\x0c\x12\x11\n\twitnessed\x18\x03 \x01(\x0c\";\n\rCosignRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04line\x18\x03 \x01(\t\"\x10\n\x0e\x43osignResponse\"H\n\x12ProveGrowthRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x10\n\x08old_size\x18\x02 \x01(\x04\x12\x10\n\x08new_size\x18\x03 \x01(\x04\"@\n\x11ProveEntryRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x0c\n\x04size\x18\x03 \x01(\x04\"\x1d\n\rProofResponse\x12\x0c\n\x04path\x18\x01 \x03(\x0c\x32\xc8\x03\n\rLedgerService\x12\\\n\x07Publish\x12\'.elsewhere.wire.v1.PublishHashesRequest\x1a(.elsewhere.wire.v1.PublishHashesResponse\x12\\\n\x0b\x43heckpoints\x12%.elsewhere.wire.v1.CheckpointsRequest\x1a&.elsewhere.wire.v1.CheckpointsResponse\x12M\n\x06\x43osign\x12 .elsewhere.wire.v1.CosignRequest\x1a!.elsewhere.wire.v1.CosignResponse\x12V\n\x0bProveGrowth\x12%.elsewhere.wire.v1.ProveGrowthRequest\x1a .elsewhere.wire.v1.ProofResponse\x12T\n\nProveEntry\x12$.elsewhere.wire.v1.ProveEntryRequest\x1a .elsewhere.wire.v1.ProofResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65lsewhere/wire/v1/ledger.proto\x12\x11\x65lsewhere.wire.v1\"I\n\x14PublishHashesRequest\x12\r\n\x05start\x18\x01 \x01(\x04\x12\x0e\n\x06hashes\x18\x02 \x03(\x0c\x12\x12\n\ncheckpoint\x18\x03 \x01(\x0c\"%\n\x15PublishHashesResponse\x12\x0c\n\x04held\x18\x01 \x01(\x04\"$\n\x12\x43heckpointsRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\"E\n\x13\x43heckpointsResponse\x12.\n\x04logs\x18\x01 \x03(\x0b\x32 .elsewhere.wire.v1.LogCheckpoint\"@\n\rLogCheckpoint\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0c\n\x04note\x18\x02 \x01(\x0c\x12\x11\n\twitnessed\x18\x03 \x01(\x0c\";\n\rCosignRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0c\n\x04line\x18\x03 \x01(\t\"\x10\n\x0e\x43osignResponse\"H\n\x12ProveGrowthRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\x10\n\x08old_size\x18\x02 \x01(\x04\x12\x10\n\x08new_size\x18\x03 \x01(\x04\"@\n\x11ProveEntryRequest\x12\x0e\n\x06\x61gency\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x04\x12\x0c\n\x04size\x18\x03 \x01(\x04\"#\n\x13ProveGrowthResponse\x12\x0c\n\x04path\x18\x01 \x03(\x0c\"\"\n\x12ProveEntryResponse\x12\x0c\n\x04path\x18\x01 \x03(\x0c\x32\xd9\x03\n\rLedgerService\x12\x62\n\rPublishHashes\x12\'.elsewhere.wire.v1.PublishHashesRequest\x1a(.elsewhere.wire.v1.PublishHashesResponse\x12\\\n\x0b\x43heckpoints\x12%.elsewhere.wire.v1.CheckpointsRequest\x1a&.elsewhere.wire.v1.CheckpointsResponse\x12M\n\x06\x43osign\x12 .elsewhere.wire.v1.CosignRequest\x1a!.elsewhere.wire.v1.CosignResponse\x12\\\n\x0bProveGrowth\x12%.elsewhere.wire.v1.ProveGrowthRequest\x1a&.elsewhere.wire.v1.ProveGrowthResponse\x12Y\n\nProveEntry\x12$.elsewhere.wire.v1.ProveEntryRequest\x1a%.elsewhere.wire.v1.ProveEntryResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,8 +49,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVEGROWTHREQUEST']._serialized_end=493
   _globals['_PROVEENTRYREQUEST']._serialized_start=495
   _globals['_PROVEENTRYREQUEST']._serialized_end=559
-  _globals['_PROOFRESPONSE']._serialized_start=561
-  _globals['_PROOFRESPONSE']._serialized_end=590
-  _globals['_LEDGERSERVICE']._serialized_start=593
-  _globals['_LEDGERSERVICE']._serialized_end=1049
+  _globals['_PROVEGROWTHRESPONSE']._serialized_start=561
+  _globals['_PROVEGROWTHRESPONSE']._serialized_end=596
+  _globals['_PROVEENTRYRESPONSE']._serialized_start=598
+  _globals['_PROVEENTRYRESPONSE']._serialized_end=632
+  _globals['_LEDGERSERVICE']._serialized_start=635
+  _globals['_LEDGERSERVICE']._serialized_end=1108
 # @@protoc_insertion_point(module_scope)

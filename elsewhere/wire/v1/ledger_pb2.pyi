@@ -238,7 +238,7 @@ class ProveEntryRequest(_message.Message):
 Global___ProveEntryRequest: _TypeAlias = ProveEntryRequest  # noqa: Y015
 
 @_typing.final
-class ProofResponse(_message.Message):
+class ProveGrowthResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PATH_FIELD_NUMBER: _builtins.int
@@ -257,4 +257,26 @@ class ProofResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ProofResponse: _TypeAlias = ProofResponse  # noqa: Y015
+Global___ProveGrowthResponse: _TypeAlias = ProveGrowthResponse  # noqa: Y015
+
+@_typing.final
+class ProveEntryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def path(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """32 bytes each, at most 64; RFC 9162 section 2.1"""
+
+    def __init__(
+        self,
+        *,
+        path: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProveEntryResponse: _TypeAlias = ProveEntryResponse  # noqa: Y015

@@ -36,8 +36,8 @@ class LedgerServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.Publish = channel.unary_unary(
-                '/elsewhere.wire.v1.LedgerService/Publish',
+        self.PublishHashes = channel.unary_unary(
+                '/elsewhere.wire.v1.LedgerService/PublishHashes',
                 request_serializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.PublishHashesRequest.SerializeToString,
                 response_deserializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.PublishHashesResponse.FromString,
                 _registered_method=True)
@@ -54,12 +54,12 @@ class LedgerServiceStub:
         self.ProveGrowth = channel.unary_unary(
                 '/elsewhere.wire.v1.LedgerService/ProveGrowth',
                 request_serializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveGrowthRequest.SerializeToString,
-                response_deserializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProofResponse.FromString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveGrowthResponse.FromString,
                 _registered_method=True)
         self.ProveEntry = channel.unary_unary(
                 '/elsewhere.wire.v1.LedgerService/ProveEntry',
                 request_serializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveEntryRequest.SerializeToString,
-                response_deserializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProofResponse.FromString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveEntryResponse.FromString,
                 _registered_method=True)
 
 
@@ -68,7 +68,7 @@ class LedgerServiceServicer:
     so. Entries themselves never leave their agency.
     """
 
-    def Publish(self, request, context):
+    def PublishHashes(self, request, context):
         """The caller's own log, from where the gateway's copy of its hashes ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -106,8 +106,8 @@ class LedgerServiceServicer:
 
 def add_LedgerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'Publish': grpc.unary_unary_rpc_method_handler(
-                    servicer.Publish,
+            'PublishHashes': grpc.unary_unary_rpc_method_handler(
+                    servicer.PublishHashes,
                     request_deserializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.PublishHashesRequest.FromString,
                     response_serializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.PublishHashesResponse.SerializeToString,
             ),
@@ -124,12 +124,12 @@ def add_LedgerServiceServicer_to_server(servicer, server):
             'ProveGrowth': grpc.unary_unary_rpc_method_handler(
                     servicer.ProveGrowth,
                     request_deserializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveGrowthRequest.FromString,
-                    response_serializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProofResponse.SerializeToString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveGrowthResponse.SerializeToString,
             ),
             'ProveEntry': grpc.unary_unary_rpc_method_handler(
                     servicer.ProveEntry,
                     request_deserializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveEntryRequest.FromString,
-                    response_serializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProofResponse.SerializeToString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveEntryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -145,7 +145,7 @@ class LedgerService:
     """
 
     @staticmethod
-    def Publish(request,
+    def PublishHashes(request,
             target,
             options=(),
             channel_credentials=None,
@@ -158,7 +158,7 @@ class LedgerService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/elsewhere.wire.v1.LedgerService/Publish',
+            '/elsewhere.wire.v1.LedgerService/PublishHashes',
             elsewhere_dot_wire_dot_v1_dot_ledger__pb2.PublishHashesRequest.SerializeToString,
             elsewhere_dot_wire_dot_v1_dot_ledger__pb2.PublishHashesResponse.FromString,
             options,
@@ -241,7 +241,7 @@ class LedgerService:
             target,
             '/elsewhere.wire.v1.LedgerService/ProveGrowth',
             elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveGrowthRequest.SerializeToString,
-            elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProofResponse.FromString,
+            elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveGrowthResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -268,7 +268,7 @@ class LedgerService:
             target,
             '/elsewhere.wire.v1.LedgerService/ProveEntry',
             elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveEntryRequest.SerializeToString,
-            elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProofResponse.FromString,
+            elsewhere_dot_wire_dot_v1_dot_ledger__pb2.ProveEntryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,15 +35,15 @@ class LedgerServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LedgerServiceAsyncStub: ...
-    Publish: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.PublishHashesRequest, _ledger_pb2.PublishHashesResponse]
+    PublishHashes: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.PublishHashesRequest, _ledger_pb2.PublishHashesResponse]
     """The caller's own log, from where the gateway's copy of its hashes ends."""
     Checkpoints: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.CheckpointsRequest, _ledger_pb2.CheckpointsResponse]
     """The newest checkpoint of every member's log, or of one."""
     Cosign: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.CosignRequest, _ledger_pb2.CosignResponse]
     """Adds a line with which the caller says that it has seen a checkpoint."""
-    ProveGrowth: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ProveGrowthRequest, _ledger_pb2.ProofResponse]
+    ProveGrowth: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ProveGrowthRequest, _ledger_pb2.ProveGrowthResponse]
     """Proves that a log only grew between two sizes."""
-    ProveEntry: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ProveEntryRequest, _ledger_pb2.ProofResponse]
+    ProveEntry: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ProveEntryRequest, _ledger_pb2.ProveEntryResponse]
     """Proves that an entry is in a log at a size."""
 
 @_typing.type_check_only
@@ -53,15 +53,15 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    Publish: _aio.UnaryUnaryMultiCallable[_ledger_pb2.PublishHashesRequest, _ledger_pb2.PublishHashesResponse]  # type: ignore[assignment]
+    PublishHashes: _aio.UnaryUnaryMultiCallable[_ledger_pb2.PublishHashesRequest, _ledger_pb2.PublishHashesResponse]  # type: ignore[assignment]
     """The caller's own log, from where the gateway's copy of its hashes ends."""
     Checkpoints: _aio.UnaryUnaryMultiCallable[_ledger_pb2.CheckpointsRequest, _ledger_pb2.CheckpointsResponse]  # type: ignore[assignment]
     """The newest checkpoint of every member's log, or of one."""
     Cosign: _aio.UnaryUnaryMultiCallable[_ledger_pb2.CosignRequest, _ledger_pb2.CosignResponse]  # type: ignore[assignment]
     """Adds a line with which the caller says that it has seen a checkpoint."""
-    ProveGrowth: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ProveGrowthRequest, _ledger_pb2.ProofResponse]  # type: ignore[assignment]
+    ProveGrowth: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ProveGrowthRequest, _ledger_pb2.ProveGrowthResponse]  # type: ignore[assignment]
     """Proves that a log only grew between two sizes."""
-    ProveEntry: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ProveEntryRequest, _ledger_pb2.ProofResponse]  # type: ignore[assignment]
+    ProveEntry: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ProveEntryRequest, _ledger_pb2.ProveEntryResponse]  # type: ignore[assignment]
     """Proves that an entry is in a log at a size."""
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -70,7 +70,7 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     """
 
     @_abc_1.abstractmethod
-    def Publish(
+    def PublishHashes(
         self,
         request: _ledger_pb2.PublishHashesRequest,
         context: _ServicerContext,
@@ -98,7 +98,7 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _ledger_pb2.ProveGrowthRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_ledger_pb2.ProofResponse, _abc.Awaitable[_ledger_pb2.ProofResponse]]:
+    ) -> _typing.Union[_ledger_pb2.ProveGrowthResponse, _abc.Awaitable[_ledger_pb2.ProveGrowthResponse]]:
         """Proves that a log only grew between two sizes."""
 
     @_abc_1.abstractmethod
@@ -106,7 +106,7 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _ledger_pb2.ProveEntryRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_ledger_pb2.ProofResponse, _abc.Awaitable[_ledger_pb2.ProofResponse]]:
+    ) -> _typing.Union[_ledger_pb2.ProveEntryResponse, _abc.Awaitable[_ledger_pb2.ProveEntryResponse]]:
         """Proves that an entry is in a log at a size."""
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
