@@ -30,6 +30,7 @@ def test_help_lists_every_command_in_the_order_an_operator_meets_them() -> None:
     expected = [
         "init",
         "accept",
+        "join",
         "mapping",
         "load",
         "reload",
