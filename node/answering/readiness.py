@@ -19,12 +19,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, bindparam, exists, func, select
 
+from elsewhere.canonical import parse_canonical
 from elsewhere.database.ready import Ready
-from elsewhere.lookup import Decision, EvaluateRequest, Ruling
+from elsewhere.lookup import Decision, EvaluateRequest, Head, Ruling
 from elsewhere.matchkeys import version
+from elsewhere.signing import unverified_payload
+from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node.errors import CatalogueAhead, CatalogueOverdue, RecordsMissing, RecordsUntagged
 from node.store.caseload import DONE, load, load_set, source, tag_set
-from node.store.exchange import published
+from node.store.exchange import published, published_piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def find_unready(
     if not _is_tagged(found):
         remedy = "that agency's records are not all tagged under the key it states; call its duty desk"
         return Ruling(Decision.ERROR, RecordsUntagged.code, remedy=remedy)
-    if request.held.version > (found.made or 0):
+    if _is_ahead(request.held, found):
         # So it says. If it is true our store was set back, and "nothing returned" would mislead it.
         remedy = "a newer catalogue of that agency is held here than it knows of; call its duty desk"
         return Ruling(Decision.ERROR, CatalogueAhead.code, remedy=remedy)
@@ -65,6 +68,20 @@ def find_unready(
     return None
 
 
+def _is_ahead(held: Head, found: Any) -> bool:
+    """Whether a searcher holds a version of our catalogue that this store has not made.
+
+    A version that is stated is compared by the searcher itself. One above it may be on its way to the
+    gateways, or be of a store that came after this one: then its number may be made here a second time.
+    """
+    if held.version > (found.made or 0):
+        return True
+    if held.version <= (found.stated or 0) or found.held is None:
+        return False
+    statement = parse_canonical(unverified_payload(found.held, CATALOGUE_STATEMENT_TYPE))
+    return not isinstance(statement, dict) or statement.get("root") != held.root.hex()
+
+
 def is_tagged(connection: Connection, request: EvaluateRequest, key: bytes) -> bool:
     """Whether every record in force is tagged under the key of a question's epoch by these match keys."""
     return _is_tagged(_read(connection, request, key))
@@ -72,6 +89,7 @@ def is_tagged(connection: Connection, request: EvaluateRequest, key: bytes) -> b
 
 def _read(connection: Connection, request: EvaluateRequest, key: bytes) -> Any:
     asked = {"collection": request.collection, "epoch": request.epoch, "key": key}
+    asked["held"] = request.held.version
     return _state().row(connection, asked)
 
 
@@ -109,6 +127,11 @@ def _state() -> Ready:
             select(load.c.rules).where(load.c.id == newest).scalar_subquery().label("rules"),
             in_set.label("is_in_set"),
             select(published.c.version).where(*_is_asked(published)).scalar_subquery().label("made"),
+            select(published.c.stated_version).where(*_is_asked(published)).scalar_subquery().label("stated"),
+            select(published_piece.c.statement)
+            .where(*_is_asked(published_piece), published_piece.c.version == bindparam("held"))
+            .scalar_subquery()
+            .label("held"),
         )
     )
 

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, update
 
 from elsewhere.lookup import AnswerState, Decision, Head, Reveal
+from elsewhere.published import CatalogueStatement
+from elsewhere.signing import sign_document
+from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node.answering.answer import NOTHING
 from node.errors import CatalogueAhead, RecordsUntagged
 from node.store.caseload import load, load_set
+from node.store.exchange import published, published_piece
 from tests.fault.direct import Pair, pair, with_request
 from tests.fault.rig import counted, leaves, somebody
 
@@ -78,6 +82,38 @@ async def test_a_store_older_than_the_catalogue_it_gave_out_answers_nothing(two:
     said = await two.redeem(part)
     assert said is not None
     assert said.answer.state is AnswerState.NOTHING_RETURNED
+
+
+async def test_a_version_made_a_second_time_is_not_the_one_that_others_hold(two: Pair) -> None:
+    """Set back, a node makes versions of the same numbers again, until a gateway shows what it has."""
+    request = two.part(somebody()).request
+    made = CatalogueStatement(
+        custodian="police",
+        collection=request.collection,
+        epoch=request.epoch,
+        version=2,
+        snapshot_version=1,
+        snapshot_count=64,
+        delta_size=64,
+        root=b"m" * 32,
+        padding_commitment=bytes(32),
+        published_utc=two.clock().replace(microsecond=0),
+    )
+    envelope = sign_document([two.police.keys.view.signing], CATALOGUE_STATEMENT_TYPE, made.to_json())
+    asked = {"collection": request.collection, "epoch": request.epoch}
+    row = {"version": 2, "snapshot_version": 1, "root": made.root, "seed": bytes(32), "granted": "{}"}
+    row |= {"snapshot_key": bytes(32), "statement": envelope}
+    row |= {"stated_version": 1, "stated_root": bytes(32), **asked}
+    with two.police._store.write() as connection:
+        connection.execute(insert(published).values(row))
+        piece = {**asked, "version": 2, "statement": envelope, "ciphertext": b""}
+        connection.execute(insert(published_piece).values(piece))
+
+    for root, decision in ((b"o" * 32, Decision.ERROR), (made.root, Decision.PERMIT)):
+        reply = await two.evaluate(with_request(two.part(somebody()), held=Head(2, root)))
+        assert reply is not None
+        assert reply.ruling.decision is decision
+        assert reply.ruling.code == ("" if decision is Decision.PERMIT else CatalogueAhead.code)
 
 
 async def test_a_store_without_any_load_has_nothing_to_tag_and_answers(two: Pair) -> None:
