@@ -31,11 +31,12 @@ EVALUATE_REPLY = 4096
 REDEEM_REQUEST = 2048
 REDEEM_REPLY = 8192
 CATALOGUE_KEY = 256
+STUDY = 64  # half of the secret that two members' masks in a study come from
 
 LENGTH_BYTES = 4
 OVERHEAD_BYTES = 1136  # 1,088 ML-KEM ciphertext, 32 X25519 share, 16 AES-GCM tag
 
-Direction = Literal["request", "reply", "catalogue-key"]
+Direction = Literal["request", "reply", "catalogue-key", "study"]
 
 _SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
@@ -113,15 +114,19 @@ class Context:
     sender: str
     receiver: str
     direction: Direction
-    lookup: bytes  # the lookup id of this custodian, 1..255 bytes; a catalogue's name for its key
-    round: int  # 1 Evaluate, 2 Redeem; 0 for a catalogue's key
+    lookup: (
+        bytes  # the lookup id of this custodian, 1..255 bytes; a catalogue's name for its key; a query's id
+    )
+    round: int  # 1 Evaluate, 2 Redeem; 0 for a catalogue's key and for a study
 
     def __post_init__(self) -> None:
         if not 0 <= self.protocol_version < 2**32:
             raise ValueError(f"expected a protocol version of 32 bits, got {self.protocol_version}")
         if not self.sender or not self.receiver or not 1 <= len(self.lookup) <= 255:
             raise ValueError("expected a sender, a receiver and a lookup id of 1..255 bytes")
-        rounds = {"request": (1, 2), "reply": (1, 2), "catalogue-key": (0,)}.get(self.direction, ())
+        rounds = {"request": (1, 2), "reply": (1, 2), "catalogue-key": (0,), "study": (0,)}.get(
+            self.direction, ()
+        )
         if self.round not in rounds:
             raise ValueError(f"expected a round in {rounds} for {self.direction!r}, got {self.round}")
 
@@ -131,6 +136,11 @@ class Context:
     ) -> Context:
         """Name the place of the key to one catalogue: whose, for whom, and which."""
         return cls(protocol_version, sender, receiver, "catalogue-key", catalogue, 0)
+
+    @classmethod
+    def for_study(cls, *, protocol_version: int, sender: str, receiver: str, qid: bytes) -> Context:
+        """Name the place of one half of a mask's secret: who drew it, for whom, and for which query."""
+        return cls(protocol_version, sender, receiver, "study", qid, 0)
 
     def info(self) -> bytes:
         """Encode every field behind its 2-byte length, so that no two contexts share an encoding."""

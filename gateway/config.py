@@ -50,6 +50,17 @@ class LogConfig(Section):
     quota_mb: int = Field(default=1024, ge=1, le=1_048_576, description="of one agency, on the disk")
 
 
+class StudyConfig(Section):
+    """How researchers' studies are run."""
+
+    prepare_s: float = Field(
+        default=10, ge=0.1, le=60, description="for each node to say whether it takes part"
+    )
+    commit_s: float = Field(default=60, ge=0.1, le=600, description="for each node to charge and to answer")
+    of_researcher: int = Field(default=2, ge=1, le=64, description="studies of one researcher at once")
+    of_all: int = Field(default=8, ge=1, le=256, description="studies at once")
+
+
 class GatewayConfig(Section):
     """The whole of `gateway.toml`."""
 
@@ -71,6 +82,7 @@ class GatewayConfig(Section):
     lookup: LookupConfig = LookupConfig()
     catalogue: CatalogueConfig = CatalogueConfig()
     log: LogConfig = LogConfig()
+    study: StudyConfig = StudyConfig()
     dir: Path = Field(exclude=True)
 
     @property

@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 
 from elsewhere.agreement.document import open_agreement
+from elsewhere.agreement.terms import Agreement
 from elsewhere.errors import ElsewhereError, NotActive, SignatureInvalid
 from elsewhere.roster import Roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
@@ -57,6 +58,7 @@ class Directory:
         self._folder, self._store, self._timing, self._push_s = folder, store, timing, push_s
         self._stamps: dict[str, _Stamp | None] = {}
         self._agreement = b""  # envelope
+        self.agreement: Agreement | None = None  # what it says
         self._statements: dict[str, tuple[bytes, KeyStatement]] = {}
         self._notices = Notices()
         self._pace = Pace(STATEMENTS, STATEMENT_EVERY_S)
@@ -241,7 +243,7 @@ class Directory:
         envelope = read_document(self._folder / AGREEMENT_FILE)
         # The roster is written first: if both were just now, its stewards are the ones who signed.
         self._reload(ROSTER_FILE, self._take_roster_file)
-        agreement = open_agreement(envelope, self.roster)
+        agreement = self.agreement = open_agreement(envelope, self.roster)
         self._agreement, self._agreement_end = envelope, agreement.validity.valid_until
         _log.info("agreement shown", version=agreement.version)
         self.changed()

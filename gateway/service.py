@@ -34,6 +34,8 @@ from elsewhere.wire.v1 import (
     ledger_pb2_grpc,
     link_pb2,
     link_pb2_grpc,
+    research_pb2_grpc,
+    study_pb2_grpc,
 )
 from gateway.attach import LinkService
 from gateway.carried import take_documents
@@ -60,6 +62,8 @@ from gateway.lookups import Limits, Lookups
 from gateway.mirror import Mirror
 from gateway.pace import Pace
 from gateway.store import Store
+from gateway.studies.attending import Attending, StudyService
+from gateway.studies.service import ResearchService
 from gateway.timing import Alarm, LoopTiming
 
 TELL_END_S = 86_400.0
@@ -175,6 +179,7 @@ class Gateway:
         self.catalogues = Catalogues(config.dir / "catalogues", self._store, config.catalogue, self.directory)
         mirror = Mirror(config.dir / "logs", config.log.quota_mb * 2**20)
         self.ledgers = Ledgers(mirror, self._store, self.directory)
+        self.attending = Attending()
         for custodian in {name.custodian for name, _ in self.catalogues.newest()}:
             self.catalogues.drop_unstated(custodian)  # what a crash has kept it from
         for name, version in self.catalogues.newest():
@@ -186,6 +191,8 @@ class Gateway:
                 "elsewhere.wire.v1.DirectoryService": self._is_keeping,
                 "elsewhere.wire.v1.CatalogueService": self._is_keeping,
                 "elsewhere.wire.v1.LedgerService": self._is_keeping,
+                "elsewhere.wire.v1.ResearchService": self._is_relaying,
+                "elsewhere.wire.v1.StudyService": self._is_relaying,
             }
         )
         # Made only to be started: gRPC 1.85 can bring the process down when one that never was is collected.
@@ -225,6 +232,11 @@ class Gateway:
         enrolment_pb2_grpc.add_EnrolmentServiceServicer_to_server(
             EnrolmentService(self.directory, self._config.dir, self._timing), server
         )
+        study_pb2_grpc.add_StudyServiceServicer_to_server(
+            StudyService(self.attending, self.directory, self._timing), server
+        )
+        research = ResearchService(self.attending, self.directory, self._config, self._timing)
+        research_pb2_grpc.add_ResearchServiceServicer_to_server(research, server)
         self._health.add_to(server)
         return server
 
@@ -266,6 +278,7 @@ class Gateway:
         except TimeoutError:
             _log.warning("drain ended early", under_way=self.lookups.under_way)
         self.links.end_all(GatewayDraining("the gateway is going down"))
+        self.attending.end_all(GatewayDraining("the gateway is going down"))
         await asyncio.gather(self._server.stop(grace=1), self._local.stop(grace=1))
         (self._config.dir / HEALTH_SOCKET).unlink(missing_ok=True)
         self.directory.unwatch()
@@ -313,6 +326,7 @@ class Gateway:
         """End the links of agencies that the roster no longer lists as active."""
         for agency in agencies:
             self.links.end_all(NotActive(agency, "not active"), agencies=[agency])
+            self.attending.end_all(NotActive(agency, "not active"), agencies=[agency])
 
     def _left(self, link: Link) -> None:
         """Settle what a link leaves behind, and note the departure of an agency that has no other."""

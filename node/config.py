@@ -17,6 +17,7 @@ from elsewhere.errors import ConfigInvalid, DocumentInvalid
 from elsewhere.fields import Fields
 from elsewhere.settings import Section, StoreSection, read_settings
 from node.keys.stating import Schedule
+from node.studies.tables.sections import ResearchSection
 
 FILE_NAME = "node.toml"
 _CLOCK_TOLERANCE_S = int(CLOCK_TOLERANCE.total_seconds())
@@ -183,6 +184,7 @@ class NodeConfig(Section):
     desk: DeskConfig = DeskConfig()
     keys: KeysConfig = KeysConfig()
     log: LogConfig = LogConfig()
+    research: ResearchSection = ResearchSection()
     policy: dict[str, Any] = Field(default_factory=dict, description="read by elsewhere.agreement.local")
     dir: Path = Field(exclude=True)
 

@@ -211,3 +211,9 @@ class FingerprintDiffers(ElsewhereError):
     """What admits is not the federation that the token names. Nothing was taken. Call the operator."""
 
     code = "join.fingerprint"
+
+
+class LedgerSetBack(ElsewhereError):
+    """The node's store is older than what it has charged. Its operator settles that first."""
+
+    code = "refused.ledger"

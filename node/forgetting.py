@@ -31,6 +31,7 @@ from node.ledger.witness import forget_witnessed
 from node.processes.presence import forget_processes
 from node.store.engine import Store
 from node.store.writer import Writer
+from node.studies.budget import forget_shares
 
 EVERY_S: Final = 60.0
 _log = structlog.get_logger(__name__)
@@ -58,6 +59,7 @@ class Forgetting:
                 await self.writer.run(partial(forget_reviews, now=self.clock()))
                 await self.writer.run(partial(self.history.forget, now=self.clock()))
                 await self.writer.run(partial(forget_witnessed, now=self.clock()))
+                await self.writer.run(partial(forget_shares, now=self.clock()))
                 known = await self.writer.run(partial(forget_processes, clock=self.clock))
                 await asyncio.to_thread(drop_leftovers, self.directory, known, self.may_hold)
             except (ElsewhereError, SQLAlchemyError, OSError) as err:

@@ -27,9 +27,8 @@ from elsewhere.oprf.group import library
 from elsewhere.random import RandomBytes
 from elsewhere.wire.v1 import directory_pb2
 from node.answering.custodian import Custodian
-from node.answering.guard import Guard
+from node.answering.guard import make_guard
 from node.answering.queueing import BEYOND_WORKERS, Pace, Turns
-from node.answering.readiness import Expected
 from node.answering.reviewing import Reviews
 from node.answering.service import Answering
 from node.asking.history import History
@@ -41,7 +40,6 @@ from node.asking.secondlook import SecondLooks
 from node.catalogues.own import OwnParts
 from node.catalogues.peers import Peers, PeersParts
 from node.catalogues.publisher import Publisher, PublisherParts
-from node.catalogues.times import within
 from node.config import NodeConfig
 from node.desk.callers import Callers, make_callers
 from node.desk.service import DeskParts, DeskServer, DeskService
@@ -71,6 +69,9 @@ from node.processes.presence import Condition, Presence, processes
 from node.store.engine import open_store
 from node.store.owner import Owner, claim
 from node.store.writer import Writer
+from node.studies.answering import StudyParts
+from node.studies.attending import make_attending
+from node.studies.tables.reading import Tables
 from node.watch import tell_ends, tell_readiness
 
 LOOK_AT_KEYS_S = 1.0
@@ -113,13 +114,7 @@ class Node:
         self.publisher = Publisher(self._publisher_parts(random))
         self.custodian = Custodian(
             keys=self.keys,
-            guard=Guard(
-                trust=self.trust,
-                policy=config.local_policy(),
-                clock_tolerance=timedelta(seconds=config.lookup.clock_tolerance_s),
-                expected=Expected(within(config.catalogue.tick_s), config.lookup.asks_only),
-                others_in_all=config.lookup.others_in_all,
-            ),
+            guard=make_guard(config, self.trust),
             store=self._store,
             clock=clock,
             random=random,
@@ -141,8 +136,9 @@ class Node:
         self.renewal = Renewal(self._renewal_parts())
         self.showing = Showing(self._ledger_parts(), config.log.show_s)
         self.witness = Witness(self._ledger_parts(), config.log.watch_s)
+        self.studies = make_attending(config, self._study_parts(random), self._sources())
         self.peers = Peers(self._peers_parts(random))
-        history = History(Vault(self.keys.view.ring.local), random)
+        history = self._history = History(Vault(self.keys.view.ring.local), random)
         self.retrier = Retrier(
             RetrierParts(
                 self.trust,
@@ -154,7 +150,6 @@ class Node:
                 timedelta(seconds=config.lookup.review_s),
             )
         )
-        self._history = history
         self.searcher = Searcher(
             SearcherParts(
                 exchange=ExchangeParts(
@@ -187,7 +182,7 @@ class Node:
         await self.peers.open()
         await self.desk.start()
         leading: list[Work] = [self.publisher.run, self._forget, self._retry, self.rotator.run]
-        leading += [self.showing.run, self.witness.run, self.renewal.run]
+        leading += [self.showing.run, self.witness.run, self.renewal.run, self.studies.run]
         works: list[Work] = [self.lead.run, *(partial(self.lead.during, work) for work in leading)]
         works += [self.presence.run, self.peers.run, self._follow_keys, self._freshen]
         works += [partial(tell_ends, self._ends, self._clock), partial(tell_readiness, self.status)]
@@ -313,9 +308,15 @@ class Node:
             set_back=partial(self.rotation.withdraw, is_set_back=True),
         )
 
+    def _study_parts(self, random: RandomBytes) -> StudyParts:
+        config, kept = self.config, (self.trust, self._store, self._writer, lambda: self.keys.view)
+        tables = Tables(config.research, config.dir, self._store)
+        work = (tables, self._pool, self._clock, random)
+        return StudyParts(config.agency, *kept, *work, config.research.declines, self.showing.check_newest)
+
     def _sources(self) -> list[Callable[[], grpc.aio.Channel | None]]:
         """For each gateway, its channel while it is linked."""
-        return [partial(self._linked_channel, place) for place in range(len(self.config.gateways))]
+        return [partial(self._channel, place) for place in range(len(self.config.gateways))]
 
     def _ledger_parts(self) -> LedgerParts:
         return LedgerParts(
@@ -341,14 +342,14 @@ class Node:
             max_held_tags=self.config.catalogue.max_held_mb * 2**20 // SHORT_TAG_SIZE,
         )
 
-    def _linked_channel(self, place: int) -> grpc.aio.Channel | None:
+    def _channel(self, place: int) -> grpc.aio.Channel | None:
         return self._linked.channel(place)
 
     def _intake_parts(self, place: int, random: RandomBytes) -> IntakeParts:
         return IntakeParts(
             trust=self.trust,
             statement=lambda: self.keys.view.own.envelope,
-            channel=partial(self._linked_channel, place),
+            channel=partial(self._channel, place),
             random=random,
             tell=partial(self._take_notices, place),
             changed=self._compare,

@@ -23,8 +23,8 @@ if ! is_built run; then
     "$python" -m venv .venv
 fi
 
-extras=node,gateway,postgres
-if [ "$kind" = dev ]; then extras=$extras,tables,dev; fi
+extras=node,gateway,postgres,tables
+if [ "$kind" = dev ]; then extras=$extras,dev; fi
 pip() { .venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt "$@"; }
 # Wheels only: no compiler is needed. The project itself is built with the pinned setuptools.
 pip --only-binary :all: setuptools

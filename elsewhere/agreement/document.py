@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from elsewhere.agreement.lines import line_of
+from elsewhere.agreement.studies import Research
 from elsewhere.agreement.terms import (
     ANY,
     RULE_ID,
@@ -189,6 +190,7 @@ def _agreement(fields: Fields) -> Agreement:
         duty_sets_confidence_aside=fields.flag("duty_sets_confidence_aside")
         if fields.has("duty_sets_confidence_aside")
         else False,
+        research=Research.from_fields(fields.table("research")) if fields.has("research") else None,
     )
     fields.done()
     return found

@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
+from elsewhere.agreement.studies import Research
 from elsewhere.agreement.vocabulary import Tier, vocabulary
 from elsewhere.canonical import Json, canonical_json
 from elsewhere.errors import DocumentInvalid
@@ -272,6 +273,7 @@ class Agreement:
     limits: Limits = field(default_factory=Limits)
     duty_from: datetime | None = None  # when the duty to share binds the parties; None: the vocabulary's time
     duty_sets_confidence_aside: bool = False  # turns CL_DUTY on
+    research: Research | None = None  # None: no research
     signed_by: frozenset[str] = frozenset()  # agencies whose stewards have signed; no part of what is signed
     digest: bytes = field(init=False, compare=False)  # SHA-256 of the signed payload
 
@@ -288,6 +290,8 @@ class Agreement:
         _different([rule.id for rule in self.rules], "rules", "id")
         for index, rule in enumerate(self.rules, 1):
             self._check_rule(rule, f"rules[{index}]")
+        if self.research is not None:
+            self.research.check_parties([party.agency_id for party in self.parties])
         object.__setattr__(self, "digest", hashlib.sha256(canonical_json(self.to_json())).digest())
 
     def _check_rule(self, rule: Rule, at: str) -> None:
@@ -328,6 +332,8 @@ class Agreement:
         }
         if self.duty_from is not None:
             entry["duty_from"] = format_instant(self.duty_from)
+        if self.research is not None:
+            entry["research"] = self.research.to_json()
         return entry
 
 

@@ -6,14 +6,19 @@ Refuses:  a peer without a certificate of the federation's CA; a message over th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import grpc
 
 from elsewhere.errors import CertificateInvalid
+from elsewhere.roster import AGENCY_ID
 from elsewhere.wire.tls import common_name
 
+RESEARCHER: Final = (
+    rf"researcher:({AGENCY_ID})"  # the name in a researcher's certificate; no agency can have it
+)
 WINDOW_BYTES = 256 * 1024  # of one stream that a gateway takes unread
 PING_MS = 20_000
 PING_TIMEOUT_MS = 10_000
@@ -106,3 +111,15 @@ def agency_of(context: HasAuthContext) -> str:
     if len(shown) != 1:
         raise CertificateInvalid(f"expected one client certificate, got {len(shown)}")
     return common_name(bytes(shown[0]))
+
+
+def researcher_of(context: HasAuthContext) -> str:
+    """Tell which researcher's program is calling: the id in the certificate that TLS verified.
+
+    Raises:
+        CertificateInvalid: no certificate, or an agency's. Serve nothing.
+    """
+    found = re.fullmatch(RESEARCHER, agency_of(context))
+    if found is None:
+        raise CertificateInvalid("expected a researcher's certificate; it names somebody else")
+    return found[1]

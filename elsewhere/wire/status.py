@@ -30,6 +30,16 @@ from elsewhere.errors import (
     VersionsApart,
 )
 from elsewhere.invitation import AgencyTaken, TokenExpired, TokenUnknown, TokenUsed
+from elsewhere.research.errors import (
+    AgreementRefused,
+    ProjectRefused,
+    QueryExpired,
+    QuestionInvalid,
+    ResearcherRefused,
+    RosterChanged,
+    TableRefused,
+    TermsRefused,
+)
 from elsewhere.transparency.errors import LogShort, NoteInvalid, ProofBroken
 
 INTERNAL: Final = "internal"
@@ -65,6 +75,12 @@ class CertificatesTaken(ElsewhereError):
     code = "enrolment.busy"
 
 
+class StudiesTaken(ElsewhereError):
+    """As many studies are under way as the gateway runs at once, or this very one is. Wait for one to end."""
+
+    code = "study.busy"
+
+
 class NoAuthority(ElsewhereError):
     """This gateway does not have the CA's key and certifies nobody. Ask another gateway of the federation."""
 
@@ -97,6 +113,15 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     SignatureInvalid: grpc.StatusCode.PERMISSION_DENIED,
     StatementRollback: grpc.StatusCode.FAILED_PRECONDITION,
     StatementsTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    AgreementRefused: grpc.StatusCode.FAILED_PRECONDITION,
+    ProjectRefused: grpc.StatusCode.FAILED_PRECONDITION,
+    QueryExpired: grpc.StatusCode.FAILED_PRECONDITION,
+    QuestionInvalid: grpc.StatusCode.INVALID_ARGUMENT,
+    ResearcherRefused: grpc.StatusCode.PERMISSION_DENIED,
+    RosterChanged: grpc.StatusCode.FAILED_PRECONDITION,
+    TableRefused: grpc.StatusCode.PERMISSION_DENIED,
+    TermsRefused: grpc.StatusCode.INVALID_ARGUMENT,
+    StudiesTaken: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TokenExpired: grpc.StatusCode.FAILED_PRECONDITION,
     TokenUnknown: grpc.StatusCode.NOT_FOUND,
     TokenUsed: grpc.StatusCode.ALREADY_EXISTS,

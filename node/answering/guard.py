@@ -27,6 +27,8 @@ from node.answering.readiness import Expected, find_unready
 from node.answering.repeats import is_asked_again
 from node.answering.reviewing import find_standing
 from node.caseload.shields import INVOLVEMENT, PROTECTED, SHIELDED
+from node.catalogues.times import within
+from node.config import NodeConfig
 from node.errors import ClockSkewed
 from node.keys.identity import OwnStatement
 from node.keys.live import KeyView
@@ -238,3 +240,14 @@ def _limited(code: str, what: str) -> Ruling:
 
 def _incompatible(code: str, what: str) -> Ruling:
     return Ruling(Decision.INCOMPATIBLE, code, remedy=f"{what}; one of the two nodes must be updated")
+
+
+def make_guard(config: NodeConfig, trust: Trust) -> Guard:
+    """Make the checks of one node from what its operator set."""
+    return Guard(
+        trust=trust,
+        policy=config.local_policy(),
+        clock_tolerance=timedelta(seconds=config.lookup.clock_tolerance_s),
+        expected=Expected(within(config.catalogue.tick_s), config.lookup.asks_only),
+        others_in_all=config.lookup.others_in_all,
+    )

@@ -25,6 +25,7 @@ from elsewhere.transparency.merkle import root_of
 from elsewhere.transparency.note import add_lines, only_by
 from elsewhere.transparency.witnesses import verifiers_of
 from elsewhere.wire.v1 import ledger_pb2, ledger_pb2_grpc
+from node.errors import LedgerSetBack
 from node.ledger.checkpoints import newest_size, note_over, sign_newest
 from node.ledger.parts import LedgerParts
 from node.ledger.tree import StoredTree, read_number
@@ -76,6 +77,19 @@ class Showing:
                 code = str(getattr(err, "code", "store.unavailable"))
                 self._held.pop(place, None)
             self._tell(place, code)
+
+    def check_newest(self) -> None:
+        """Return unless others have seen this log go further than it is, or nobody was asked yet.
+
+        Raises:
+            LedgerSetBack: what was charged for studies since is not known here.
+        """
+        if not self._held and not self._told:
+            raise LedgerSetBack(
+                "expected to have compared this log with a gateway's copy; none was asked yet"
+            )
+        if ProofBroken.code in self._told.values():
+            raise LedgerSetBack("expected the newest state of this log; others have seen it go further")
 
     def _tell(self, place: int, code: str) -> None:
         """Say what is wrong with a gateway, or that it is well again, once."""

@@ -18,11 +18,13 @@ from elsewhere.agreement.local import LocalPolicy
 from elsewhere.settings import Section, settings_from
 from gateway.config import GatewayConfig
 from node.config import NodeConfig
+from node.studies.tables.sections import ColumnSection, TableSection
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs/configuration.md").read_text("utf-8")
 TYPES = {str: "text", int: "whole number", float: "number", list[str]: "list of texts", bool: "true or false"}
 TYPES[dict[str, str]] = "table of texts"
+TYPES[dict[str, str | ColumnSection]] = "table"
 MODELS: dict[str, type[Section]] = {"node.toml": NodeConfig, "gateway.toml": GatewayConfig}
 OF_PROGRAM = ("dir", "policy")  # the folder is no setting; the policy has a table of its own
 
@@ -43,6 +45,8 @@ def settings(model: type[Section], table: str = "") -> Iterator[tuple[str, Field
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             yield from settings(field.annotation, f"{table}{name}.")
+        elif field.annotation == dict[str, TableSection]:
+            yield from settings(TableSection, f"{table}{name}.TABLE.")
         elif name not in OF_PROGRAM:
             yield f"{table}{name}", field
 
@@ -70,6 +74,8 @@ def range_of(field: FieldInfo) -> str:
             limits["high"] = f"{item.max_length} characters"
         elif pattern := getattr(item, "pattern", None):
             return f"`{pattern}`"
+    if set(limits) == {"low"}:
+        return f"{limits['low']} or more characters"
     return f"{limits['low']} to {limits['high']}" if limits else ""
 
 

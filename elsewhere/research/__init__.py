@@ -1,0 +1,1 @@
+"""What researchers may ask: the dictionary, questions over it, and what their answers mean."""

@@ -1,0 +1,313 @@
+"""One node's part in studies: take part or not, then at most one share a query, charged before it leaves.
+
+Holds:    for each query prepared, an X25519 key and drawn secrets, in memory only, until its share is made.
+Sees:     queries of researchers, prepares of other members, and this agency's own counts.
+Refuses:  what the agreement, this agency's policy or its budget does not bear out; a second roster for one
+          query; to go on when ledger or clock cannot be trusted.
+Promises: whether it takes part never depends on what the data say. The charge is durable before the share
+          leaves, and the same roster asked again gets the same bytes.
+Source:   docs/protocol.md, "Studies"; docs/privacy-proof.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from elsewhere.agreement.terms import Agreement
+from elsewhere.clock import Clock
+from elsewhere.errors import LogUnavailable, NotActive, RosterExpired
+from elsewhere.random import RandomBytes
+from elsewhere.research.budget import BudgetStatement, open_budget_request, sign_budget
+from elsewhere.research.errors import AgreementRefused
+from elsewhere.research.query import Query, check_terms, open_query
+from elsewhere.research.question import Question
+from elsewhere.sealing import SealingPublic
+from elsewhere.securesum.accounting import charge_nrho
+from elsewhere.securesum.masks import mask
+from elsewhere.securesum.noise import noised, query_rho, share_scale
+from elsewhere.securesum.prepare import sign_prepare
+from elsewhere.securesum.rounds import FixedRoster, Preparing, Terms, fix_roster
+from elsewhere.securesum.share import Share, sign_share
+from node.keys.live import KeyView
+from node.membership.trust import Trust
+from node.pool import Pool
+from node.store.engine import Store
+from node.store.writer import Writer
+from node.studies import budget
+from node.studies.budget import Caps, Charge, Left, Spender
+from node.studies.errors import (
+    LedgerUnwritten,
+    LocalVeto,
+    NotMapped,
+    NotMember,
+    NotPrepared,
+    QueryAnswered,
+    SecondRoster,
+    TooManyStudies,
+)
+
+EVERY: Final = "*"
+AT_ONCE: Final = 64  # queries prepared and not yet answered
+T = TypeVar("T")
+
+
+class Tables(Protocol):
+    """This agency's own tables, as `node.studies.tables` reads them."""
+
+    def holds(self, table: str) -> bool:
+        """Whether a table of the dictionary is mapped."""
+        ...
+
+    def vector(self, question: Question) -> list[int]:
+        """Count exactly, each child within the table's clamp. Blocks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StudyParts:
+    """What taking part needs."""
+
+    agency: str
+    trust: Trust
+    store: Store
+    writer: Writer
+    keys: Callable[[], KeyView]  # as they are now
+    tables: Tables
+    pool: Pool
+    clock: Clock
+    random: RandomBytes
+    declines: Sequence[str]  # projects in which this agency takes no part; "*": all of them
+    check_ledger: Callable[[], None]  # raises LedgerSetBack where this node's log is not the newest there is
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What leaves with a yes."""
+
+    prepare: bytes
+    seals: Mapping[str, bytes] = field(repr=False)
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """A query that was prepared."""
+
+    preparing: Preparing
+    expires: datetime
+    is_under_way: bool = False
+
+
+class Studies:
+    """Takes part. All calls on the event loop of one process, the one that leads."""
+
+    def __init__(self, parts: StudyParts) -> None:
+        self._parts = parts
+        self._open: dict[bytes, _Open] = {}
+
+    async def prepare(self, qid: bytes, envelope: bytes) -> Prepared:
+        """Say that this node takes part in a query.
+
+        Args:
+            qid: as the gateway names it; it must be the query's own.
+            envelope: the researcher's signed query.
+
+        Raises:
+            ElsewhereError: nothing was charged, and no data read.
+        """
+        parts, now = self._parts, self._parts.clock()
+        self._open = {one: held for one, held in self._open.items() if held.expires > now}
+        query, agreement = self._verified(qid, envelope, now)
+        if qid in self._open:
+            # A second key for one query would be a second mask for one share.
+            raise QueryAnswered("expected a query that was not prepared before; ask with a new one")
+        if len(self._open) >= AT_ONCE:
+            raise TooManyStudies(f"expected at most {AT_ONCE} queries at once")
+        caps, spender = caps_of(agreement, query.project), Spender(query.project, query.researcher)
+        cost = await self._do(partial(cost_of, query))
+        read = partial(budget.read_left, spender=spender, caps=caps, now=now)
+        left = await asyncio.to_thread(self._read, partial(_afford, qid=qid, cost=cost, read=read))
+        after = [agency for agency in query.participants if agency > parts.agency]
+        sealing = {agency: self._sealing_key(agency, now) for agency in after}
+        preparing = Preparing.begin(parts.agency, qid, sealing, left_nrho=left, random=parts.random)
+        self._open[qid] = _Open(preparing, query.expires_utc)
+        return Prepared(sign_prepare(parts.keys().signing, preparing.prepare), preparing.seals)
+
+    async def commit(
+        self, qid: bytes, envelope: bytes, prepares: Sequence[bytes], seals: Mapping[str, bytes]
+    ) -> bytes:
+        """Charge, and give this node's share for one roster.
+
+        Args:
+            qid: as the gateway names it.
+            envelope: the researcher's signed query.
+            prepares: what every participant signed.
+            seals: what others sealed to this node, by who did.
+
+        Returns: the signed share; the same bytes whenever the same roster is asked for again.
+
+        Raises:
+            ElsewhereError: nothing was charged.
+        """
+        parts, now = self._parts, self._parts.clock()
+        query, agreement = self._verified(qid, envelope, now)
+        terms = Terms(qid, query.participants, query.min_roster, query.colluding)
+        roster = await self._do(partial(fix_roster, terms, prepares, parts.trust.roster))
+        kept = await asyncio.to_thread(self._read, partial(budget.read_kept, qid=qid))
+        if kept is not None:
+            return _again(kept, roster)
+        held = self._open.get(qid)
+        if held is None or held.is_under_way:
+            raise NotPrepared("expected a query that this node has prepared and not answered")
+        held.is_under_way = True
+        try:
+            keys = held.preparing.mask_keys(roster, seals, parts.keys().sealing)
+            counts = await asyncio.to_thread(self._count, query)
+            made = await self._do(partial(self._make, query, roster, counts, keys))
+            await self._put(made, caps_of(agreement, query.project))
+        finally:
+            held.is_under_way = False
+        del self._open[qid]
+        return made.share
+
+    async def state_budget(self, qid: bytes, envelope: bytes) -> bytes:
+        """Say what is left for the researcher who asks; raises ElsewhereError."""
+        parts, now = self._parts, self._parts.clock()
+        agreement = self._agreement(now)
+        asked, found = open_budget_request(envelope, agreement)
+        asked.check_time(now)
+        if found != qid:
+            raise QueryAnswered("expected the request that the gateway names")
+        spender, caps = Spender(asked.project, asked.researcher), caps_of(agreement, asked.project)
+        read = partial(budget.read_left, spender=spender, caps=caps, now=now)
+        left = await asyncio.to_thread(self._read, read)
+        statement = BudgetStatement(parts.agency, qid, left.project, left.researcher, left.node)
+        return sign_budget(parts.keys().signing, statement)
+
+    def _verified(self, qid: bytes, envelope: bytes, now: datetime) -> tuple[Query, Agreement]:
+        """A query that this node may answer, as far as can be said without its ledger and data."""
+        parts, agreement = self._parts, self._agreement(now)
+        query, found = open_query(envelope, agreement)
+        if found != qid:
+            raise QueryAnswered("expected the query that the gateway names")
+        check_terms(query, agreement, parts.trust.roster, now=now)
+        if parts.agency not in query.participants:
+            raise NotMember("expected a query that names this agency")
+        if {query.project, EVERY} & set(parts.declines):
+            raise LocalVeto("expected a project in which this agency takes part; its own policy does not")
+        if self._is_holder(agreement, query) and not parts.tables.holds(query.question.table):
+            raise NotMapped("expected a mapping of the table, which the agreement says this agency holds")
+        parts.check_ledger()
+        return query, agreement
+
+    def _agreement(self, now: datetime) -> Agreement:
+        """The agreement in force, if it binds this agency."""
+        parts = self._parts
+        try:
+            parts.trust.self_member(now)
+        except (NotActive, RosterExpired):
+            raise NotMember("expected this agency to be an active member on a current roster") from None
+        agreement = parts.trust.agreement
+        if agreement is None or parts.agency not in agreement.signed_by:
+            raise AgreementRefused("expected an agreement that this agency's steward has signed")
+        return agreement
+
+    def _is_holder(self, agreement: Agreement, query: Query) -> bool:
+        held = agreement.research.table(query.question.table) if agreement.research is not None else None
+        return held is not None and self._parts.agency in held.holders
+
+    def _sealing_key(self, agency: str, now: datetime) -> SealingPublic:
+        """What to seal to: the newest key that another member states and that is still good."""
+        self._parts.trust.member(agency, now)
+        statement = self._parts.trust.statements.get(agency)
+        keys = [entry for entry in statement.sealing_keys if entry.not_after_utc > now] if statement else []
+        if not keys:
+            raise NotMember("expected a sealing key of every participant; one states none")
+        return max(keys, key=lambda entry: entry.not_after_utc).public
+
+    def _count(self, query: Query) -> list[int]:
+        """This agency's own counts; zeros if it does not hold the table, and takes part all the same."""
+        agreement = self._parts.trust.agreement
+        if agreement is None or not self._is_holder(agreement, query):
+            return [0] * query.width
+        return self._parts.tables.vector(query.question)
+
+    def _make(
+        self, query: Query, roster: FixedRoster, counts: Sequence[int], keys: Mapping[str, bytes]
+    ) -> Charge:
+        """Add noise, hide it, and sign."""
+        parts, now = self._parts, self._parts.clock()
+        scale = share_scale(
+            sigma=query.sigma,
+            sensitivity_squared=query.sensitivity_squared,
+            operators=roster.operators,
+            colluding=query.colluding,
+            floor_nrho=query.floor_nrho,
+        )
+        body = mask(noised(counts, scale), parts.agency, keys)
+        spender, cost = Spender(query.project, query.researcher), cost_of(query)
+        facts = budget.facts_of(roster.terms.qid, roster.rh, query.question.to_json(), list(keys))
+        entry = budget.make_entry(facts, spender, cost, now, parts.random)
+        share = Share(parts.agency, roster.terms.qid, roster.rh, body, entry.digest)
+        signed = sign_share(parts.keys().signing, share)
+        return Charge(roster.terms.qid, roster.rh, spender, cost, query.expires_utc, signed, entry)
+
+    async def _put(self, made: Charge, caps: Caps) -> None:
+        """Make it durable."""
+        self._parts.check_ledger()
+        change = partial(budget.put_charge, made=made, caps=caps, now=self._parts.clock())
+        try:
+            await self._parts.writer.run(change)
+        except IntegrityError:
+            raise QueryAnswered("expected a query that has no share yet; another process gave one") from None
+        except (LogUnavailable, SQLAlchemyError):
+            raise LedgerUnwritten("expected to make the charge durable; the store takes nothing") from None
+
+    async def _do(self, step: Callable[[], T]) -> T:
+        """Have a step done on a thread: arithmetic of milliseconds."""
+        return await asyncio.wrap_future(self._parts.pool.submit(step))
+
+    def _read(self, what: Callable[[Connection], T]) -> T:
+        with self._parts.store.read() as connection:
+            return what(connection)
+
+
+def caps_of(agreement: Agreement, project: str) -> Caps:
+    """The caps that an agreement sets for a project; raises AgreementRefused for none."""
+    research = agreement.research
+    found = research.project(project) if research is not None else None
+    if research is None or found is None:
+        raise AgreementRefused("expected a project of the agreement")
+    return Caps(found.cap_nrho, found.researcher_cap_nrho, research.node_cap_nrho, research.period)
+
+
+def cost_of(query: Query) -> int:
+    """What every participant charges for a query, in nano-rho."""
+    rho = query_rho(query.sigma, query.sensitivity_squared)
+    return charge_nrho(rho, holders=query.holders, most_agencies=query.most_agencies)
+
+
+def _afford(connection: Connection, qid: bytes, cost: int, read: Callable[[Connection], Left]) -> int:
+    """Check that a query can be paid for; gives what would be left."""
+    if budget.read_kept(connection, qid) is not None:
+        raise QueryAnswered("expected a query that was not answered before; ask with a new one")
+    left = read(connection)
+    budget.check_affordable(left, cost)
+    return left.least - cost
+
+
+def _again(kept: budget.Kept, roster: FixedRoster) -> bytes:
+    """The share that was given before, to the same roster only."""
+    if kept.rh != roster.rh:
+        # The difference of two sums over different rosters is one node's answer with little noise.
+        raise SecondRoster("expected the roster that this query was answered for; this is another")
+    if kept.share is None:
+        raise QueryAnswered("expected a query that has not run out")
+    return kept.share

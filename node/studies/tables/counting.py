@@ -1,0 +1,263 @@
+"""A question as one expression that the agency's own engine computes: exact, each child within the clamp.
+
+Sees:     the agency's rows, where they lie; only counts and sums by public keys come back.
+Promises: rows of one child are cut to the clamp - the earliest by day, ties by row id - before any filter, so
+          that all questions about a year count the same rows. A code that is unknown or missing counts as U
+          where the column has that, else in no group. Numbers are brought within the dictionary's bounds.
+Source:   docs/research.md, "What is counted".
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from elsewhere.research.dictionary import UNKNOWN, Column, Kind, dictionary
+from elsewhere.research.question import Question
+from node.studies.tables.engines import Opened
+from node.studies.tables.sections import ColumnSection, TableSection
+
+_CHILD, _DAY, _ROW, _AT = "__child", "__day", "__row", "__at"
+_NUMBER: Final = r"^\s*[-+]?[0-9]+([.][0-9]+)?\s*$"
+MERGED: Final = "__merged"
+
+
+def count(
+    opened: Opened, section: TableSection, question: Question, merged: Sequence[tuple[str, int]]
+) -> list[int]:
+    """Count.
+
+    Args:
+        opened: the table.
+        section: its mapping.
+        question: what is asked.
+        merged: ids of children that have more than one, each with the number of its child.
+
+    Returns: `question.width` whole numbers, group by group.
+    """
+    rows = _within_clamp(_own_rows(opened, section, question, merged), question)
+    rows = _filtered(rows, section, question)
+    if question.metric.kind == "distribution":
+        return _distribution(opened, rows, question)
+    found = _grouped(rows, section, question)
+    numbers = [0] * question.width
+    for row in opened.connection.to_pyarrow(found).to_pylist():
+        _put(numbers, row, question)
+    return numbers
+
+
+def _own_rows(
+    opened: Opened, section: TableSection, question: Question, merged: Sequence[tuple[str, int]]
+) -> Any:
+    """Rows of the year, with the child's number in the place of ids that mean the same child."""
+    import ibis
+
+    table = opened.table
+    first, end = (day.isoformat() for day in question.days())
+    named = table.mutate(
+        **{
+            _CHILD: table[section.child].cast("string"),
+            _DAY: _day(table[section.date]),
+            _ROW: table[section.row],
+        }
+    )
+    rows = named.filter(named[_CHILD].notnull(), named[_DAY] >= first, named[_DAY] < end)
+    if not merged:
+        return rows
+    known = ibis.memtable(
+        {MERGED: [own for own, _ in merged], "__group": [f"\x00{group}" for _, group in merged]}
+    )
+    joined = rows.left_join(known, rows[_CHILD] == known[MERGED])
+    return joined.mutate(**{_CHILD: ibis.coalesce(joined["__group"], joined[_CHILD])})
+
+
+def _day(column: Any) -> Any:
+    """A day as text like 2026-09-30, which sorts as days do; text of another form is in no year."""
+    if column.type().is_string():
+        return column.substr(0, 10)
+    return column.cast("date").cast("string").substr(0, 10)
+
+
+def _within_clamp(rows: Any, question: Question) -> Any:
+    """The rows that count: of each child the earliest, up to the clamp."""
+    import ibis
+
+    window = ibis.window(group_by=rows[_CHILD], order_by=[rows[_DAY], rows[_ROW]])
+    numbered = rows.mutate(**{_AT: ibis.row_number().over(window)})
+    return numbered.filter(numbered[_AT] < question.clamp)
+
+
+def _filtered(rows: Any, section: TableSection, question: Question) -> Any:
+    """The rows that a question is about."""
+    table = dictionary().table(question.table)
+    for name, keys in question.where:
+        column = table.columns[name]
+        wanted = {column.keys.index(key) for key in keys}
+        if column.kind is Kind.MULTI:
+            has = [_has(rows, section.column(name), column, place) for place in sorted(wanted)]
+            rows = rows.filter(_any(has))
+        else:
+            rows = rows.filter(_code(rows, section.column(name), column).isin(sorted(wanted)))
+    return rows
+
+
+def _any(terms: Sequence[Any]) -> Any:
+    """Whether one of some conditions holds."""
+    found = terms[0]
+    for term in terms[1:]:
+        found = found | term
+    return found
+
+
+def _own_codes(section: ColumnSection, column: Column) -> dict[str, int]:
+    """The agency's own codes, and the number of the key that each stands for."""
+    found = {key: place for place, key in enumerate(column.keys)}
+    return found | {own: column.keys.index(key) for own, key in section.codes.items()}
+
+
+def _code(rows: Any, section: ColumnSection, column: Column) -> Any:
+    """The number of a row's key; the number of U, or nothing, for any other code."""
+    import ibis
+
+    own = rows[section.column].cast("string")
+    other = column.keys.index(UNKNOWN) if UNKNOWN in column.keys else ibis.null("int64")
+    cases = [(own == code, place) for code, place in _own_codes(section, column).items()]
+    return ibis.cases(*cases, else_=other)
+
+
+def _has(rows: Any, section: ColumnSection, column: Column, place: int) -> Any:
+    """Whether a row of several keys has one of them."""
+    around = section.separator
+    text = rows[section.column].cast("string")
+    text = (around + text.replace(" ", "") + around).fill_null("")
+    return _any(
+        [
+            text.contains(around + own + around)
+            for own, at in _own_codes(section, column).items()
+            if at == place
+        ]
+    )
+
+
+def _number(rows: Any, section: ColumnSection, column: Column) -> Any:
+    """A whole number within the bounds; nothing for a cell that is no number."""
+    import ibis
+
+    own = rows[section.column]
+    if own.type().is_string():
+        own = ibis.cases((own.re_search(_NUMBER), own), else_=ibis.null("string")).cast("float64")
+    return own.cast("float64").round().clip(lower=column.low, upper=column.high).cast("int64")
+
+
+def _grouped(rows: Any, section: TableSection, question: Question) -> Any:
+    """One row a group that has any: the numbers of its keys, and what is computed."""
+    table = dictionary().table(question.table)
+    single = [name for name in question.by if table.columns[name].kind is not Kind.MULTI]
+    multi = next((name for name in question.by if name not in single), None)
+    codes = {f"k_{name}": _code(rows, section.column(name), table.columns[name]) for name in single}
+    rows = rows.mutate(**codes)
+    rows = rows.filter(*(rows[name].notnull() for name in codes)) if codes else rows
+    if question.metric.column:
+        number = _number(rows, section.column(question.metric.column), table.columns[question.metric.column])
+        rows = rows.mutate(v=number)
+        rows = rows.filter(rows.v.notnull())
+    if question.edges:
+        rows = rows.mutate(b=_bin(rows.v, question.edges))
+        rows = rows.filter(rows.b.notnull())
+    if question.unit == "children":
+        rows = _few_bins(rows, list(codes), question.at_most)
+    keys = [*codes, *(["b"] if question.edges else [])]
+    if multi is None:
+        return _aggregate(rows, keys, question, {"": None})
+    rows, flags = _flagged(rows, section.column(multi), table.columns[multi])
+    return _aggregate(rows, keys, question, flags)
+
+
+def _aggregate(rows: Any, keys: Sequence[str], question: Question, flags: Mapping[str, str | None]) -> Any:
+    """Count and add up in each group; with flags, once for each of them where it is set."""
+    found = {}
+    for suffix, flag in flags.items():
+        where = rows[flag] if flag is not None else None
+        found[f"n{suffix}"] = rows.count(where=where)
+        if question.metric.kind in ("sum", "mean"):
+            found[f"s{suffix}"] = rows.v.sum(where=where).fill_null(0)
+    return rows.aggregate(by=list(keys), **found) if keys else rows.aggregate(**found)
+
+
+def _flagged(rows: Any, section: ColumnSection, column: Column) -> tuple[Any, dict[str, str | None]]:
+    """For each key of a column of several: whether it is among the first keys of the row that count."""
+    names = {place: f"h_{place}" for place in range(len(column.keys))}
+    rows = rows.mutate(
+        **{name: _has(rows, section, column, place).cast("int64") for place, name in names.items()}
+    )
+    flags: dict[str, Any] = {}
+    so_far = None
+    for place, name in names.items():
+        so_far = rows[name] if so_far is None else so_far + rows[name]
+        flags[f"f_{place}"] = (rows[name] == 1) & (so_far <= column.most)
+    return rows.mutate(**flags), {f"_{place}": f"f_{place}" for place in names}
+
+
+def _few_bins(rows: Any, keys: Sequence[str], most: int) -> Any:
+    """One row for each child and group, and for each child only the groups that it was in first."""
+    import ibis
+
+    firsts = rows.group_by([_CHILD, *keys]).aggregate(first=rows[_AT].min())
+    window = ibis.window(group_by=firsts[_CHILD], order_by=firsts["first"])
+    ranked = firsts.mutate(rank=ibis.row_number().over(window))
+    return ranked.filter(ranked["rank"] < most)
+
+
+def _bin(value: Any, edges: Sequence[int]) -> Any:
+    """The number of the bin that holds a value: its lower edge is in it, and the last upper one."""
+    import ibis
+
+    last = len(edges) - 2
+    cases = []
+    for place, (low, high) in enumerate(itertools.pairwise(edges)):
+        is_below = value <= high if place == last else value < high
+        cases.append(((value >= low) & is_below, place))
+    return ibis.cases(*cases, else_=ibis.null("int64"))
+
+
+def _distribution(opened: Opened, rows: Any, question: Question) -> list[int]:
+    """How many children have how many rows."""
+    most = question.metric.most
+    per_child = rows.group_by(_CHILD).aggregate(rows=rows.count())
+    capped = per_child.mutate(rows=per_child["rows"].clip(upper=most))
+    found = capped.group_by("rows").aggregate(n=capped.count())
+    numbers = [0] * most
+    for row in opened.connection.to_pyarrow(found).to_pylist():
+        numbers[int(row["rows"]) - 1] = int(row["n"])
+    return numbers
+
+
+def _put(numbers: list[int], row: Mapping[str, Any], question: Question) -> None:
+    """Put one group's result into its places."""
+    table = dictionary().table(question.table)
+    slots = len(question.slots)
+    for multi_place in _multi_places(question):
+        at = 0
+        for name in question.by:
+            column = table.columns[name]
+            place = multi_place if column.kind is Kind.MULTI else int(row[f"k_{name}"])
+            at = at * len(column.keys) + (place or 0)
+        suffix = "" if multi_place is None else f"_{multi_place}"
+        n, total = int(row[f"n{suffix}"]), int(row.get(f"s{suffix}") or 0)
+        start = at * slots
+        if question.metric.kind == "mean":
+            numbers[start], numbers[start + 1] = total, n
+        elif question.metric.kind == "sum":
+            numbers[start] = total
+        else:
+            numbers[start + (int(row["b"]) if question.edges else 0)] = n
+
+
+def _multi_places(question: Question) -> Iterable[int | None]:
+    """The places of the keys of which a row has several; one None if no such column groups."""
+    table = dictionary().table(question.table)
+    for name in question.by:
+        if table.columns[name].kind is Kind.MULTI:
+            return range(len(table.columns[name].keys))
+    return (None,)

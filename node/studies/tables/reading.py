@@ -1,0 +1,69 @@
+"""This agency's tables: which are mapped, and exact counts over them.
+
+Promises: no error quotes a cell. What children have several ids is this node's own finding: the groups of its
+          caseload.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+from sqlalchemy import func, select
+
+from elsewhere.research.question import Question
+from node.caseload.index import current_load
+from node.store.caseload import member, record
+from node.store.engine import Store
+from node.studies.errors import NotMapped, TableUnread
+from node.studies.tables.counting import count
+from node.studies.tables.engines import open_table
+from node.studies.tables.sections import ResearchSection
+
+_log = structlog.get_logger(__name__)
+
+
+class Tables:
+    """Reads. Blocks; any thread."""
+
+    def __init__(self, section: ResearchSection, folder: Path, store: Store) -> None:
+        self._section, self._folder, self._store = section, folder, store
+
+    def holds(self, table: str) -> bool:
+        """Whether a table of the dictionary is mapped."""
+        return table in self._section.tables
+
+    def vector(self, question: Question) -> list[int]:
+        """Count exactly.
+
+        Raises:
+            NotMapped: the table, or a column that the question names, is not mapped.
+            TableUnread: it cannot be read now.
+        """
+        section = self._section.tables.get(question.table)
+        named = {*question.by, *(name for name, _ in question.where), question.metric.column} - {""}
+        if section is None or not named <= set(section.columns):
+            raise NotMapped("expected a mapping of the table and of every column that is asked about")
+        try:
+            with open_table(section, self._folder, self._section.memory_mb) as opened:
+                return count(opened, section, question, self._merged(section.caseload))
+        except Exception as err:
+            # Engines and drivers quote cells in their errors.
+            _log.error("table.unread", table=question.table, kind=type(err).__name__)
+            raise TableUnread("expected to read the table; its engine does not") from None
+
+    def _merged(self, source: str) -> list[tuple[str, int]]:
+        """The ids of one source that mean a child who has more than one there, with the child's number."""
+        if not source:
+            return []
+        with self._store.read() as connection:
+            newest = current_load(connection)
+            ours = (member.c.load_id == newest, member.c.record_id == record.c.id, record.c.source == source)
+            many = (
+                select(member.c.group_id)
+                .where(*ours)
+                .group_by(member.c.group_id)
+                .having(func.count(record.c.person_ref.distinct()) > 1)
+            )
+            found = select(record.c.person_ref, member.c.group_id).where(*ours, member.c.group_id.in_(many))
+            return [(own, int(group)) for own, group in connection.execute(found.distinct())]
