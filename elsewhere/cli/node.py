@@ -25,6 +25,9 @@ _COMMANDS = {
     "second-look": Lazy(
         "elsewhere.cli.node_second", "second_look", "Look at questions asked on the asker's own word."
     ),
+    "budget": Lazy(
+        "elsewhere.cli.node_budget", "budget", "Show what studies have cost, and settle a restore."
+    ),
     "rotate": Lazy("elsewhere.cli.node_rotate", "rotate", "Change keys now, not when it is time."),
     "take-store": Lazy("elsewhere.cli.node_store", "take_store", "Make another node's store this one's."),
     "accept-store": Lazy("elsewhere.cli.node_store", "accept_store", "Take a restored store as it is."),

@@ -95,9 +95,7 @@ def read_left(connection: Connection, spender: Spender, caps: Caps, now: datetim
         ClockWentBack: the newest charge is of a later time than now: what lies in the period cannot be known.
         LedgerSetBack: the log was begun anew, and nobody has said since what was charged before.
     """
-    number = read_number(connection)
-    is_settled = connection.execute(select(settled.c.number).where(settled.c.number == number)).first()
-    if number and is_settled is None:
+    if is_unsettled(connection):
         raise LedgerSetBack(
             "expected somebody to say what was charged before this node's store was restored; "
             "run 'elsewhere node budget settle'"
@@ -117,6 +115,13 @@ def read_left(connection: Connection, spender: Spender, caps: Caps, now: datetim
             for cap, spent in ((caps.project, project), (caps.researcher, researcher), (caps.node, node))
         )
     )
+
+
+def is_unsettled(connection: Connection) -> bool:
+    """Whether the log was begun anew, and nobody has said since what was charged before."""
+    number = read_number(connection)
+    found = connection.execute(select(settled.c.number).where(settled.c.number == number)).first()
+    return bool(number) and found is None
 
 
 def check_affordable(left: Left, nrho: int) -> None:
@@ -180,9 +185,9 @@ def settle(
 
     Returns: False if there was nothing to settle; then nothing was changed.
     """
-    number = read_number(connection)
-    if not number or connection.execute(select(settled.c.number).where(settled.c.number == number)).first():
+    if not is_unsettled(connection):
         return False
+    number = read_number(connection)
     connection.execute(insert(settled).values(number=number, time_ms=to_ms(now)))
     listed: list[Json] = []
     for spender, nrho in spent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -239,16 +240,17 @@ async def test_queries_prepared_at_once_cannot_spend_more_than_there_is(world: W
 async def test_each_cap_holds_and_only_the_nodes_comes_back(world: World) -> None:
     social, now = world.agencies["social"], world.clock.now
     caps = budget.Caps(100, 60, 80, timedelta(days=10))
-    read = lambda who, at: budget.read_left(connection, Spender("p", who), caps, at)  # noqa: E731
     entry = budget.make_entry({}, Spender("p", "ana"), 50, now, bytes)
     made = budget.Charge(bytes(32), bytes(32), Spender("p", "ana"), 50, now, b"share", entry)
     with social.store.write() as writing:
         budget.put_charge(writing, made, caps, now)
 
     with social.store.read() as connection:
-        assert read("ana", now) == budget.Left(50, 10, 30)
-        assert read("ben", now) == budget.Left(50, 60, 30)
-        assert read("ana", now + timedelta(days=11)) == budget.Left(50, 10, 80)
+        left = partial(budget.read_left, connection, caps=caps)
+        assert left(spender=Spender("p", "ana"), now=now) == budget.Left(50, 10, 30)
+        assert left(spender=Spender("p", "ben"), now=now) == budget.Left(50, 60, 30)
+        later = now + timedelta(days=11)
+        assert left(spender=Spender("p", "ana"), now=later) == budget.Left(50, 10, 80)
 
 
 async def test_a_clock_gone_back_charges_nothing(world: World) -> None:
