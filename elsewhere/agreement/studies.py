@@ -137,7 +137,7 @@ class Project:
     cap_nrho: int  # by everybody, as long as the project runs
     researcher_cap_nrho: int  # by one researcher
     floor_nrho: int  # what one agency's share alone may cost, if all others collude
-    min_roster: int  # agencies that must take part
+    min_roster: int  # different operators that must take part
     valid_from: datetime
     valid_until: datetime
     participants: tuple[str, ...] = ()  # empty: every party

@@ -70,7 +70,7 @@ def noised(values: Sequence[int], scale: float) -> list[int]:
     """
     if any(abs(value) > MOST for value in values):
         raise NoiseUnfit(f"expected counts and sums up to {MOST}")
-    if not scale < MOST or tau(scale) > TAU:
+    if not 0 < scale < MOST or tau(scale) > TAU:
         raise NoiseUnfit("expected a scale for which shares add up to one draw")
     drawn = _gaussian(LATTICE * scale)([LATTICE * value for value in values])
     return [int(value) for value in drawn]
@@ -121,9 +121,9 @@ def quantiles(edges: Sequence[float], alphas: Sequence[float], counts: Sequence[
     """
     dp = _opendp()
     post = dp.t.make_quantiles_from_counts(
-        [float(edge) for edge in edges], [float(a) for a in alphas], TA="i64", F="f64"
+        [float(edge) for edge in edges], [float(a) for a in alphas], TA="f64", F="f64"
     )
-    return [float(value) for value in post(list(counts))]
+    return [float(value) for value in post([float(count) for count in counts])]
 
 
 def _gaussian(scale: float) -> Any:

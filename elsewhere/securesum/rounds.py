@@ -33,7 +33,7 @@ class Terms:
 
     qid: bytes
     participants: tuple[str, ...]  # who may
-    min_roster: int  # how many must
+    min_roster: int  # how many different operators must
     colluding: int  # c: how many operators may collude
 
 
@@ -62,7 +62,7 @@ def fix_roster(terms: Terms, envelopes: Sequence[bytes], roster: Roster) -> Fixe
     Raises:
         RosterRefused: one is not signed by an active member that the query names, is for another query, or
             stands twice.
-        TooFewTakePart: fewer than agreed, or fewer than two operators without those that may collude.
+        TooFewTakePart: fewer operators than agreed, or fewer than two without those that may collude.
     """
     prepares = [_checked(terms, envelope, roster) for envelope in envelopes]
     agencies = [prepare.agency for prepare in prepares]
@@ -70,10 +70,9 @@ def fix_roster(terms: Terms, envelopes: Sequence[bytes], roster: Roster) -> Fixe
         raise RosterRefused("expected each participant once, with a key of its own")
     # Nodes of one operator can pool what they know: they count as one.
     operators = len({roster.active(agency).operator for agency in agencies})
-    if len(agencies) < terms.min_roster:
-        raise TooFewTakePart(f"expected at least {terms.min_roster} members, got {len(agencies)}")
-    if operators - terms.colluding < 2:
-        raise TooFewTakePart(f"expected at least {terms.colluding + 2} operators, got {operators}")
+    least = max(terms.min_roster, terms.colluding + 2)
+    if operators < least:
+        raise TooFewTakePart(f"expected members of at least {least} operators, got {operators}")
     prepares.sort(key=lambda prepare: prepare.agency)
     return FixedRoster(terms, tuple(prepares), operators, roster_hash(terms.qid, terms.colluding, prepares))
 

@@ -82,7 +82,8 @@ class Study:
         ready = {
             agency: one for agency, one in zip(query.participants, found, strict=True) if one is not None
         }
-        is_enough = len(ready) >= max(2, query.min_roster)
+        operators = {self._roster.active(agency).operator for agency in ready}
+        is_enough = len(operators) >= max(query.min_roster, query.colluding + 2)
         if not is_enough or (len(ready) < len(found) and not accept_missing):
             for agency in ready:
                 await self._change(agency, _RELEASED)
