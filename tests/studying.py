@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import secrets
 from collections.abc import Mapping, Sequence
@@ -14,15 +15,17 @@ import grpc
 import tomli_w
 
 from elsewhere.agreement.studies import Display, HeldTable, Project, Research, Researcher
-from elsewhere.research.query import Asking, Query, make_query, query_id, sign_query
+from elsewhere.research.query import Asking, Query, make_query, sign_query
 from elsewhere.research.question import Question
 from elsewhere.signing import SigningKey
 from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
 from elsewhere.wire.tls import make_key, make_request, sign_node
 from elsewhere.wire.v1 import research_pb2, research_pb2_grpc
 from gateway.folder import read_anchor, read_authority
+from node.errors import LedgerSetBack
+from node.program import Node
 from tests import partnership
-from tests.federation import Federation
+from tests.federation import PATIENCE_S, Federation
 
 COLUMNS = ("id", "child", "day", "source", "nfa", "need", "age_band", "factors")
 KEY = SigningKey(bytes(range(32)))
@@ -67,6 +70,24 @@ def agree(folder: Path, part: Research) -> None:
     text = path.read_text("utf-8").split("\n[research]\n")[0]
     path.write_text(text + "\n" + tomli_w.dumps({"research": part.to_json()}))
     partnership.resign(folder / "gw", now=datetime.now(UTC))
+
+
+async def ready(made: Federation) -> None:
+    """Wait until every node attends, and has compared its log with the gateway's copy."""
+    assert made.gateway is not None
+    async with asyncio.timeout(PATIENCE_S):
+        while set(made.gateway.attending.agencies()) < made.nodes.keys() or not all(
+            _is_compared(node) for node in made.nodes.values()
+        ):
+            await asyncio.sleep(0.02)
+
+
+def _is_compared(node: Node) -> bool:
+    try:
+        node.showing.check_newest()
+    except LedgerSetBack:
+        return False
+    return True
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
@@ -142,6 +163,3 @@ class Asker:
                 elif kind == "ended":
                     found.end = event.ended.end
         return found
-
-
-__all__ = ["query_id"]

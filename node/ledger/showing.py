@@ -33,6 +33,7 @@ from node.links.calls import CallBroke, breaking
 from node.store.ledger import checkpoint
 
 CALL_TIMEOUT_S: Final = 20.0
+FIRST_S: Final = 0.5  # until a gateway is looked for again that was never asked
 AT_ONCE: Final = 16_384  # hashes in one call
 NOWHERE: Final = 2**63  # a place that no log has: nothing is to be taken
 
@@ -56,7 +57,8 @@ class Showing:
         """Sign and show again and again until cancelled."""
         while True:
             await self.step()
-            await asyncio.sleep(self._every_s)
+            # Before the first link there was nobody to compare with, and studies wait for that.
+            await asyncio.sleep(self._every_s if self._held or self._told else min(FIRST_S, self._every_s))
 
     async def step(self) -> None:
         """Sign how long the log is, and show that to every gateway that is linked."""

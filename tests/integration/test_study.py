@@ -9,7 +9,7 @@ from elsewhere.securesum.masks import open_total
 from elsewhere.securesum.share import open_share
 from elsewhere.wire.v1 import research_pb2
 from tests.federation import Federation, federation
-from tests.studying import Asker, agree, mapping, research, write_table
+from tests.studying import Asker, agree, mapping, ready, research, write_table
 
 AGENCIES = ("social", "police", "hospital", "schools")
 ROWS = [
@@ -26,6 +26,7 @@ async def started(made: Federation) -> None:
     write_table(made.folder / "schools" / "referrals.csv", ROWS[:30])
     agree(made.folder, research(["social", "schools"]))
     await made.start(*AGENCIES)
+    await ready(made)
 
 
 async def test_a_sum_over_agencies_opens_to_the_truth_and_noise(tmp_path: Path) -> None:
