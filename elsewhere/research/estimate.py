@@ -1,0 +1,112 @@
+"""From an opened sum to what is told: estimates with their intervals, rounded and suppressed as agreed.
+
+Sees:     noised totals, which the researcher has anyway: rounding and suppression are presentation alone.
+Source:   normal intervals for counts and sums; Fieller 1954 for the ratio of two noised totals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Final
+
+from elsewhere.agreement.studies import Display
+from elsewhere.research.question import Question
+from elsewhere.securesum.noise import LATTICE, quantiles
+
+LEVEL: Final = 0.95
+Z: Final = NormalDist().inv_cdf((1 + LEVEL) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One number with its 95 % interval."""
+
+    keys: tuple[str, ...]  # of its group, in the order of the question's columns
+    slot: str  # what it is: count, sum, mean, a bin, a quantile
+    value: float  # as opened; of a count it may be below 0
+    low: float
+    high: float
+    shown: float  # rounded as agreed, and never below 0 where what is counted cannot be
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """One number that is too small to be shown, by the agreement's rule of presentation."""
+
+    keys: tuple[str, ...]
+    slot: str
+
+
+def estimates(
+    question: Question, totals: Sequence[int], scale: float, display: Display
+) -> tuple[Estimate | Suppressed, ...]:
+    """Tell what an opened sum says.
+
+    Args:
+        question: what was asked.
+        totals: as opened, on the noise's lattice; `question.width` of them.
+        scale: standard deviation of each total's noise, in counts: of all shares together.
+        display: how the agreement has answers shown.
+
+    Returns: for each group its numbers, in the question's order.
+    """
+    values, slots = [total / LATTICE for total in totals], len(question.slots)
+    found: list[Estimate | Suppressed] = []
+    for place, keys in enumerate(question.cells()):
+        group = values[place * slots : (place + 1) * slots]
+        if question.metric.kind == "mean":
+            found.append(_mean(keys, group, scale, display))
+        elif question.metric.kind == "quantile":
+            found += _quantiles(keys, question, group, scale, display)
+        else:
+            found += [
+                _total(keys, slot, value, scale, display)
+                for slot, value in zip(question.slots, group, strict=True)
+            ]
+    return tuple(found)
+
+
+def _total(
+    keys: tuple[str, ...], slot: str, value: float, scale: float, display: Display
+) -> Estimate | Suppressed:
+    """A count or a sum."""
+    if value < display.suppress_under:
+        return Suppressed(keys, slot)
+    shown = max(0.0, float(display.round_to * round(value / display.round_to)))
+    return Estimate(keys, slot, value, value - Z * scale, value + Z * scale, shown)
+
+
+def _mean(
+    keys: tuple[str, ...], group: Sequence[float], scale: float, display: Display
+) -> Estimate | Suppressed:
+    """The ratio of a sum and a count, which have noise of the same size each, drawn apart."""
+    total, count = group
+    if count - Z * scale < max(display.suppress_under, 1):
+        return Suppressed(keys, "mean")
+    value = total / count
+    g = (Z * scale / count) ** 2  # below 1, as the count's interval stays above 0
+    middle = value / (1 - g)
+    half = Z * scale / count / (1 - g) * math.sqrt(1 + value**2 - g)
+    return Estimate(keys, "mean", value, middle - half, middle + half, max(0.0, round(value, 1)))
+
+
+def _quantiles(
+    keys: tuple[str, ...], question: Question, group: Sequence[float], scale: float, display: Display
+) -> list[Estimate | Suppressed]:
+    """Quantiles of the noised bins. The interval moves the rank by what the noise of all bins can."""
+    names = [f"q{rank / 1000:g}" for rank in question.metric.quantiles]
+    whole = sum(group)
+    reach = Z * scale * math.sqrt(len(group))
+    if whole - reach < max(display.suppress_under, 1):
+        return [Suppressed(keys, name) for name in names]
+    counts = [max(0, round(value)) for value in group]
+    found: list[Estimate | Suppressed] = []
+    for name, thousandths in zip(names, question.metric.quantiles, strict=True):
+        rank, by = thousandths / 1000, reach / whole
+        ranks = (rank, max(rank - by, 1e-6), min(rank + by, 1 - 1e-6))
+        value, low, high = (quantiles(question.edges, [one], counts)[0] for one in ranks)
+        found.append(Estimate(keys, name, value, low, high, max(0.0, round(value, 1))))
+    return found
