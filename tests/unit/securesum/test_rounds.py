@@ -8,8 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from elsewhere.errors import ElsewhereError
+from elsewhere.securesum.accounting import total_scale
 from elsewhere.securesum.errors import RosterRefused, SealRefused, TooFewTakePart
 from elsewhere.securesum.masks import mask, open_total
+from elsewhere.securesum.noise import share_scale
 from elsewhere.securesum.prepare import PREPARE_TYPE, Prepare, sign_prepare
 from elsewhere.securesum.rounds import Preparing, fix_roster
 from elsewhere.signing import SigningKey, enclose, sign_bytes
@@ -205,6 +207,24 @@ def test_nodes_that_were_shown_different_rosters_give_no_sum() -> None:
     # The masks of A and B cancel with nobody's: words below 2^40 come once in 2^23. Two of 24: < 1e-11.
     assert sum(abs(total) < 2**40 for total in open_total(bodies, width)) < 2
     assert open_total([FOUR.body(agency, values, one) for agency in FOUR.agencies], width) == [320] * width
+
+
+def test_a_gateway_that_splits_the_participants_gets_two_sums_with_all_the_noise_in_each() -> None:
+    """The one that colludes shows each half a prepare of its own, so that both rosters stand."""
+    seven = summing(7)
+    colluder, left, right = seven.agencies[0], seven.agencies[1:4], seven.agencies[4:]
+
+    for half in (left, right):
+        fixed = seven.fixed(colluder, *half)
+        scale = share_scale(
+            sigma=12, sensitivity_squared=1, operators=fixed.operators, colluding=1, floor_nrho=10**9
+        )
+        honest = open_total([seven.body(one, [1], fixed) for one in (colluder, *half)], 1)
+
+        assert honest == [4]
+        # A child at h members of one half and g of the other loses h^2 + g^2 of rho, at most the (h + g)^2
+        # that was charged, since in either sum the honest members' noise alone is the whole.
+        assert total_scale([scale] * len(half)) == pytest.approx(12)
 
 
 def test_a_smaller_roster_has_other_masks_so_that_sums_over_both_cannot_be_compared() -> None:
