@@ -20,23 +20,19 @@ from node.studies.tables.sections import ColumnSection, TableSection
 
 _CHILD, _DAY, _ROW, _AT = "__child", "__day", "__row", "__at"
 _NUMBER: Final = r"^\s*[-+]?[0-9]+([.][0-9]+)?\s*$"
-MERGED: Final = "__merged"
 
 
-def count(
-    opened: Opened, section: TableSection, question: Question, merged: Sequence[tuple[str, int]]
-) -> list[int]:
+def count(opened: Opened, section: TableSection, question: Question) -> list[int]:
     """Count.
 
     Args:
         opened: the table.
         section: its mapping.
         question: what is asked.
-        merged: ids of children that have more than one, each with the number of its child.
 
     Returns: `question.width` whole numbers, group by group.
     """
-    rows = _within_clamp(_own_rows(opened, section, question, merged), question)
+    rows = _within_clamp(_own_rows(opened, section, question), question)
     rows = _filtered(rows, section, question)
     if question.metric.kind == "distribution":
         return _distribution(opened, rows, question)
@@ -47,9 +43,7 @@ def count(
     return numbers
 
 
-def _own_rows(
-    opened: Opened, section: TableSection, question: Question, merged: Sequence[tuple[str, int]]
-) -> Any:
+def _own_rows(opened: Opened, section: TableSection, question: Question) -> Any:
     """Rows of the year, with the child's number in the place of ids that mean the same child."""
     import ibis
 
@@ -63,13 +57,11 @@ def _own_rows(
         }
     )
     rows = named.filter(named[_CHILD].notnull(), named[_DAY] >= first, named[_DAY] < end)
-    if not merged:
+    known = opened.merged
+    if known is None:
         return rows
-    known = ibis.memtable(
-        {MERGED: [own for own, _ in merged], "__group": [f"\x00{group}" for _, group in merged]}
-    )
-    joined = rows.left_join(known, rows[_CHILD] == known[MERGED])
-    return joined.mutate(**{_CHILD: ibis.coalesce(joined["__group"], joined[_CHILD])})
+    joined = rows.left_join(known, rows[_CHILD] == known["own"])
+    return joined.mutate(**{_CHILD: ibis.coalesce(joined["number"], joined[_CHILD])})
 
 
 def _day(column: Any) -> Any:
@@ -188,8 +180,13 @@ def _aggregate(rows: Any, keys: Sequence[str], question: Question, flags: Mappin
 def _flagged(rows: Any, section: ColumnSection, column: Column) -> tuple[Any, dict[str, str | None]]:
     """For each key of a column of several: whether it is among the first keys of the row that count."""
     names = {place: f"h_{place}" for place in range(len(column.keys))}
+    import ibis
+
     rows = rows.mutate(
-        **{name: _has(rows, section, column, place).cast("int64") for place, name in names.items()}
+        **{
+            name: ibis.cases((_has(rows, section, column, place), 1), else_=0)
+            for place, name in names.items()
+        }
     )
     flags: dict[str, Any] = {}
     so_far = None

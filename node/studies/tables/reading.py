@@ -45,8 +45,9 @@ class Tables:
         if section is None or not named <= set(section.columns):
             raise NotMapped("expected a mapping of the table and of every column that is asked about")
         try:
-            with open_table(section, self._folder, self._section.memory_mb) as opened:
-                return count(opened, section, question, self._merged(section.caseload))
+            merged = self._merged(section.caseload)
+            with open_table(section, self._folder, self._section.memory_mb, merged) as opened:
+                return count(opened, section, question)
         except Exception as err:
             # Engines and drivers quote cells in their errors.
             _log.error("table.unread", table=question.table, kind=type(err).__name__)
