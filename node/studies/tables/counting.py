@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any, Final
 
 from elsewhere.research.dictionary import UNKNOWN, Column, Kind, dictionary
@@ -18,7 +19,7 @@ from elsewhere.research.question import Question
 from node.studies.tables.engines import Opened
 from node.studies.tables.sections import ColumnSection, TableSection
 
-_CHILD, _DAY, _ROW, _AT = "__child", "__day", "__row", "__at"
+_CHILD, _DAY, _ROW, _AT, _BIN = "__child", "__day", "__row", "__at", "__bin"
 _NUMBER: Final = r"^\s*[-+]?[0-9]+([.][0-9]+)?\s*$"
 
 
@@ -44,19 +45,20 @@ def count(opened: Opened, section: TableSection, question: Question) -> list[int
 
 
 def _own_rows(opened: Opened, section: TableSection, question: Question) -> Any:
-    """Rows of the year, with the child's number in the place of ids that mean the same child."""
+    """Rows of the year: the child, its day and row, and what the question looks at, as small as it can be.
+
+    Engines sort these rows, so a number in the place of a text is worth it. Where several ids mean one child,
+    its number stands in their place.
+    """
     import ibis
 
     table = opened.table
-    first, end = (day.isoformat() for day in question.days())
-    named = table.mutate(
-        **{
-            _CHILD: table[section.child].cast("string"),
-            _DAY: _day(table[section.date]),
-            _ROW: table[section.row],
-        }
+    day = _day(table[section.date])
+    first, end = (_literal(one, day) for one in question.days())
+    looked_at = {name: _value(table, section, question, name) for name in _names(question)}
+    rows = table.filter(table[section.child].notnull(), day >= first, day < end).select(
+        **{_CHILD: table[section.child].cast("string"), _DAY: day, _ROW: table[section.row], **looked_at}
     )
-    rows = named.filter(named[_CHILD].notnull(), named[_DAY] >= first, named[_DAY] < end)
     known = opened.merged
     if known is None:
         return rows
@@ -64,11 +66,28 @@ def _own_rows(opened: Opened, section: TableSection, question: Question) -> Any:
     return joined.mutate(**{_CHILD: ibis.coalesce(joined["number"], joined[_CHILD])})
 
 
+def _names(question: Question) -> list[str]:
+    """The dictionary's columns that a question looks at."""
+    named = [*question.by, *(name for name, _ in question.where), question.metric.column]
+    return list(dict.fromkeys(name for name in named if name))
+
+
+def _value(table: Any, section: TableSection, question: Question, name: str) -> Any:
+    """What a question looks at in one column: the number of a key, a number, or the text of several keys."""
+    column, own = dictionary().table(question.table).columns[name], section.column(name)
+    if column.kind is Kind.NUMBER:
+        return _number(table, own, column)
+    return table[own.column].cast("string") if column.kind is Kind.MULTI else _code(table, own, column)
+
+
 def _day(column: Any) -> Any:
-    """A day as text like 2026-09-30, which sorts as days do; text of another form is in no year."""
-    if column.type().is_string():
-        return column.substr(0, 10)
-    return column.cast("date").cast("string").substr(0, 10)
+    """A day, or text like 2026-09-30, which sorts as days do; text of another form is in no year."""
+    return column.substr(0, 10) if column.type().is_string() else column.cast("date")
+
+
+def _literal(day: date, column: Any) -> Any:
+    """A day to compare a column with."""
+    return day.isoformat() if column.type().is_string() else day
 
 
 def _within_clamp(rows: Any, question: Question) -> Any:
@@ -87,10 +106,10 @@ def _filtered(rows: Any, section: TableSection, question: Question) -> Any:
         column = table.columns[name]
         wanted = {column.keys.index(key) for key in keys}
         if column.kind is Kind.MULTI:
-            has = [_has(rows, section.column(name), column, place) for place in sorted(wanted)]
+            has = [_has(rows[name], section.column(name), column, place) for place in sorted(wanted)]
             rows = rows.filter(_any(has))
         else:
-            rows = rows.filter(_code(rows, section.column(name), column).isin(sorted(wanted)))
+            rows = rows.filter(rows[name].isin(sorted(wanted)))
     return rows
 
 
@@ -118,10 +137,9 @@ def _code(rows: Any, section: ColumnSection, column: Column) -> Any:
     return ibis.cases(*cases, else_=other)
 
 
-def _has(rows: Any, section: ColumnSection, column: Column, place: int) -> Any:
+def _has(text: Any, section: ColumnSection, column: Column, place: int) -> Any:
     """Whether a row of several keys has one of them."""
     around = section.separator
-    text = rows[section.column].cast("string")
     text = (around + text.replace(" ", "") + around).fill_null("")
     return _any(
         [
@@ -147,22 +165,18 @@ def _grouped(rows: Any, section: TableSection, question: Question) -> Any:
     table = dictionary().table(question.table)
     single = [name for name in question.by if table.columns[name].kind is not Kind.MULTI]
     multi = next((name for name in question.by if name not in single), None)
-    codes = {f"k_{name}": _code(rows, section.column(name), table.columns[name]) for name in single}
-    rows = rows.mutate(**codes)
-    rows = rows.filter(*(rows[name].notnull() for name in codes)) if codes else rows
+    rows = rows.filter(*(rows[name].notnull() for name in single)) if single else rows
     if question.metric.column:
-        number = _number(rows, section.column(question.metric.column), table.columns[question.metric.column])
-        rows = rows.mutate(v=number)
-        rows = rows.filter(rows.v.notnull())
+        rows = rows.filter(rows[question.metric.column].notnull())
     if question.edges:
-        rows = rows.mutate(b=_bin(rows.v, question.edges))
-        rows = rows.filter(rows.b.notnull())
+        rows = rows.mutate(**{_BIN: _bin(rows[question.metric.column], question.edges)})
+        rows = rows.filter(rows[_BIN].notnull())
     if question.unit == "children":
-        rows = _few_bins(rows, list(codes), question.at_most)
-    keys = [*codes, *(["b"] if question.edges else [])]
+        rows = _few_bins(rows, single, question.at_most)
+    keys = [*single, *([_BIN] if question.edges else [])]
     if multi is None:
         return _aggregate(rows, keys, question, {"": None})
-    rows, flags = _flagged(rows, section.column(multi), table.columns[multi])
+    rows, flags = _flagged(rows, multi, section.column(multi), table.columns[multi])
     return _aggregate(rows, keys, question, flags)
 
 
@@ -173,26 +187,28 @@ def _aggregate(rows: Any, keys: Sequence[str], question: Question, flags: Mappin
         where = rows[flag] if flag is not None else None
         found[f"n{suffix}"] = rows.count(where=where)
         if question.metric.kind in ("sum", "mean"):
-            found[f"s{suffix}"] = rows.v.sum(where=where).fill_null(0)
+            found[f"s{suffix}"] = rows[question.metric.column].sum(where=where).fill_null(0)
     return rows.aggregate(by=list(keys), **found) if keys else rows.aggregate(**found)
 
 
-def _flagged(rows: Any, section: ColumnSection, column: Column) -> tuple[Any, dict[str, str | None]]:
+def _flagged(
+    rows: Any, name: str, section: ColumnSection, column: Column
+) -> tuple[Any, dict[str, str | None]]:
     """For each key of a column of several: whether it is among the first keys of the row that count."""
     names = {place: f"h_{place}" for place in range(len(column.keys))}
     import ibis
 
     rows = rows.mutate(
         **{
-            name: ibis.cases((_has(rows, section, column, place), 1), else_=0)
-            for place, name in names.items()
+            flag: ibis.cases((_has(rows[name], section, column, place), 1), else_=0)
+            for place, flag in names.items()
         }
     )
     flags: dict[str, Any] = {}
     so_far = None
-    for place, name in names.items():
-        so_far = rows[name] if so_far is None else so_far + rows[name]
-        flags[f"f_{place}"] = (rows[name] == 1) & (so_far <= column.most)
+    for place, flag in names.items():
+        so_far = rows[flag] if so_far is None else so_far + rows[flag]
+        flags[f"f_{place}"] = (rows[flag] == 1) & (so_far <= column.most)
     return rows.mutate(**flags), {f"_{place}": f"f_{place}" for place in names}
 
 
@@ -238,7 +254,7 @@ def _put(numbers: list[int], row: Mapping[str, Any], question: Question) -> None
         at = 0
         for name in question.by:
             column = table.columns[name]
-            place = multi_place if column.kind is Kind.MULTI else int(row[f"k_{name}"])
+            place = multi_place if column.kind is Kind.MULTI else int(row[name])
             at = at * len(column.keys) + (place or 0)
         suffix = "" if multi_place is None else f"_{multi_place}"
         n, total = int(row[f"n{suffix}"]), int(row.get(f"s{suffix}") or 0)
@@ -248,7 +264,7 @@ def _put(numbers: list[int], row: Mapping[str, Any], question: Question) -> None
         elif question.metric.kind == "sum":
             numbers[start] = total
         else:
-            numbers[start + (int(row["b"]) if question.edges else 0)] = n
+            numbers[start + (int(row[_BIN]) if question.edges else 0)] = n
 
 
 def _multi_places(question: Question) -> Iterable[int | None]:
