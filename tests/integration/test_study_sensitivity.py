@@ -81,8 +81,8 @@ def counted(path: Path, question: Question, rows: Sequence[Row]) -> list[int]:
         row="id",
         columns={own: name for own, name in MAPPED[question.table].items()},
     )
-    with open_table(section, path.parent, 512) as opened:
-        return count(opened, section, question, [(one, 1) for one in IDS])
+    with open_table(section, path.parent, 512, [(one, 1) for one in IDS]) as opened:
+        return count(opened, section, question)
 
 
 def length_squared(changes: Sequence[int]) -> int:
