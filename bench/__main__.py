@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import couriers, durable, killed, loading, lookups, probes, psi, quality, tagging
+from bench import couriers, durable, killed, loading, lookups, probes, psi, quality, studysum, tagging
 from bench.federation import CACHE, REAL, Shape
 from bench.figures import Figure, Run, keep, publish, table
 from bench.lookups import Effort
@@ -84,6 +84,7 @@ def _quick() -> dict[str, Group]:
         "lookups-20": lambda: lookups.measure(twenty, Effort(60, 60, 0), _say),
         "linkage": lambda: quality.through_nodes(4_000, 20, 71, _say),
         "cultures": lambda: quality.cultures(20_000, 20_000, 72),
+        "study-core": lambda: studysum.measure(10_000, 20_000),
     }
 
 
@@ -112,6 +113,7 @@ def _tiny() -> dict[str, Group]:
         "log": lambda: durable.measure(small, 3, _say),
         "gateway": lambda: couriers.measure(small, 3, _say),
         "cultures": lambda: quality.cultures(300, 200, 72),
+        "study-core": lambda: studysum.measure(100, 200),
     }
 
 

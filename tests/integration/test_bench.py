@@ -34,6 +34,7 @@ def test_every_group_measures_something_and_keeps_it(tmp_path: Path) -> None:
         "gateway",
         "linkage in memory",
         "log",
+        "study-core",
     }
     assert {figure["group"] for figure in figures} == groups
     assert all(figure["value"] >= 0 for figure in figures)
