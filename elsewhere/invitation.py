@@ -1,7 +1,7 @@
-"""The token that an operator hands to one agency, so that its node can ask to join: single use, one day.
+"""The token that an operator hands to one agency, so that its node can ask to join, or to one researcher.
 
-Holds:    a key of the invitation's own, on its way to the agency. The gateway keeps only a digest of its
-          certificate, so whoever steals the gateway's disk can use no token.
+Holds:    a key of the invitation's own, on its way to them, good once and for one day. The gateway keeps only
+          a digest of its certificate, so whoever steals the gateway's disk can use no token.
 Sees:     ids, addresses, names.
 Refuses:  text that is no token, or was cut short or altered on its way.
 
@@ -15,20 +15,23 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, ClassVar, Final, Self
 
-from elsewhere.canonical import canonical_json, parse_canonical
+from elsewhere.canonical import Json, canonical_json, parse_canonical
 from elsewhere.enrolment import ADDRESS
 from elsewhere.errors import DocumentInvalid, ElsewhereError, NotCanonical
 from elsewhere.fields import Fields, as_instant, as_text, format_instant
 from elsewhere.roster import AGENCY_ID, SECTOR
 
 PREFIX: Final = "elsewhere-join-1."
+RESEARCH_PREFIX: Final = "elsewhere-research-1."
 DIGEST_BYTES: Final = 32
 MAX_TOKEN_CHARS: Final = 8192
 NAME: Final = r"invitation:[0-9a-f]{32}"
+RESEARCH_NAME: Final = r"research-invitation:[0-9a-f]{32}"
 STATES: Final = ("invited", "requested", "rejected", "probation", "active", "suspended", "revoked", "unknown")
 _CHECK_BYTES: Final = 4
 
@@ -63,14 +66,14 @@ class AgencyTaken(ElsewhereError):
     code = "enrolment.taken"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Token:
-    """What an agency is handed. Prints nothing secret."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Token:
+    """What every token says: where the gateways are, how to know them, and a key for one way in."""
+
+    prefix: ClassVar[str]
+    own: ClassVar[Mapping[str, str | None]]  # further fields, and their patterns
 
     federation: str
-    agency_id: str
-    name: str
-    sector: str
     gateways: tuple[str, ...]  # host:port, at least one
     anchor: bytes  # 32 bytes: digest of the federation's anchor, which the admission will bring
     expires_utc: datetime  # it is sent by then; what became of it can be asked for longer
@@ -80,9 +83,8 @@ class Token:
 
     def __post_init__(self) -> None:
         as_text(self.federation, "federation", AGENCY_ID)
-        as_text(self.agency_id, "agency_id", AGENCY_ID)
-        as_text(self.name, "name")
-        as_text(self.sector, "sector", SECTOR)
+        for name, pattern in self.own.items():
+            as_text(getattr(self, name), name, pattern)
         object.__setattr__(self, "expires_utc", as_instant(self.expires_utc, "expires_utc"))
         if not self.gateways:
             raise DocumentInvalid("gateways", "expected at least one address")
@@ -93,12 +95,11 @@ class Token:
 
     def to_text(self) -> str:
         """Write it as one word."""
+        own: dict[str, Json] = {name: getattr(self, name) for name in self.own}
         body = canonical_json(
             {
+                **own,
                 "federation": self.federation,
-                "agency_id": self.agency_id,
-                "name": self.name,
-                "sector": self.sector,
                 "gateways": list(self.gateways),
                 "anchor": self.anchor.hex(),
                 "expires_utc": format_instant(self.expires_utc),
@@ -107,30 +108,29 @@ class Token:
                 "key": _bare(self.key_pem),
             }
         )
-        return PREFIX + base64.urlsafe_b64encode(_check(body) + body).decode().rstrip("=")
+        return self.prefix + base64.urlsafe_b64encode(_check(body) + body).decode().rstrip("=")
 
     @classmethod
-    def from_text(cls, text: str) -> Token:
+    def from_text(cls, text: str) -> Self:
         """Read a token, wherever a mail program has broken its lines.
 
         Raises:
             TokenInvalid: it is none, or not whole.
         """
         plain = re.sub(r"\s+", "", text)
-        if not plain.startswith(PREFIX) or len(plain) > MAX_TOKEN_CHARS:
-            raise TokenInvalid(f"expected a token, which begins with {PREFIX}")
-        coded = plain.removeprefix(PREFIX)
+        if not plain.startswith(cls.prefix) or len(plain) > MAX_TOKEN_CHARS:
+            raise TokenInvalid(f"expected a token, which begins with {cls.prefix}")
+        coded = plain.removeprefix(cls.prefix)
         try:
             raw = base64.b64decode(coded + "=" * (-len(coded) % 4), altchars=b"-_", validate=True)
             check, body = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
             if check != _check(body):
                 raise TokenInvalid("expected a whole token; this one was cut short or altered")
             fields = Fields(parse_canonical(body))
+            own: dict[str, Any] = {name: fields.text(name, pattern) for name, pattern in cls.own.items()}
             found = cls(
+                **own,
                 federation=fields.text("federation", AGENCY_ID),
-                agency_id=fields.text("agency_id", AGENCY_ID),
-                name=fields.text("name"),
-                sector=fields.text("sector", SECTOR),
                 gateways=fields.texts("gateways", ADDRESS),
                 anchor=fields.octets("anchor", DIGEST_BYTES),
                 expires_utc=fields.instant("expires_utc"),
@@ -142,6 +142,30 @@ class Token:
         except (binascii.Error, DocumentInvalid, NotCanonical):
             raise TokenInvalid("expected a token of this version of elsewhere; it is none") from None
         return found
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Token(_Token):
+    """What an agency is handed. Prints nothing secret."""
+
+    prefix: ClassVar[str] = PREFIX
+    own: ClassVar[Mapping[str, str | None]] = {"agency_id": AGENCY_ID, "name": None, "sector": SECTOR}
+
+    agency_id: str
+    name: str
+    sector: str
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ResearcherToken(_Token):
+    """What a researcher is handed. Prints nothing secret."""
+
+    prefix: ClassVar[str] = RESEARCH_PREFIX
+    own: ClassVar[Mapping[str, str | None]] = {"researcher": AGENCY_ID, "name": None, "organisation": None}
+
+    researcher: str
+    name: str
+    organisation: str
 
 
 def _check(body: bytes) -> bytes:

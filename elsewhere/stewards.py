@@ -2,7 +2,7 @@
 
 Holds:    an Ed25519 private key while it is unlocked. It stays with the person, never on a gateway or a node.
 Refuses:  a wrong passphrase, a short one, a key file that others can read, a second roster of one version.
-Source:   scrypt: RFC 7914, N = 2^16, r = 8, p = 1 (64 MiB); AES-256-GCM: NIST SP 800-38D.
+Source:   elsewhere/passphrase.py for the lock.
 """
 
 from __future__ import annotations
@@ -11,23 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-
 from elsewhere.canonical import Json, canonical_json, parse_canonical
 from elsewhere.errors import DocumentInvalid, ElsewhereError, NotCanonical
 from elsewhere.fields import Fields
 from elsewhere.keyfiles import read_secret, replace_file, write_secret
+from elsewhere.passphrase import LEAST_PASSPHRASE, lock, read_locked, unlock
 from elsewhere.random import RandomBytes
 from elsewhere.roster import DIGEST_BYTES, MAX_VERSION, Roster, Steward
 from elsewhere.signing import KEY_BYTES, SigningKey
 
-LEAST_PASSPHRASE: Final = 12
 MAX_CARD_BYTES: Final = 16 * 1024
 _KIND, _CARD = "elsewhere steward key 1", "elsewhere steward card 1"
-_SALT, _NONCE, _TAG = 16, 12, 16
-_N, _R, _P = 2**16, 8, 1
 
 
 class StewardKeyLocked(ElsewhereError):
@@ -78,11 +72,9 @@ def make_steward(path: Path, agency_id: str, name: str, *, passphrase: str, rand
         raise StewardKeyLocked(f"expected a passphrase of at least {LEAST_PASSPHRASE} characters")
     signing = SigningKey.generate(random)
     steward = Steward(agency_id, name, signing.public)
-    salt, nonce = random(_SALT), random(_NONCE)
     shown = {"kind": _KIND, **steward.to_json()}
-    locked = AESGCM(_stretch(passphrase, salt)).encrypt(nonce, signing.seed, canonical_json(shown))
-    secret = {"salt": salt.hex(), "nonce": nonce.hex(), "locked": locked.hex()}
-    write_secret(path, canonical_json({**shown, **secret}) + b"\n")
+    locked = lock(signing.seed, passphrase, shown, random)
+    write_secret(path, canonical_json({**shown, **locked}) + b"\n")
     return steward
 
 
@@ -98,11 +90,10 @@ def unlock_steward(path: Path, passphrase: str) -> StewardKey:
         KeyFileExposed, KeyFileMissing: others can read the file, or it is not there.
         StewardKeyLocked: another passphrase, or not a steward's key.
     """
-    steward, shown, salt, nonce, locked = _read(path)
-    try:
-        seed = AESGCM(_stretch(passphrase, salt)).decrypt(nonce, locked, canonical_json(shown))
-    except InvalidTag:
-        raise StewardKeyLocked("expected the passphrase that the key was made with; this one fails") from None
+    steward, shown, locked = _read(path)
+    seed = unlock(locked, passphrase, shown)
+    if seed is None:
+        raise StewardKeyLocked("expected the passphrase that the key was made with; this one fails")
     return StewardKey(steward, SigningKey.from_seed(seed))
 
 
@@ -175,19 +166,13 @@ def _note_of(path: Path) -> Path:
     return path.with_name(path.name + ".signed")
 
 
-def _read(path: Path) -> tuple[Steward, dict[str, Json], bytes, bytes, bytes]:
-    """The parts of a locked key: whose, what is shown of it, salt, nonce, ciphertext."""
+def _read(path: Path) -> tuple[Steward, dict[str, Json], tuple[bytes, bytes, bytes]]:
+    """The parts of a locked key: whose, what is shown of it, and what is locked."""
     try:
         fields = Fields(parse_canonical(read_secret(path).removesuffix(b"\n")))
-        salt, nonce = fields.octets("salt", _SALT), fields.octets("nonce", _NONCE)
-        locked = fields.octets("locked", KEY_BYTES + _TAG)
+        locked = read_locked(fields, KEY_BYTES)
         fields.choice("kind", (_KIND,))
         steward = Steward.from_fields(fields)
     except (DocumentInvalid, NotCanonical) as err:
         raise StewardKeyLocked(f"expected a steward's key in {path.name}: {err}") from None
-    return steward, {"kind": _KIND, **steward.to_json()}, salt, nonce, locked
-
-
-def _stretch(passphrase: str, salt: bytes) -> bytes:
-    """A key out of a passphrase, slow and in much memory on purpose."""
-    return Scrypt(salt=salt, length=32, n=_N, r=_R, p=_P).derive(passphrase.encode("utf-8"))
+    return steward, {"kind": _KIND, **steward.to_json()}, locked

@@ -1,15 +1,17 @@
-"""The enrolment service: requests of agencies that were invited, and the next TLS certificates of members.
+"""The enrolment service: who was invited comes in, and the next TLS certificates of members and researchers.
 
 Holds:    the CA's key while a certificate is signed.
 Sees:     requests to join: public keys, names, duty numbers.
-Refuses:  whoever holds neither an invitation nor a member's certificate; a certificate for a member that is
-          not active, or under another name than the caller's own; more calls than anybody has use for.
+Refuses:  whoever holds neither an invitation nor a certificate; a certificate for a member that is not
+          active or a researcher whom the agreement does not list, or under another name than the caller's
+          own; more calls than anybody has use for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +21,8 @@ from elsewhere.clock import to_ms
 from elsewhere.enrolment import open_request
 from elsewhere.errors import ElsewhereError, KeyFileMissing, StoreUnavailable
 from elsewhere.invitation import NAME
-from elsewhere.wire.channel import agency_of
+from elsewhere.research.errors import ResearcherRefused
+from elsewhere.wire.channel import RESEARCHER, agency_of
 from elsewhere.wire.status import CertificatesTaken, NoAuthority, to_status
 from elsewhere.wire.tls import sign_node
 from elsewhere.wire.v1 import enrolment_pb2, enrolment_pb2_grpc
@@ -28,6 +31,7 @@ from gateway.enrolment import admit
 from gateway.folder import read_authority
 from gateway.invitations import find, hand_in, request_of
 from gateway.pace import Pace
+from gateway.researchers import certify_researcher
 from gateway.timing import Timing
 
 # Certificates of one agency: at its half-life, on an order, and again when an answer was lost.
@@ -57,6 +61,21 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
             await self._refuse("request to join", err, context)
         _log.info("request to join", agency=held.agency_id)
         return enrolment_pb2.JoinResponse()
+
+    async def JoinResearcher(  # noqa: N802
+        self, request: enrolment_pb2.JoinResearcherRequest, context: enrolment_pb2_grpc._ServicerContext
+    ) -> enrolment_pb2.JoinResearcherResponse:
+        """Certify the TLS key of an invited researcher, and hand over what is in force."""
+        try:
+            name, cert_pem = self._caller(context)
+            certify = partial(certify_researcher, self._folder, (name, cert_pem), request.csr_pem)
+            made = await asyncio.to_thread(certify, now=self._timing.utc_now())
+        except KeyFileMissing:
+            await self._refuse("researcher", _no_authority(), context)
+        except (ElsewhereError, OSError) as err:
+            await self._refuse("researcher", err, context)
+        _log.info("researcher joined", researcher=made.agency_id)
+        return enrolment_pb2.JoinResearcherResponse(admission=made.to_bytes())
 
     async def Standing(  # noqa: N802
         self, request: enrolment_pb2.StandingRequest, context: enrolment_pb2_grpc._ServicerContext
@@ -113,7 +132,7 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
         agency = ""
         try:
             agency = agency_of(context)
-            self._directory.check_active(agency)
+            self._check_listed(agency)
             if not self._pace.take(agency, self._timing.steady_s()):
                 raise CertificatesTaken(f"expected at most {RENEWALS} certificates of {agency} at once")
             made = self._certify(agency, request.csr_pem)
@@ -123,10 +142,25 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
         _log.info("certificate renewed", agency=agency)
         return enrolment_pb2.RenewResponse(certificate_pem=made)
 
+    def _check_listed(self, name: str) -> None:
+        """Return only for an active member, or a researcher whom the agreement in force lists."""
+        researcher = re.fullmatch(RESEARCHER, name)
+        if researcher is None:
+            self._directory.check_active(name)
+            return
+        agreement = self._directory.agreement
+        part = agreement.research if agreement is not None else None
+        if part is None or part.researcher(researcher[1]) is None:
+            raise ResearcherRefused("expected a researcher whom the agreement in force lists")
+
     def _certify(self, agency: str, csr_pem: bytes) -> bytes:
         """Sign, where the CA's key is."""
         try:
             authority = read_authority(self._folder)
         except KeyFileMissing:
-            raise NoAuthority("expected the CA's key in this gateway's folder; another one has it") from None
+            raise _no_authority() from None
         return sign_node(authority, csr_pem, agency=agency, now=self._timing.utc_now())
+
+
+def _no_authority() -> NoAuthority:
+    return NoAuthority("expected the CA's key in this gateway's folder; another one has it")

@@ -141,12 +141,6 @@ class LoadRefused(ElsewhereError):
     report: object = None  # counts and codes of the rows, a `node.caseload.report.LoadReport`
 
 
-class AgreementRollback(ElsewhereError):
-    """A signed agreement older than one already seen, or a second one of its version. Keep the one held."""
-
-    code = "agreement.rollback"
-
-
 class RotationRunning(ElsewhereError):
     """New keys were ordered before and are not in force yet. Wait; `node status` says how far they are."""
 

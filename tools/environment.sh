@@ -24,7 +24,7 @@ if ! is_built run; then
 fi
 
 extras=node,gateway,postgres,tables
-if [ "$kind" = dev ]; then extras=$extras,dev; fi
+if [ "$kind" = dev ]; then extras=$extras,research,dev; fi
 pip() { .venv/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt "$@"; }
 # Wheels only: no compiler is needed. The project itself is built with the pinned setuptools.
 pip --only-binary :all: setuptools

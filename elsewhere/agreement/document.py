@@ -27,7 +27,7 @@ from elsewhere.agreement.terms import (
 )
 from elsewhere.agreement.vocabulary import Tier, vocabulary
 from elsewhere.canonical import Json, canonical_json
-from elsewhere.errors import DocumentInvalid
+from elsewhere.errors import DocumentInvalid, ElsewhereError
 from elsewhere.fields import Fields
 from elsewhere.roster import AGENCY_ID, MAX_VERSION, Roster, Steward
 from elsewhere.signing import (
@@ -43,6 +43,13 @@ from elsewhere.toml import TomlInvalid, parse_toml
 
 AGREEMENT_TYPE: Final = "application/vnd.elsewhere.agreement.v1+json"
 MAX_TOML_CHARACTERS: Final = 1_000_000
+
+
+class AgreementRollback(ElsewhereError):
+    """A signed agreement older than one already seen, or a second one of its version. Keep the one held."""
+
+    code = "agreement.rollback"
+
 
 _TIERS: Final = ("R0", "R1", "R2", "R3")
 _Value = TypeVar("_Value")
@@ -126,6 +133,12 @@ def open_agreement(envelope: bytes, roster: Roster) -> Agreement:
     """
     value = open_document(envelope, AGREEMENT_TYPE, roster.steward_keys, roster.quorum)
     return bound(agreement_from_json(value), envelope, roster)
+
+
+def check_newer_agreement(held: Agreement, new: Agreement) -> None:
+    """Return only for a later agreement than the one held, or the same; raises AgreementRollback."""
+    if new.version < held.version or (new.version == held.version and new.digest != held.digest):
+        raise AgreementRollback(f"expected an agreement above version {held.version}, got {new.version}")
 
 
 def bound(agreement: Agreement, envelope: bytes, roster: Roster) -> Agreement:

@@ -15,28 +15,54 @@ from elsewhere.cli.words import printable
 _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help="The gateway's folder.")
 
 
-@click.command("invite", short_help="Print a token with which one agency can ask to join.")
+@click.command("invite", short_help="Print a token with which one agency, or one researcher, can join.")
 @_FOLDER
-@click.option(
-    "--agency", required=True, help="Its id: lower-case letters, digits and hyphens, like 'police'."
-)
+@click.option("--agency", help="Its id: lower-case letters, digits and hyphens, like 'police'.")
+@click.option("--researcher", help="Or a researcher's id, of the same form.")
 @click.option("--name", required=True, help="Its name as people know it.")
-@click.option("--sector", required=True, help="Its sector, such as POLICE.")
-def invite(directory: Path, agency: str, name: str, sector: str) -> None:
-    """Print a token for one agency: good once, for 24 hours. Hand it over by a way that only they can read.
+@click.option("--sector", help="An agency's sector, such as POLICE.")
+@click.option("--organisation", help="Where a researcher works.")
+def invite(directory: Path, name: str, **who: str | None) -> None:
+    """Print a token for one agency or one researcher: good once, for 24 hours. Hand it over privately.
 
-    A member whose certificate ran out while its node was off is invited again, and keeps its keys.
+    A member whose certificate ran out while its node was off is invited again, and keeps its keys; so is a
+    researcher.
     """
+    agency, researcher, sector, organisation = (
+        who[key] for key in ("agency", "researcher", "sector", "organisation")
+    )
+    if agency and sector and not researcher and not organisation:
+        next_ = f"hand it to {agency} for 'elsewhere node join', then look at 'elsewhere gateway requests'"
+        text = _agency_token(directory, agency, name, sector)
+    elif researcher and organisation and not agency and not sector:
+        next_ = f"hand it to {researcher} for 'elsewhere research init'"
+        text = _researcher_token(directory, researcher, name, organisation)
+    else:
+        raise click.UsageError("expected --agency with --sector, or --researcher with --organisation")
+    click.echo(text)
+    click.echo(f"next: {next_}", err=True)
+
+
+def _agency_token(directory: Path, agency: str, name: str, sector: str) -> str:
+    """Invite an agency."""
     import secrets
 
     from gateway.__main__ import utc_now
     from gateway.invitations import Invited
     from gateway.invitations import invite as make
 
-    token = make(directory, Invited(agency, name, sector), now=utc_now(), random=secrets.token_bytes)
-    click.echo(token.to_text())
-    next_ = f"hand it to {agency} for 'elsewhere node join', then look at 'elsewhere gateway requests'"
-    click.echo(f"next: {next_}", err=True)
+    return make(directory, Invited(agency, name, sector), now=utc_now(), random=secrets.token_bytes).to_text()
+
+
+def _researcher_token(directory: Path, researcher: str, name: str, organisation: str) -> str:
+    """Invite a researcher."""
+    import secrets
+
+    from gateway.__main__ import utc_now
+    from gateway.researchers import InvitedResearcher, invite_researcher
+
+    who = InvitedResearcher(researcher, name, organisation)
+    return invite_researcher(directory, who, now=utc_now(), random=secrets.token_bytes).to_text()
 
 
 @click.command("requests", short_help="List who asks to join.")

@@ -30,6 +30,9 @@ _NOUNS = {
     ),
     "matchkeys": Lazy("elsewhere.cli.matchkeys", "matchkeys", "Show which match keys a person yields."),
     "audit": Lazy("elsewhere.cli.audit", "audit", "Read the log and check receipts."),
+    "research": Lazy(
+        "elsewhere.cli.research", "research", "Ask noisy totals over agencies, as an approved researcher."
+    ),
     # The demonstration stands above the commands it runs: named here, never imported by this package.
     "demo": Lazy("elsewhere.demo.command", "demo", "A gateway and four made-up agencies on this machine."),
 }

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import structlog
 
-from elsewhere.agreement.document import bound, join_signatures, open_agreement
+from elsewhere.agreement.document import bound, check_newer_agreement, join_signatures, open_agreement
 from elsewhere.agreement.terms import Agreement
 from elsewhere.anchor import Federation
 from elsewhere.canonical import parse_canonical
@@ -31,7 +31,6 @@ from elsewhere.locks import hold_lock
 from elsewhere.roster import Member, Roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
 from elsewhere.succession import Succession, chain_from_bytes, chain_to_bytes, open_succession, shown_chain
-from node.errors import AgreementRollback
 from node.keys.stamps import NO_FILE, Stamp, stamp
 from node.membership.vouched import Vouched
 
@@ -134,10 +133,7 @@ class Trust:
         new = open_agreement(envelope, self.roster)
         held = self.agreement
         if held is not None:
-            if new.version < held.version or (new.version == held.version and new.digest != held.digest):
-                raise AgreementRollback(
-                    f"expected an agreement above version {held.version}, got {new.version}"
-                )
+            check_newer_agreement(held, new)
             if new.version == held.version:
                 known = self._envelopes.get(_AGREEMENT, envelope)
                 envelope = join_signatures(new, [known, envelope], self.roster)

@@ -108,7 +108,7 @@ class RenewRequest(_message.Message):
 
     CSR_PEM_FIELD_NUMBER: _builtins.int
     csr_pem: _builtins.bytes
-    """PKCS #10 request, PEM, at most 16 KiB: a P-256 key under the caller's agency id alone"""
+    """PKCS #10 request, PEM, at most 16 KiB: a P-256 key under the caller's name alone"""
     def __init__(
         self,
         *,
@@ -141,3 +141,43 @@ class RenewResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RenewResponse: _TypeAlias = RenewResponse  # noqa: Y015
+
+@_typing.final
+class JoinResearcherRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CSR_PEM_FIELD_NUMBER: _builtins.int
+    csr_pem: _builtins.bytes
+    """PKCS #10 request, PEM, at most 16 KiB: a P-256 key under "researcher:" and the id invited"""
+    def __init__(
+        self,
+        *,
+        csr_pem: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr_pem", b"csr_pem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinResearcherRequest: _TypeAlias = JoinResearcherRequest  # noqa: Y015
+
+@_typing.final
+class JoinResearcherResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADMISSION_FIELD_NUMBER: _builtins.int
+    admission: _builtins.bytes
+    """an admission file, under the researcher's id"""
+    def __init__(
+        self,
+        *,
+        admission: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["admission", b"admission"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinResearcherResponse: _TypeAlias = JoinResearcherResponse  # noqa: Y015

@@ -50,6 +50,11 @@ class EnrolmentServiceStub:
                 request_serializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.RenewRequest.SerializeToString,
                 response_deserializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.RenewResponse.FromString,
                 _registered_method=True)
+        self.JoinResearcher = channel.unary_unary(
+                '/elsewhere.wire.v1.EnrolmentService/JoinResearcher',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinResearcherRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinResearcherResponse.FromString,
+                _registered_method=True)
 
 
 class EnrolmentServiceServicer:
@@ -72,8 +77,17 @@ class EnrolmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Renew(self, request, context):
-        """Certifies a new TLS key of the calling member, as the certificate names it that it calls with. Refused
-        unless the roster lists it as active, and by a gateway that does not have the key of the CA.
+        """Certifies a new TLS key of the calling member or researcher, as the certificate names it that it calls with.
+        Refused unless the roster lists the member as active, or the agreement the researcher; and by a gateway that
+        does not have the key of the CA.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def JoinResearcher(self, request, context):
+        """Certifies the TLS key of the researcher that the calling certificate was made for as an invitation. For one
+        key only: the same request again gets another certificate for it, any other request is refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +110,11 @@ def add_EnrolmentServiceServicer_to_server(servicer, server):
                     servicer.Renew,
                     request_deserializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.RenewRequest.FromString,
                     response_serializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.RenewResponse.SerializeToString,
+            ),
+            'JoinResearcher': grpc.unary_unary_rpc_method_handler(
+                    servicer.JoinResearcher,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinResearcherRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinResearcherResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -180,6 +199,33 @@ class EnrolmentService:
             '/elsewhere.wire.v1.EnrolmentService/Renew',
             elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.RenewRequest.SerializeToString,
             elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.RenewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JoinResearcher(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.EnrolmentService/JoinResearcher',
+            elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinResearcherRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_enrolment__pb2.JoinResearcherResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,8 +40,13 @@ class EnrolmentServiceStub:
     Standing: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.StandingRequest, _enrolment_pb2.StandingResponse]
     """What has become of the calling invitation, or what the calling member is. Any certificate of the CA."""
     Renew: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.RenewRequest, _enrolment_pb2.RenewResponse]
-    """Certifies a new TLS key of the calling member, as the certificate names it that it calls with. Refused
-    unless the roster lists it as active, and by a gateway that does not have the key of the CA.
+    """Certifies a new TLS key of the calling member or researcher, as the certificate names it that it calls with.
+    Refused unless the roster lists the member as active, or the agreement the researcher; and by a gateway that
+    does not have the key of the CA.
+    """
+    JoinResearcher: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.JoinResearcherRequest, _enrolment_pb2.JoinResearcherResponse]
+    """Certifies the TLS key of the researcher that the calling certificate was made for as an invitation. For one
+    key only: the same request again gets another certificate for it, any other request is refused.
     """
 
 @_typing.type_check_only
@@ -56,8 +61,13 @@ class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
     Standing: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.StandingRequest, _enrolment_pb2.StandingResponse]  # type: ignore[assignment]
     """What has become of the calling invitation, or what the calling member is. Any certificate of the CA."""
     Renew: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.RenewRequest, _enrolment_pb2.RenewResponse]  # type: ignore[assignment]
-    """Certifies a new TLS key of the calling member, as the certificate names it that it calls with. Refused
-    unless the roster lists it as active, and by a gateway that does not have the key of the CA.
+    """Certifies a new TLS key of the calling member or researcher, as the certificate names it that it calls with.
+    Refused unless the roster lists the member as active, or the agreement the researcher; and by a gateway that
+    does not have the key of the CA.
+    """
+    JoinResearcher: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.JoinResearcherRequest, _enrolment_pb2.JoinResearcherResponse]  # type: ignore[assignment]
+    """Certifies the TLS key of the researcher that the calling certificate was made for as an invitation. For one
+    key only: the same request again gets another certificate for it, any other request is refused.
     """
 
 class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -87,8 +97,19 @@ class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _enrolment_pb2.RenewRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_enrolment_pb2.RenewResponse, _abc.Awaitable[_enrolment_pb2.RenewResponse]]:
-        """Certifies a new TLS key of the calling member, as the certificate names it that it calls with. Refused
-        unless the roster lists it as active, and by a gateway that does not have the key of the CA.
+        """Certifies a new TLS key of the calling member or researcher, as the certificate names it that it calls with.
+        Refused unless the roster lists the member as active, or the agreement the researcher; and by a gateway that
+        does not have the key of the CA.
+        """
+
+    @_abc_1.abstractmethod
+    def JoinResearcher(
+        self,
+        request: _enrolment_pb2.JoinResearcherRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_enrolment_pb2.JoinResearcherResponse, _abc.Awaitable[_enrolment_pb2.JoinResearcherResponse]]:
+        """Certifies the TLS key of the researcher that the calling certificate was made for as an invitation. For one
+        key only: the same request again gets another certificate for it, any other request is refused.
         """
 
 def add_EnrolmentServiceServicer_to_server(servicer: EnrolmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,1 @@
+"""A researcher's own program: keys, documents it has verified, studies it has run."""

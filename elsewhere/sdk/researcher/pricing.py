@@ -1,0 +1,162 @@
+"""What a study costs, how exact it is, and what is left: worked out here, and stated by every agency.
+
+Sees:     terms, noised totals, signed statements.
+Refuses:  a statement of a budget that its agency has not signed, or that answers another request.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from elsewhere.agreement.terms import Agreement
+from elsewhere.canonical import parse_canonical
+from elsewhere.errors import SignatureInvalid
+from elsewhere.fields import Fields
+from elsewhere.research.budget import STATEMENT_TYPE, BudgetStatement, open_budget
+from elsewhere.research.dictionary import Table
+from elsewhere.research.errors import ProjectRefused
+from elsewhere.research.estimate import estimates
+from elsewhere.research.query import MICRO, Asking, Query, make_query
+from elsewhere.research.question import Question
+from elsewhere.roster import Roster
+from elsewhere.sdk.researcher.ends import NANO, Opened, Participant, Price
+from elsewhere.sdk.researcher.kept import Sum
+from elsewhere.securesum.accounting import charge_nrho, total_scale
+from elsewhere.securesum.noise import accuracy_of, epsilon, query_rho, share_scale, sigma_for_accuracy
+from elsewhere.signing import unverified_payload
+
+
+@dataclass(frozen=True, slots=True)
+class TableOffer:
+    """One table of the dictionary, and who has it."""
+
+    table: Table
+    holders: tuple[str, ...]  # as the agreement says; empty: nobody
+    lacking: tuple[str, ...]  # participants of the project that do not hold it
+    is_open: bool  # whether the project may ask it
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is left, at every agency that could be asked."""
+
+    left: tuple[BudgetStatement, ...]
+    missing: tuple[Participant, ...]
+
+    @property
+    def least_nrho(self) -> int:
+        """What the next study may cost at most; 0 if nobody could be asked."""
+        return min((one.least for one in self.left), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a study would cost and how exact it would be. Asking this cost nothing."""
+
+    question: Question
+    price: Price
+    budget: Budget
+    agencies: tuple[str, ...]  # who would be asked
+    attending: tuple[str, ...]  # of them, whose nodes are there now
+
+    @property
+    def is_affordable(self) -> bool:
+        """Whether every agency that was asked has so much left."""
+        return self.price.charge_nrho <= self.budget.least_nrho
+
+    @property
+    def left_after_nrho(self) -> int:
+        """What would be left of the tightest budget."""
+        return self.budget.least_nrho - self.price.charge_nrho
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How exactly a study is asked: within so much of the truth, or for so much of the budget."""
+
+    accuracy: float | None = None
+    rho: float | None = None
+    accept_missing: bool = False
+
+    def __post_init__(self) -> None:
+        wished = [one for one in (self.accuracy, self.rho) if one is not None]
+        if len(wished) != 1 or not 0 < wished[0] < 1e9:
+            raise ValueError("expected accuracy or rho, not both, and above 0")
+
+
+def priced(
+    question: Question, asking: Asking, agreement: Agreement, roster: Roster, terms: Terms
+) -> tuple[Query, Price]:
+    """A query with the noise that was wished for, and what it costs if all participants take part.
+
+    Raises:
+        AgreementRefused, ProjectRefused, TableRefused: it may not be asked.
+    """
+    bare = make_query(question, asking, agreement, roster)
+    operators = len({roster.active(one).operator for one in bare.participants})
+    honest = max(1, operators - bare.colluding)
+    if terms.accuracy is not None:
+        # What colluding agencies add comes on top, so the whole is a little noisier than the query states.
+        sigma = sigma_for_accuracy(terms.accuracy) * math.sqrt(honest / len(bare.participants))
+    else:
+        spare = max((terms.rho or 0) - 2 / NANO, 1 / NANO)  # the charge is rounded up
+        sigma = math.sqrt(bare.sensitivity_squared * bare.most_agencies * bare.holders / (2 * spare))
+    # Below this a share's own floor sets the noise: the answer would cost more and be no more exact.
+    least = math.sqrt(bare.sensitivity_squared * NANO / (2 * bare.floor_nrho) * honest)
+    query = replace(bare, sigma_micro=math.ceil(max(sigma, least) * MICRO))
+    return query, price_of(query, operators, len(query.participants))
+
+
+def price_of(query: Query, operators: int, agencies: int) -> Price:
+    """What a query costs, and how exact it is if so many take part."""
+    scale = share_scale(
+        sigma=query.sigma,
+        sensitivity_squared=query.sensitivity_squared,
+        operators=operators,
+        colluding=query.colluding,
+        floor_nrho=query.floor_nrho,
+    )
+    charge = charge_of(query)
+    interval = accuracy_of(total_scale([scale] * agencies))
+    return Price(query.sigma, interval, charge, epsilon(charge / NANO))
+
+
+def charge_of(query: Query) -> int:
+    """What every participant charges, in nano-rho."""
+    rho = query_rho(query.sigma, query.sensitivity_squared)
+    return charge_nrho(rho, holders=query.holders, most_agencies=query.most_agencies)
+
+
+def opened(found: Sum, participants: Sequence[Participant], path: Path) -> Opened:
+    """Make the result of what was added."""
+    research = found.agreement.research
+    project = research.project(found.query.project) if research is not None else None
+    if project is None:
+        raise ProjectRefused("expected a project of the agreement")
+    charge = charge_of(found.query)
+    return Opened(
+        query_id=found.qid.hex(),
+        question=found.query.question,
+        cells=estimates(found.query.question, found.totals, found.scale, project.display),
+        price=Price(found.query.sigma, accuracy_of(found.scale), charge, epsilon(charge / NANO)),
+        budget_left_nrho=found.left_nrho,
+        participants=tuple(participants) or tuple(Participant(one, "shared") for one in found.agencies),
+        agencies=found.agencies,
+        path=path,
+    )
+
+
+def read_budget(envelope: bytes, qid: bytes, roster: Roster) -> BudgetStatement:
+    """Read what an active member states of a budget.
+
+    Raises:
+        SignatureInvalid: it has not signed it, or it answers another request.
+    """
+    payload = Fields(parse_canonical(unverified_payload(envelope, STATEMENT_TYPE)))
+    found = open_budget(envelope, roster.active(payload.text("agency")).signing_key)
+    if found.qid != qid:
+        raise SignatureInvalid("expected a statement for this very request; it is for another")
+    return found

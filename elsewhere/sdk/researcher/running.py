@@ -1,0 +1,131 @@
+"""Running one study: send the signed query, follow what happens, keep what came, verify and add it.
+
+Promises: a call that breaks off once the participants are fixed is taken up again with the same query, so
+          that what was charged is not lost; a query is never signed twice. Shares are kept before they are
+          added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import grpc
+
+from elsewhere.errors import GatewayUnreachable
+from elsewhere.keyfiles import replace_file
+from elsewhere.research.query import Query
+from elsewhere.sdk.researcher.calls import GatewayRefused, Gateways, refusing
+from elsewhere.sdk.researcher.ends import STATES, Participant
+from elsewhere.sdk.researcher.folder import STUDIES
+from elsewhere.sdk.researcher.kept import Kept
+from elsewhere.sdk.researcher.trust import Documents
+from elsewhere.wire.v1 import research_pb2, research_pb2_grpc
+
+STUDY_S: Final = 700.0  # longer than a gateway waits for its nodes
+ATTEMPTS: Final = 3
+_BUSY: Final = "study.busy"
+Tell = Callable[[Participant], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A query as it was signed."""
+
+    envelope: bytes
+    query: Query
+    qid: bytes
+
+
+@dataclass(slots=True)
+class Course:
+    """What has happened in a study so far."""
+
+    states: dict[str, Participant] = field(default_factory=dict)
+    prepares: tuple[bytes, ...] = ()
+    shares: dict[str, bytes] = field(default_factory=dict)
+    end: int = research_pb2.STUDY_END_UNSPECIFIED
+
+    @property
+    def participants(self) -> tuple[Participant, ...]:
+        """Everybody's state, by name."""
+        return tuple(self.states[agency] for agency in sorted(self.states))
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether anything may have been charged."""
+        return bool(self.prepares)
+
+    def take(self, event: research_pb2.StudyResponse, tell: Tell) -> None:
+        """Note one event; kinds of a later version are passed over."""
+        kind = event.WhichOneof("event")
+        if kind == "changed":
+            found = participant(event.changed)
+            self.states[found.agency] = found
+            tell(found)
+        elif kind == "fixed":
+            self.prepares = tuple(event.fixed.prepares)
+        elif kind == "share":
+            self.shares[event.share.agency] = event.share.share
+        elif kind == "ended":
+            self.end = event.ended.end
+
+
+def run(gateways: Gateways, signed: Signed, *, accept_missing: bool, tell: Tell) -> Course:
+    """Run a study to its end.
+
+    Args:
+        gateways: where to ask.
+        signed: the query.
+        accept_missing: go on without participants that refuse or are away.
+        tell: called with each participant's state as it changes.
+
+    Raises:
+        GatewayUnreachable: the call broke off and could not be taken up again. Whether anything was charged
+            is told by `Research.budget`.
+        GatewayRefused: the gateway does not take the query. Nothing was charged.
+    """
+    course = Course()
+    for _ in range(ATTEMPTS):
+        try:
+            gateways.call(lambda channel: _follow(channel, signed, course, tell, accept_missing))
+        except GatewayUnreachable:
+            if not course.is_fixed:
+                raise
+        except GatewayRefused as err:
+            if not (course.is_fixed and err.code == _BUSY):
+                raise
+        if course.end:
+            return course
+    raise GatewayUnreachable("expected the study to end; the call broke off again and again")
+
+
+def keep(folder: Path, signed: Signed, course: Course, documents: Documents) -> tuple[Kept, Path]:
+    """Keep a study whose shares are all in."""
+    kept = Kept(
+        query=signed.envelope,
+        prepares=course.prepares,
+        shares=tuple(course.shares.values()),
+        chain=documents.succession.chain,
+        roster=documents.succession.envelope,
+        agreement=documents.agreement_envelope,
+    )
+    (folder / STUDIES).mkdir(mode=0o700, exist_ok=True)
+    path = folder / STUDIES / f"{signed.qid.hex()}.json"
+    replace_file(path, kept.to_bytes())
+    return kept, path
+
+
+def participant(changed: research_pb2.ParticipantChanged) -> Participant:
+    """A participant's state; one of a later version is unknown."""
+    return Participant(changed.agency, STATES.get(changed.state, "unknown"), changed.code)
+
+
+def _follow(channel: grpc.Channel, signed: Signed, course: Course, tell: Tell, accept_missing: bool) -> None:
+    """Follow one call to its end."""
+    request = research_pb2.StudyRequest(query=signed.envelope, accept_missing=accept_missing)
+    with refusing():
+        for event in research_pb2_grpc.ResearchServiceStub(channel).Study(request, timeout=STUDY_S):
+            course.take(event, tell)
