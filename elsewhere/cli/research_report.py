@@ -43,16 +43,13 @@ def show_tables(offers: Sequence[TableOffer], *, as_json: bool) -> None:
     if as_json:
         _echo([_offer(one) for one in offers])
         return
-    table = _table("table", "columns", "held by", "lacked by", "may ask")
     for one in offers:
-        table.add_row(
-            one.table.id,
-            ", ".join(one.table.columns),
-            ", ".join(one.holders) or "nobody",
-            ", ".join(one.lacking) or "none",
-            "yes" if one.is_open else "no",
+        click.echo(
+            f"{one.table.id}: {one.table.words}{'' if one.is_open else ' (this project may not ask it)'}"
         )
-    _console().print(table)
+        click.echo(f"  held by    {', '.join(one.holders) or 'nobody'}")
+        click.echo(f"  lacked by  {', '.join(one.lacking) or 'none'}")
+        click.echo(f"  columns    {', '.join(one.table.columns)}")
     click.echo(
         "keys and bounds of every column: --json. An agency that lacks a table adds zeros, with noise."
     )

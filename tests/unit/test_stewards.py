@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from elsewhere import stewards
+from elsewhere import passphrase
 from elsewhere.canonical import canonical_json
 from elsewhere.errors import DocumentInvalid, KeyFileExposed
 from elsewhere.stewards import (
@@ -36,7 +36,7 @@ SECOND = replace(FIRST, version=2, previous_digest=FIRST.digest)
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A locked key. Stretched less than in earnest, which the commands' test is for."""
-    monkeypatch.setattr(stewards, "_N", 2**4)
+    monkeypatch.setattr(passphrase, "_N", 2**4)
     make_steward(tmp_path / "k", "police", "A. Name", passphrase=PASSPHRASE, random=secrets.token_bytes)
     return tmp_path / "k"
 

@@ -7,7 +7,7 @@ Source:   docs/protocol.md, "Studies"; docs/research.md, "Adding again".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -18,15 +18,12 @@ from elsewhere.canonical import Json, canonical_json, parse_canonical
 from elsewhere.errors import DocumentInvalid
 from elsewhere.fields import Fields
 from elsewhere.research.query import Query, check_terms, open_query
-from elsewhere.roster import Roster
 from elsewhere.sdk.researcher.trust import Documents, open_documents
 from elsewhere.securesum.accounting import total_scale
-from elsewhere.securesum.errors import SharesApart
-from elsewhere.securesum.masks import open_total
 from elsewhere.securesum.noise import share_scale
-from elsewhere.securesum.rounds import FixedRoster, Terms, fix_roster
-from elsewhere.securesum.share import SHARE_TYPE, open_share, read_share
-from elsewhere.signing import MAX_ENVELOPE_BYTES, unverified_payload
+from elsewhere.securesum.opening import open_shares
+from elsewhere.securesum.rounds import Terms, fix_roster
+from elsewhere.signing import MAX_ENVELOPE_BYTES
 
 VERSION: Final = 1
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
@@ -39,7 +36,7 @@ class Kept:
 
     query: bytes
     prepares: tuple[bytes, ...] = field(repr=False)
-    shares: tuple[bytes, ...] = field(repr=False)
+    shares: Mapping[str, bytes] = field(repr=False)  # by agency
     chain: tuple[bytes, ...] = field(repr=False)
     roster: bytes = field(repr=False)
     agreement: bytes = field(repr=False)
@@ -49,8 +46,9 @@ class Kept:
         entry: dict[str, Json] = {"version": VERSION}
         for name in ("query", "roster", "agreement"):
             entry[name] = getattr(self, name).decode("utf-8")
-        for name in ("prepares", "shares", "chain"):
+        for name in ("prepares", "chain"):
             entry[name] = [one.decode("utf-8") for one in getattr(self, name)]
+        entry["shares"] = {agency: one.decode("utf-8") for agency, one in self.shares.items()}
         return canonical_json(entry) + b"\n"
 
     @classmethod
@@ -63,7 +61,7 @@ class Kept:
         found = cls(
             query=_envelope(fields.take("query")),
             prepares=_envelopes(fields.take("prepares")),
-            shares=_envelopes(fields.take("shares")),
+            shares=_by_agency(fields.take("shares")),
             chain=_envelopes(fields.take("chain")),
             roster=_envelope(fields.take("roster")),
             agreement=_envelope(fields.take("agreement")),
@@ -105,7 +103,7 @@ def add_under(kept: Kept, documents: Documents) -> Sum:
     check_terms(query, agreement, roster, now=query.expires_utc - _SECOND)
     terms = Terms(qid, query.participants, query.min_roster, query.colluding)
     fixed = fix_roster(terms, kept.prepares, roster)
-    totals = open_total(_bodies(fixed, kept.shares, roster), query.width)
+    totals = open_shares(fixed, kept.shares, roster, query.width)
     scale = share_scale(
         sigma=query.sigma,
         sensitivity_squared=query.sensitivity_squared,
@@ -124,20 +122,6 @@ def add_under(kept: Kept, documents: Documents) -> Sum:
     )
 
 
-def _bodies(fixed: FixedRoster, envelopes: Sequence[bytes], roster: Roster) -> list[bytes]:
-    """The body of every participant's share, each once and for this very roster."""
-    found: dict[str, bytes] = {}
-    for envelope in envelopes:
-        agency = read_share(unverified_payload(envelope, SHARE_TYPE)).agency
-        share = open_share(envelope, roster.active(agency).signing_key)
-        if share.qid != fixed.terms.qid or share.rh != fixed.rh or agency in found:
-            raise SharesApart(f"expected one share of {agency} for this query and roster")
-        found[agency] = share.body
-    if found.keys() != {prepare.agency for prepare in fixed.prepares}:
-        raise SharesApart("expected the share of every participant; one is missing or too many")
-    return list(found.values())
-
-
 def _envelope(value: object) -> bytes:
     if not isinstance(value, str) or len(value) > MAX_ENVELOPE_BYTES:
         raise DocumentInvalid("file", "expected a signed document")
@@ -148,3 +132,9 @@ def _envelopes(values: object) -> tuple[bytes, ...]:
     if not isinstance(values, list) or len(values) > 1000:
         raise DocumentInvalid("file", "expected a list of signed documents")
     return tuple(_envelope(value) for value in values)
+
+
+def _by_agency(values: object) -> dict[str, bytes]:
+    if not isinstance(values, dict) or len(values) > 1000:
+        raise DocumentInvalid("file", "expected signed documents by agency")
+    return {agency: _envelope(value) for agency, value in values.items()}

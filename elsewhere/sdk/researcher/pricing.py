@@ -18,14 +18,14 @@ from elsewhere.fields import Fields
 from elsewhere.research.budget import STATEMENT_TYPE, BudgetStatement, open_budget
 from elsewhere.research.dictionary import Table
 from elsewhere.research.errors import ProjectRefused
-from elsewhere.research.estimate import estimates
+from elsewhere.research.estimate import Z, estimates
 from elsewhere.research.query import MICRO, Asking, Query, make_query
 from elsewhere.research.question import Question
 from elsewhere.roster import Roster
 from elsewhere.sdk.researcher.ends import NANO, Opened, Participant, Price
 from elsewhere.sdk.researcher.kept import Sum
 from elsewhere.securesum.accounting import charge_nrho, total_scale
-from elsewhere.securesum.noise import accuracy_of, epsilon, query_rho, share_scale, sigma_for_accuracy
+from elsewhere.securesum.noise import epsilon, query_rho, share_scale
 from elsewhere.signing import unverified_payload
 
 
@@ -100,7 +100,7 @@ def priced(
     honest = max(1, operators - bare.colluding)
     if terms.accuracy is not None:
         # What colluding agencies add comes on top, so the whole is a little noisier than the query states.
-        sigma = sigma_for_accuracy(terms.accuracy) * math.sqrt(honest / len(bare.participants))
+        sigma = terms.accuracy / Z * math.sqrt(honest / len(bare.participants))
     else:
         spare = max((terms.rho or 0) - 2 / NANO, 1 / NANO)  # the charge is rounded up
         sigma = math.sqrt(bare.sensitivity_squared * bare.most_agencies * bare.holders / (2 * spare))
@@ -120,7 +120,7 @@ def price_of(query: Query, operators: int, agencies: int) -> Price:
         floor_nrho=query.floor_nrho,
     )
     charge = charge_of(query)
-    interval = accuracy_of(total_scale([scale] * agencies))
+    interval = Z * total_scale([scale] * agencies)
     return Price(query.sigma, interval, charge, epsilon(charge / NANO))
 
 
@@ -141,7 +141,7 @@ def opened(found: Sum, participants: Sequence[Participant], path: Path) -> Opene
         query_id=found.qid.hex(),
         question=found.query.question,
         cells=estimates(found.query.question, found.totals, found.scale, project.display),
-        price=Price(found.query.sigma, accuracy_of(found.scale), charge, epsilon(charge / NANO)),
+        price=Price(found.query.sigma, Z * found.scale, charge, epsilon(charge / NANO)),
         budget_left_nrho=found.left_nrho,
         participants=tuple(participants) or tuple(Participant(one, "shared") for one in found.agencies),
         agencies=found.agencies,

@@ -107,7 +107,7 @@ def keep(folder: Path, signed: Signed, course: Course, documents: Documents) -> 
     kept = Kept(
         query=signed.envelope,
         prepares=course.prepares,
-        shares=tuple(course.shares.values()),
+        shares=dict(course.shares),
         chain=documents.succession.chain,
         roster=documents.succession.envelope,
         agreement=documents.agreement_envelope,
