@@ -220,7 +220,7 @@ async def test_results_become_tables_and_pictures(tmp_path: Path) -> None:
 
 
 async def test_the_command_shows_what_the_sdk_gives(tmp_path: Path) -> None:
-    async with studying(tmp_path) as (_, folder):
+    async with studying(tmp_path, floor_nrho=10**12) as (_, folder):
         asked = ("referral", "--year", "2025", "--where", "nfa=Y,N", "--by", "source")
         tables = await typed(folder, "tables")
         preview = await typed(folder, "preview", *asked, "--accuracy", "60", "--json")
