@@ -16,7 +16,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import couriers, durable, killed, loading, lookups, probes, psi, quality, studysum, tagging
+from bench import (
+    couriers,
+    durable,
+    killed,
+    loading,
+    lookups,
+    probes,
+    psi,
+    quality,
+    studies,
+    studysum,
+    tagging,
+)
 from bench.federation import CACHE, REAL, Shape
 from bench.figures import Figure, Run, keep, publish, table
 from bench.lookups import Effort
@@ -85,6 +97,7 @@ def _quick() -> dict[str, Group]:
         "linkage": lambda: quality.through_nodes(4_000, 20, 71, _say),
         "cultures": lambda: quality.cultures(20_000, 20_000, 72),
         "study-core": lambda: studysum.measure(10_000, 20_000),
+        "studies": lambda: studies.measure(10, 40, _say),
     }
 
 
@@ -114,6 +127,7 @@ def _tiny() -> dict[str, Group]:
         "gateway": lambda: couriers.measure(small, 3, _say),
         "cultures": lambda: quality.cultures(300, 200, 72),
         "study-core": lambda: studysum.measure(100, 200),
+        "studies": lambda: studies.measure(3, 1, _say, studies.ANSWERS[:1]),
     }
 
 

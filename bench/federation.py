@@ -34,6 +34,7 @@ from elsewhere.roster import Steward
 from elsewhere.sdk.desk import Desk
 from elsewhere.signing import SigningKey
 from gateway import enrolment
+from gateway.agreed import TEXT_FILE
 from gateway.enacting import enact
 from gateway.proposing import Change, propose
 from node.membership import enrol
@@ -123,7 +124,7 @@ def made(
     say(f"making {shape.name}: {len(shape.agencies)} agencies")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    _found(folder, shape.agencies)
+    found_federation(folder, shape.agencies)
     load(folder / SEARCHER, seed=1, count=REAL, workers=1)
     for number, agency in enumerate(shape.agencies[1:], 1):
         (stock or partial(_stock, shape))(folder / agency, number)
@@ -144,13 +145,21 @@ def _stock(shape: Shape, node: Path, number: int) -> None:
         fill(node / "store.sqlite", filler, shape.collections)
 
 
-def _found(folder: Path, agencies: Sequence[str]) -> None:
-    """Found a federation, and make and let in every agency, by stewards of whom all sign."""
+def found_federation(folder: Path, agencies: Sequence[str], agreed: str = "") -> None:
+    """Found a federation, and make and let in every agency, by stewards of whom all sign.
+
+    Args:
+        folder: there already, and empty.
+        agencies: their ids.
+        agreed: what the agreement says besides, as TOML.
+    """
     now, gw = datetime.now(UTC), folder / "gw"
     keys = {agency: SigningKey.generate(secrets.token_bytes) for agency in agencies}
     stewards = tuple(Steward(agency, f"Steward of {agency}", key.public) for agency, key in keys.items())
     founding = enrolment.Founding("bench", "127.0.0.1:1", stewards=stewards)
     _enact(gw, enrolment.init(gw, founding, now=now, random=secrets.token_bytes), keys.values())
+    with (gw / TEXT_FILE).open("a", encoding="utf-8") as text:
+        text.write(agreed)
     requests = {}
     for agency in agencies:
         applicant = enrol.Applicant(agency, f"Agency {agency}", "SOCIAL_CARE", "0000 000 001", "0000 000 002")

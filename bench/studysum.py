@@ -116,12 +116,17 @@ def _stream(key: bytes, zeros: bytes) -> bytes:
     return Cipher(algorithms.ChaCha20(key, bytes(16)), mode=None).encryptor().update(zeros)
 
 
+def spent(work: Callable[[], object]) -> float:
+    """Processor seconds: the median of rounds."""
+    return _beside(work, lambda: None)[0]
+
+
 def _beside(ours: Callable[[], object], bare: Callable[[], object]) -> tuple[float, float]:
     """Processor seconds of both, in turn, so that both see one machine: medians of rounds."""
     found: tuple[list[float], list[float]] = ([], [])
     for _ in range(ROUNDS):
-        for work, spent in zip((ours, bare), found, strict=True):
+        for work, times in zip((ours, bare), found, strict=True):
             began = time.process_time()
             work()
-            spent.append(time.process_time() - began)
+            times.append(time.process_time() - began)
     return statistics.median(found[0]), statistics.median(found[1])

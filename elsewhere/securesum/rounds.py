@@ -20,8 +20,8 @@ from elsewhere.roster import Roster
 from elsewhere.sealing import STUDY, Context, SealingKey, SealingPublic, open_sealed, seal
 from elsewhere.securesum.errors import RosterRefused, SealRefused, TooFewTakePart
 from elsewhere.securesum.masks import pair_key
-from elsewhere.securesum.prepare import PREPARE_TYPE, Prepare, open_prepare, read_prepare, roster_hash
-from elsewhere.signing import unverified_payload
+from elsewhere.securesum.prepare import MAX_PREPARE_BYTES, PREPARE_TYPE, Prepare, read_prepare, roster_hash
+from elsewhere.signing import open_envelope, unverified_payload
 
 STUDY_VERSION = 1  # of the protocol of studies
 DRAWN_BYTES = 32
@@ -80,11 +80,12 @@ def fix_roster(terms: Terms, envelopes: Sequence[bytes], roster: Roster) -> Fixe
 def _checked(terms: Terms, envelope: bytes, roster: Roster) -> Prepare:
     """One participant's prepare, signed by who it names."""
     try:
-        agency = read_prepare(unverified_payload(envelope, PREPARE_TYPE)).agency
-        prepare = open_prepare(envelope, roster.active(agency).signing_key)
+        prepare = read_prepare(unverified_payload(envelope, PREPARE_TYPE))
+        signer = roster.active(prepare.agency).signing_key
+        open_envelope(envelope, PREPARE_TYPE, [signer], limit=MAX_PREPARE_BYTES)
     except ElsewhereError:
         raise RosterRefused("expected prepares that active members have signed; one is not") from None
-    if prepare.qid != terms.qid or agency not in terms.participants:
+    if prepare.qid != terms.qid or prepare.agency not in terms.participants:
         raise RosterRefused("expected prepares for this query, of members that it names; one is not")
     return prepare
 
