@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -96,7 +97,7 @@ def measure(
                     raise SystemExit("a study was not answered")
                 took.append(time.monotonic() - began)
             cpu = {role: f"{1e3 * seconds / studies:.0f} ms" for role, seconds in meter.read().items()}
-            one = 1e3 * spent(lambda width=question.width: central([0] * width, SIGMA))
+            one = 1e3 * spent(partial(central, [0] * question.width, SIGMA))
             whole, middle = 1e3 * percentile(took, 0.95), 1e3 * median(took)
             figures.append(
                 Figure(
