@@ -1,8 +1,8 @@
 """What a proposal changes, in plain words: what a steward reads before signing.
 
 Sees:     the roster and agreement in force and those proposed.
-Promises: every difference between the rosters is a line. A newcomer's fingerprint is not: it is to come from
-          the newcomer by another way, and to be typed.
+Promises: every difference between the rosters is a line, and every field of a first agreement is in one. A
+          newcomer's fingerprint is not: it is to come from the newcomer by another way, and to be typed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from elsewhere.roster import Roster
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """Somebody whose key is new: what the steward is to hear from them is `fingerprint`."""
+    """Somebody whose key is new for them: what the steward is to hear from them is `fingerprint`."""
 
     id: str  # agency id
     title: str  # such as "police (Northshire Police)"
@@ -28,24 +28,26 @@ class Newcomer:
 
 
 def newcomers(proposal: Proposal, me: bytes) -> list[Newcomer]:
-    """Everybody with a key that the roster in force does not have, but for the steward's own.
+    """Everybody with a key that the roster in force does not have under their name, without the steward's.
+
+    Under their name: a key that was another agency's is as strange as a new one.
 
     Args:
         proposal: as read.
         me: the steward's public key.
     """
     before = proposal.before.roster if proposal.before is not None else None
-    known = {m.signing_key for m in before.members} if before is not None else set()
-    stewards = set(before.steward_keys) if before is not None else set()
+    known = {(m.agency_id, m.signing_key) for m in before.members} if before is not None else set()
+    stewards = {(s.agency_id, s.key) for s in before.stewards} if before is not None else set()
     members = [
         Newcomer(member.agency_id, f"member {member.agency_id} ({member.name})", member.fingerprint)
         for member in proposal.roster.members
-        if member.signing_key not in known
+        if (member.agency_id, member.signing_key) not in known
     ]
     return members + [
         Newcomer(steward.agency_id, f"steward {steward.name} of {steward.agency_id}", steward.fingerprint)
         for steward in proposal.roster.stewards
-        if steward.key not in stewards and steward.key != me
+        if (steward.agency_id, steward.key) not in stewards and steward.key != me
     ]
 
 
@@ -102,8 +104,8 @@ def _agreement(old: Agreement | None, new: Agreement | None, now: datetime) -> I
         return
     if old is None:
         yield f"agreement {new.version}, the first: {new.title}"
-        yield from (f"  party {party.agency_id}: {party.name}" for party in new.parties)
-        yield from (f"  rule {rule.id}: {rule.words}" for rule in new.rules)
+        yield f"  digest: {new.digest.hex()}"
+        yield from (f"  {change.clause}: {change.text}" for change in find_changes(None, new))
         return
     if old.digest == new.digest:
         yield f"agreement {new.version} stays as it is; signing it binds your agency"

@@ -2,12 +2,13 @@
 
 Sees:     proposals and signatures, as files; no private key.
 Refuses:  too few signatures, one steward's twice, a stranger's, a proposal that something else overtook. What
-          is refused changes nothing. Nodes check all of it again: an operator cannot enact by writing files.
+          is refused changes nothing. Nor is an agency left out of an agreement because its steward is late.
+          Nodes check all signatures again: an operator cannot enact by writing files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from elsewhere.proposal import Proposal, ProposalInvalid, Signature, check_signe
 from elsewhere.roster import ROSTER_TYPE, Roster
 from elsewhere.signing import enclose
 from elsewhere.succession import Succession, open_succession
-from gateway.errors import ProposalStale, SignedTwice, TooFewSigned
+from gateway.errors import ProposalStale, SignedTwice, TooFewSigned, WouldUnbind
 from gateway.folder import ROSTER_FILE, alone, read_anchor
 from gateway.inforce import put_in_force, read_agreement, read_succession
 
@@ -34,15 +35,23 @@ class Enacted:
     ]  # parties whose steward has not signed it: they share nothing, nobody shares with them
 
 
-def enact(directory: Path, proposal: Proposal, signatures: Sequence[Signature]) -> Enacted:
+def enact(
+    directory: Path,
+    proposal: Proposal,
+    signatures: Sequence[Signature],
+    *,
+    without: Collection[str] = (),
+) -> Enacted:
     """Put a proposal in force; or add signatures to an agreement that is in force already.
 
     Args:
         directory: the gateway's folder.
         proposal: as it was handed to the stewards.
         signatures: all of them; later ones can be brought alone, once the roster is in force.
+        without: agencies that are bound today and may be left unbound until their stewards sign.
 
     Raises:
+        WouldUnbind: another agency that is bound today would not be.
         TooFewSigned: no quorum of the stewards in force, of those proposed, or of the agreement's.
         SignedTwice, NoSteward, ProposalInvalid: one of the signatures does not count.
         ProposalStale: the roster in force is another than the one the proposal follows.
@@ -68,6 +77,7 @@ def enact(directory: Path, proposal: Proposal, signatures: Sequence[Signature]) 
                 " it follows another: propose again"
             )
         agreement = _agreed(directory, proposal, held, following.roster, signatures)
+        _check_bound(directory, held, following.roster, agreement, without)
         put_in_force(directory, following, agreement)
         return _enacted(directory, following.roster)
 
@@ -109,6 +119,30 @@ def _agreed(
     except SignatureInvalid as err:
         raise TooFewSigned(f"the agreement: {err}") from None
     return joined
+
+
+def _check_bound(
+    directory: Path,
+    held: Succession | None,
+    roster: Roster,
+    joined: bytes | None,
+    without: Collection[str],
+) -> None:
+    """Return only if every active member that is bound today stays so, or was named as left out."""
+    in_force = read_agreement(directory, held.roster) if held is not None else None
+    if in_force is None or joined is None:
+        return
+    agreement = open_agreement(joined, roster)
+    active = {member.agency_id for member in roster.members if member.state == "active"}
+    parties = {party.agency_id for party in agreement.parties} & active
+    left_out = sorted((in_force[1].signed_by & parties) - agreement.signed_by - set(without))
+    if left_out:
+        options = " ".join(f"--without {agency}" for agency in left_out)
+        raise WouldUnbind(
+            f"expected the signatures of all that are bound today; without those of {', '.join(left_out)}"
+            " they share nothing and nobody shares with them. Wait for these stewards; if it cannot wait, add"
+            f" {options}"
+        )
 
 
 def _check_enough(made: Mapping[bytes, bytes], roster: Roster, whose: str) -> None:

@@ -17,6 +17,12 @@ class TooFewSigned(ElsewhereError):
     code = "proposal.too_few"
 
 
+class WouldUnbind(ElsewhereError):
+    """Agencies that are bound by the agreement would not be any more. Nothing was changed."""
+
+    code = "proposal.unbinds"
+
+
 class SignedTwice(ElsewhereError):
     """Two of the signatures are by one steward, who counts once. Nothing was changed."""
 

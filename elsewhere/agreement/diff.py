@@ -79,13 +79,18 @@ class Shift:
         }
 
 
-def find_changes(old: Agreement, new: Agreement) -> tuple[Change, ...]:
-    """Compare two agreements field by field; empty exactly if nothing but the order of entries differs."""
-    before, after = old.to_json(), new.to_json()
+def find_changes(old: Agreement | None, new: Agreement) -> tuple[Change, ...]:
+    """Compare two agreements field by field; empty exactly if nothing but the order of entries differs.
+
+    Without an old one every field of the new one is a change.
+    """
+    before, after = old.to_json() if old is not None else {}, new.to_json()
     found = [*_fields("agreement", _flat(before), _flat(after))]
-    found += _fields("limits", _words(old.limits.to_json()), _words(new.limits.to_json()))
+    found += _fields(
+        "limits", _words(old.limits.to_json() if old is not None else {}), _words(new.limits.to_json())
+    )
     for name, key, kind in _LISTS:
-        was, now = _entries(before[name], key), _entries(after[name], key)
+        was, now = _entries(before.get(name), key), _entries(after[name], key)
         for entry in dict.fromkeys((*was, *now)):
             clause = f"{kind} {entry}"
             if entry not in now:

@@ -65,16 +65,20 @@ def propose(
 @click.argument("proposal", type=FILE)
 @click.argument("signatures", type=FILE, nargs=-1, required=True)
 @_FOLDER
-def enact(proposal: Path, signatures: tuple[Path, ...], directory: Path) -> None:
+@click.option(
+    "--without", multiple=True, metavar="AGENCY", help="May be left unbound till its steward signs."
+)
+def enact(proposal: Path, signatures: tuple[Path, ...], directory: Path, without: tuple[str, ...]) -> None:
     """Put a proposal in force; a gateway that runs shows it to all members at once.
 
-    Signatures of the agreement that come later are added by the same command.
+    Signatures of the agreement that come later are added by the same command. An agency that is bound today
+    and whose steward has not signed is left out, so unable to ask or be asked, only if it is named.
     """
     from elsewhere.proposal import Proposal, Signature
     from gateway.enacting import enact as put
 
     signed = [Signature.from_bytes(path.read_bytes()) for path in signatures]
-    found = put(directory, Proposal.from_bytes(proposal.read_bytes()), signed)
+    found = put(directory, Proposal.from_bytes(proposal.read_bytes()), signed, without=without)
     agreement = "no agreement yet: fewer than two parties"
     if found.agreement is not None:
         agreement = f"agreement {found.agreement}"

@@ -130,7 +130,19 @@ def test_what_is_agreed_otherwise_is_said_with_what_it_was() -> None:
     assert any(line.startswith(f"  rule {held.rules[1].id}: is gone: ") for line in lines)
     assert any(" asking " in line and ": was answered at once" in line for line in lines)
     assert "agreement 1 stays as it is; signing it binds your agency" in describe(proposal())
-    assert "agreement 1, the first: Sharing" in describe(proposal(agreed=None))
+
+
+def test_a_first_agreement_is_said_whole_so_that_nothing_of_it_is_signed_unseen() -> None:
+    held = agreement()
+    lines = describe(proposal(agreed=None))
+
+    assert "agreement 1, the first: Sharing" in lines
+    assert f"  digest: {held.digest.hex()}" in lines
+    wider = replace(held, rules=(replace(held.rules[0], obligations=("SILENT",)), *held.rules[1:]))
+    others = (wider, replace(held, limits=replace(held.limits, burst=21)))
+    for other in others:
+        said = describe(proposal(agreed=None, agreement=other))
+        assert len(set(said) - set(lines)) == 2, "the digest, and the clause that differs"
 
 
 def test_a_newcomer_is_known_by_what_is_heard_and_never_by_what_is_shown() -> None:
@@ -149,6 +161,9 @@ def test_a_newcomer_is_known_by_what_is_heard_and_never_by_what_is_shown() -> No
     assert [one.id for one in new] == ["police", "council", "social"]
     assert new[1].fingerprint == NEWCOMER.fingerprint
     assert newcomers(found, successor.key) == new[:2]
+    # Police is known and so is this key, but not as the school's: whose voice is it?
+    moved = replace(NEXT, members=(replace(SCHOOL, signing_key=POLICE.signing_key), NEWCOMER))
+    assert [one.id for one in newcomers(proposal(roster=moved), STEWARDS[0].key)] == ["school", "council"]
     assert not any(one.fingerprint in line for one in new for line in describe(found))
     assert newcomers(proposal(), STEWARDS[0].key) == []
     first = proposal(before=None, agreed=None, roster=FIRST, agreement=None)

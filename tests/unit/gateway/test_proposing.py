@@ -19,7 +19,7 @@ from gateway import enrolment
 from gateway.agreed import TEXT_FILE
 from gateway.enacting import enact
 from gateway.enrolment import Founding
-from gateway.errors import ProposalStale, SignedTwice, TooFewSigned
+from gateway.errors import ProposalStale, SignedTwice, TooFewSigned, WouldUnbind
 from gateway.inforce import read_agreement, read_succession
 from gateway.proposing import Change, propose
 from tests import partnership
@@ -139,7 +139,13 @@ def test_a_proposal_of_another_federation_is_refused(folder: Path, tmp_path: Pat
 def test_signatures_of_the_agreement_may_come_later(folder: Path) -> None:
     edit(folder, "per_person_per_day = 60", "per_person_per_day = 61")
     proposal = propose(folder, Change(), now=NOW)
-    found = enact(folder, proposal, signed(proposal, "hospital", "police", "schools"))
+    most = signed(proposal, "hospital", "police", "schools")
+    before = files_of(folder)
+
+    with pytest.raises(WouldUnbind, match="--without social"):
+        enact(folder, proposal, most, without=("police",))
+    assert files_of(folder) == before
+    found = enact(folder, proposal, most, without=("social",))
 
     assert (found.agreement, found.unbound) == (2, ("social",))
     assert bound(folder) == {"hospital", "police", "schools"}
@@ -156,7 +162,7 @@ def test_a_steward_who_signs_the_roster_only_leaves_the_agency_unbound(folder: P
     proposal = propose(folder, Change(), now=NOW)
     most = signed(proposal, "hospital", "police", "schools")
 
-    found = enact(folder, proposal, [*most, *signed(proposal, "social", agrees=False)])
+    found = enact(folder, proposal, [*most, *signed(proposal, "social", agrees=False)], without=["social"])
 
     assert found.unbound == ("social",)
 
@@ -169,7 +175,9 @@ def test_a_lost_key_is_replaced_by_the_quorum_left_and_its_successor(folder: Pat
     others = signed(proposal, "hospital", "schools", "social")
 
     # The three are a quorum before and after; the successor is bound once they sign for themselves.
-    found = enact(folder, proposal, others)
+    with pytest.raises(WouldUnbind, match="--without police"):
+        enact(folder, proposal, others)
+    found = enact(folder, proposal, others, without=["police"])
     assert found.unbound == ("police",)
     assert enact(folder, proposal, [sign_proposal(successor, proposal)]).unbound == ()
 
