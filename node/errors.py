@@ -211,3 +211,9 @@ class LedgerSetBack(ElsewhereError):
     """The node's store is older than what it has charged. Its operator settles that first."""
 
     code = "refused.ledger"
+
+
+class RecordUnknown(ElsewhereError):
+    """Neither this agency's records nor its log have such a source and id. Look at how they are written."""
+
+    code = "record.unknown"

@@ -14,14 +14,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
-from elsewhere.canonical import canonical_json
+from elsewhere.canonical import Json, canonical_json
+from node.caseload.index import current_load
+from node.errors import RecordUnknown
 from node.ledger import book
+from node.store.caseload import member, record
 from node.store.exchange import log, subject
 
 SILENT: Final = "SILENT"
 NOTE_CHARACTERS: Final = 200
+SALT_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,22 @@ def about(connection: Connection, source: str, person: str) -> Told:
     Args:
         source: as it was loaded under.
         person: the person's id in it.
+
+    Raises:
+        RecordUnknown: neither the records in force nor the log know of it: a slip of the pen is no answer.
     """
-    rows = connection.execute(
-        select(log.c.seq, log.c.body)
-        .join(subject, subject.c.digest == log.c.digest)
-        .where(_names(source, person))
-        .order_by(log.c.seq)
-    )
-    found = [{"log": row.seq, **json.loads(row.body)} for row in rows]
+    rows = _naming(connection, source, person)
+    if not rows and not _is_on_record(connection, source, person):
+        raise RecordUnknown(
+            "expected the name of a source and an id in it that this agency knows, written as there; "
+            "neither its records nor its log have this one"
+        )
+    found = []
+    for digest in rows:
+        row = connection.execute(select(log.c.seq, log.c.body).where(log.c.digest == digest)).one_or_none()
+        if row is not None:
+            found.append({"log": row.seq, **json.loads(row.body)})
+    found.sort(key=lambda entry: int(entry["log"]))
     shown = tuple(entry for entry in found if SILENT not in entry.get("obligations", []))
     return Told(shown, len(found) - len(shown))
 
@@ -53,12 +65,24 @@ def about(connection: Connection, source: str, person: str) -> Told:
 def erase(connection: Connection, source: str, person: str, now: datetime) -> int:
     """Destroy what connects the log with a record, and log that without saying with which.
 
+    An entry may be about other children as well. For them it stays findable; its salt goes all the same, or
+    whoever guesses the id that was erased could try it against the commitment.
+
     Returns: how many entries it was.
     """
-    gone = connection.execute(delete(subject).where(_names(source, person))).rowcount
-    if gone:
-        book.append(connection, book.make_entry("erased", {"entries": gone}, now))
-    return gone
+    rows = _naming(connection, source, person)
+    for digest, records in rows.items():
+        rest = [record for record in records if record != [source, person]]
+        one = subject.c.digest == digest
+        if rest:
+            listed: list[Json] = [list(record) for record in rest]
+            kept = {"records": canonical_json(listed).decode(), "salt": bytes(SALT_BYTES)}
+            connection.execute(update(subject).where(one).values(**kept))
+        else:
+            connection.execute(delete(subject).where(one))
+    if rows:
+        book.append(connection, book.make_entry("erased", {"entries": len(rows)}, now))
+    return len(rows)
 
 
 def note_error(connection: Connection, lookup_id: str, reason: str, now: datetime) -> bool:
@@ -78,6 +102,27 @@ def note_error(connection: Connection, lookup_id: str, reason: str, now: datetim
     return True
 
 
-def _names(source: str, person: str) -> ColumnElement[bool]:
-    """That a row is about this record, among others perhaps."""
-    return subject.c.records.contains(canonical_json([source, person]).decode(), autoescape=True)
+def _naming(connection: Connection, source: str, person: str) -> dict[bytes, list[list[str]]]:
+    """The entries that are about this record, by digest, each with all records that it is about.
+
+    The database narrows them down; whether one is meant is decided here, letter by letter: some engines take
+    P-1a for P-1A, which is another child.
+    """
+    text = canonical_json([source, person]).decode()
+    rows = connection.execute(
+        select(subject.c.digest, subject.c.records).where(subject.c.records.contains(text, autoescape=True))
+    )
+    found = {bytes(row.digest): json.loads(row.records) for row in rows}
+    return {digest: records for digest, records in found.items() if [source, person] in records}
+
+
+def _is_on_record(connection: Connection, source: str, person: str) -> bool:
+    """Whether the records in force have this one."""
+    newest = current_load(connection)
+    ours = (member.c.load_id == newest, member.c.record_id == record.c.id)
+    refs = connection.execute(
+        select(record.c.source, record.c.person_ref).where(
+            *ours, record.c.source == source, record.c.person_ref == person
+        )
+    )
+    return any((row.source, row.person_ref) == (source, person) for row in refs)
