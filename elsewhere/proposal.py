@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 from elsewhere.agreement.document import AGREEMENT_TYPE, agreement_from_json, open_agreement
@@ -29,6 +30,7 @@ from elsewhere.signing import (
 from elsewhere.succession import Succession, check_successor, open_succession
 
 MAX_PROPOSAL_BYTES: Final = 16 * 1024 * 1024
+MAX_VALIDITY: Final = timedelta(days=91)  # of a roster that a steward signs: 90 days, and clocks that differ
 MAX_SIGNATURE_BYTES: Final = 4 * 1024
 _PROPOSAL, _SIGNATURE = "elsewhere proposal 1", "elsewhere proposal signature 1"
 
@@ -63,6 +65,9 @@ class Proposal:
             check_successor(self.before.roster, self.roster)
             if self.roster.version != self.before.roster.version + 1:
                 raise ProposalInvalid(f"expected roster {self.before.roster.version + 1}")
+        if self.roster.valid_until_utc - self.roster.issued_utc > MAX_VALIDITY:
+            # What the operator keeps from members they miss for so long at most.
+            raise ProposalInvalid(f"expected a roster for {MAX_VALIDITY.days} days at most; it is for longer")
         if self.roster.federation != self.anchor.federation_id:
             raise ProposalInvalid("expected a roster of the federation that the anchor names")
 

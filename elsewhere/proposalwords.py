@@ -8,7 +8,7 @@ Promises: every difference between the rosters is a line, and every field of a f
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from elsewhere.agreement.diff import find_changes, find_shifts
@@ -106,6 +106,7 @@ def _agreement(old: Agreement | None, new: Agreement | None, now: datetime) -> I
         yield f"agreement {new.version}, the first: {new.title}"
         yield f"  digest: {new.digest.hex()}"
         yield from (f"  {change.clause}: {change.text}" for change in find_changes(None, new))
+        yield from (f"  {shift.text}" for shift in find_shifts(replace(new, rules=()), new, now))
         return
     if old.digest == new.digest:
         yield f"agreement {new.version} stays as it is; signing it binds your agency"

@@ -128,7 +128,8 @@ def check_successor(old: Roster, new: Roster) -> None:
     Raises:
         RosterRollback: an older version.
         RosterForked: another federation, another roster of the same version, or a broken link.
-        DocumentInvalid: other stewards than before, without saying that they changed.
+        DocumentInvalid: other stewards than before, without saying that they changed; or a member's key
+            under another's id.
     """
     if new.federation != old.federation:
         raise RosterForked(f"expected a roster of {old.federation}; it belongs to another federation")
@@ -139,6 +140,10 @@ def check_successor(old: Roster, new: Roster) -> None:
     # A member that was away may miss versions; the link can be checked where they are adjacent.
     if new.version == old.version + 1 and new.previous_digest != old.digest:
         raise RosterForked(f"expected roster {new.version} to name the digest of {old.version}; it does not")
+    owners = {member.signing_key: member.agency_id for member in old.members}
+    if any(owners.get(member.signing_key, member.agency_id) != member.agency_id for member in new.members):
+        # Else a member who was revoked could come back under the name of another.
+        raise DocumentInvalid("members", "expected each key to stay with its agency; one is another's")
     is_kept = (new.stewards, new.quorum, new.stewards_since) == (old.stewards, old.quorum, old.stewards_since)
     if not new.changes_stewards and not is_kept:
         raise DocumentInvalid(

@@ -20,6 +20,12 @@ from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.canonical import Json
 
 _LISTS = (("parties", "agency_id", "party"), ("collections", "id", "collection"), ("rules", "id", "rule"))
+_OF_RESEARCH = (
+    ("tables", "id", "research table"),
+    ("researchers", "id", "researcher"),
+    ("projects", "id", "research project"),
+)
+_Lists = tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +90,37 @@ def find_changes(old: Agreement | None, new: Agreement) -> tuple[Change, ...]:
 
     Without an old one every field of the new one is a change.
     """
-    before, after = old.to_json() if old is not None else {}, new.to_json()
-    found = [*_fields("agreement", _flat(before), _flat(after))]
-    found += _fields(
-        "limits", _words(old.limits.to_json() if old is not None else {}), _words(new.limits.to_json())
-    )
-    for name, key, kind in _LISTS:
-        was, now = _entries(before.get(name), key), _entries(after[name], key)
+    return tuple(_compared(old.to_json() if old is not None else {}, new.to_json()))
+
+
+def _compared(before: Mapping[str, Json], after: Mapping[str, Json]) -> Iterator[Change]:
+    """Compare two agreements as they are signed."""
+    yield from _fields("agreement", _flat(before, _LISTS), _flat(after, _LISTS))
+    yield from _fields("limits", _words(_table(before, "limits")), _words(_table(after, "limits")))
+    yield from _listed(before, after, _LISTS)
+    was, now = _table(before, "research"), _table(after, "research")
+    yield from _fields("research", _flat(was, _OF_RESEARCH), _flat(now, _OF_RESEARCH))
+    yield from _listed(was, now, _OF_RESEARCH)
+
+
+def _listed(before: Mapping[str, Json], after: Mapping[str, Json], lists: _Lists) -> Iterator[Change]:
+    """Compare the entries of lists by their ids."""
+    for name, key, kind in lists:
+        was, now = _entries(before.get(name), key), _entries(after.get(name), key)
         for entry in dict.fromkeys((*was, *now)):
             clause = f"{kind} {entry}"
             if entry not in now:
-                found.append(Change(clause, "", _shown(was[entry]), ""))
+                yield Change(clause, "", _shown(was[entry]), "")
             elif entry not in was:
-                found.append(Change(clause, "", "", _shown(now[entry])))
+                yield Change(clause, "", "", _shown(now[entry]))
             else:
-                found += _fields(clause, was[entry], now[entry])
-    return tuple(found)
+                yield from _fields(clause, was[entry], now[entry])
+
+
+def _table(entry: Mapping[str, Json], name: str) -> Mapping[str, Json]:
+    """A table within an agreement; empty where there is none."""
+    found = entry.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def find_shifts(old: Agreement, new: Agreement, now: datetime) -> tuple[Shift, ...]:
@@ -233,9 +254,9 @@ def _fields(clause: str, was: Mapping[str, str], now: Mapping[str, str]) -> Iter
             yield Change(clause, name, was.get(name, ""), now.get(name, ""))
 
 
-def _flat(entry: Mapping[str, Json]) -> dict[str, str]:
-    """The fields of the agreement itself, without what has clauses of its own."""
-    inner = {name for name, _, _ in _LISTS} | {"limits"}
+def _flat(entry: Mapping[str, Json], lists: _Lists) -> dict[str, str]:
+    """The fields of a table itself, without what has clauses of its own."""
+    inner = {name for name, _, _ in lists} | {"limits", "research"}
     return _words({name: value for name, value in entry.items() if name not in inner})
 
 

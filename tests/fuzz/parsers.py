@@ -48,6 +48,7 @@ from tests.fuzz.desk_parsers import desk_parsers
 from tests.fuzz.log_parsers import log_parsers
 from tests.fuzz.mutation import as_json, as_message, as_pem
 from tests.fuzz.parser import Parser, document, message_of, wire
+from tests.fuzz.study_parsers import study_parsers
 from tests.partnership import STEWARDS, sole
 
 
@@ -316,4 +317,12 @@ def _catalogues() -> tuple[Parser, ...]:
 
 def all_parsers() -> tuple[Parser, ...]:
     """Every parser there is."""
-    return (*_frames(), *_lookups(), *_documents(), *_catalogues(), *log_parsers(), *desk_parsers())
+    return (
+        *_frames(),
+        *_lookups(),
+        *_documents(),
+        *_catalogues(),
+        *log_parsers(),
+        *desk_parsers(),
+        *study_parsers(),
+    )

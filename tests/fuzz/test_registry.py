@@ -7,7 +7,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from elsewhere.wire.v1 import catalogue_pb2, desk_pb2, directory_pb2, enrolment_pb2, ledger_pb2, link_pb2
+from elsewhere.wire.v1 import (
+    catalogue_pb2,
+    desk_pb2,
+    directory_pb2,
+    enrolment_pb2,
+    ledger_pb2,
+    link_pb2,
+    research_pb2,
+    study_pb2,
+)
 from tests.architecture.sources import ROOT
 from tests.fuzz.parsers import all_parsers
 
@@ -29,6 +38,13 @@ CALLS = {
         {"catalogue_piece", "catalogue_snapshot", "catalogue_delta"},
     ),
     "CatalogueService.Grant": ({"catalogue_publication", "catalogue_fetch"}, {PLAIN}),
+    "StudyService.Attend": (
+        {"study_from_node", "study_prepare_signed", "study_share_signed"},
+        {"study_from_gateway", "study_query", "study_terms", "study_prepare_signed", "study_budget_request"},
+    ),
+    "ResearchService.Describe": ({PLAIN}, {"roster", "agreement", "study_agreed"}),
+    "ResearchService.Study": ({"study_query"}, {"study_prepare_signed", "study_share_signed", "study_body"}),
+    "ResearchService.Budget": ({"study_budget_request"}, {"study_budget"}),
     "LedgerService.PublishHashes": ({"checkpoint"}, {PLAIN}),
     "LedgerService.Checkpoints": ({PLAIN}, {"checkpoint"}),
     "LedgerService.Cosign": ({"cosignature"}, {PLAIN}),
@@ -45,7 +61,13 @@ CALLS = {
 # Functions that a listed parser reaches without naming them, by that parser.
 REACHED = {
     "elsewhere.agreement.document.open_agreement": "directory",
+    "elsewhere.agreement.studies.HeldTable.from_fields": "study_agreed",
+    "elsewhere.agreement.studies.Project.from_fields": "study_agreed",
+    "elsewhere.agreement.studies.Researcher.from_fields": "study_agreed",
     "elsewhere.anchor.Federation.from_json": "admission",
+    "elsewhere.research.question.Metric.from_fields": "study_terms",
+    "elsewhere.research.question.Question.from_fields": "study_terms",
+    "elsewhere.securesum.opening.open_shares": "study_share_signed",
     "elsewhere.catalogue.sealed.open_chunk": "catalogue_piece",
     "elsewhere.catalogue.tags.from_bytes": "catalogue_snapshot",
     "elsewhere.person.dates.parse_date": "export",
@@ -94,6 +116,7 @@ OWN = {
     "node.keys.live.open_keys",
     "node.owning.open_own",
     "node.store.engine.open_store",
+    "node.studies.tables.engines.open_table",  # this agency's own table, by an engine of others
 }
 _READS = re.compile(
     r"([a-z]\w*_)?from_(wire|json|bytes|toml|canonical|mais|fields|desk_status)|(parse|open)_\w+|check_from_\w+"
@@ -126,7 +149,10 @@ def _is_named(reader: str, targets: str) -> bool:
 def test_every_call_of_every_service_has_parsers() -> None:
     services = {
         f"{service.name}.{method.name}"
-        for module in (catalogue_pb2, desk_pb2, directory_pb2, enrolment_pb2, ledger_pb2, link_pb2)
+        for module in (
+            *(catalogue_pb2, desk_pb2, directory_pb2, enrolment_pb2),
+            *(ledger_pb2, link_pb2, research_pb2, study_pb2),
+        )
         for service in module.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
