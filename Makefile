@@ -24,7 +24,7 @@ BIN := .venv/bin
 help:  ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: run-environment  ## a gateway and four agencies on this machine; asks about three children
+demo: run-environment  ## a gateway and four agencies on this machine; asks about three children, and one total
 	@$(BIN)/elsewhere demo run $(if $(ONCE),--once) $(if $(JSON),--json) \
 	  $(if $(SIZE),--size $(SIZE)) $(if $(SEED),--seed $(SEED))
 

@@ -74,12 +74,11 @@ def research() -> None:
 @click.option("--passphrase", "asks", is_flag=True, help="Lock the signing key with a passphrase.")
 @_PASSPHRASE
 def init(token: str, directory: Path, asks: bool, passphrase_file: Path | None) -> None:
-    """Enrol with the TOKEN that the gateway's operator handed over, or '-' to read it from standard input.
+    """Enrol with the TOKEN that the gateway's operator handed over: itself, or a file with it.
 
     May be run again: with the same token if it broke off, with another for another certificate.
     """
     import secrets
-    import sys
 
     from elsewhere.cli.research_report import show_request
     from elsewhere.sdk.research import utc_now
@@ -89,7 +88,7 @@ def init(token: str, directory: Path, asks: bool, passphrase_file: Path | None) 
     is_new = not (directory / SIGNING_KEY).exists()
     locked = asks or passphrase_file is not None if is_new else is_locked(directory)
     words = _read_passphrase(passphrase_file, twice=is_new) if locked else ""
-    text = token if token.strip("-") else sys.stdin.read()
+    text = _read_token(token)
     about = enrol(directory, text, passphrase=words, now=utc_now(), random=secrets.token_bytes)
     show_request(directory, about)
 
@@ -220,6 +219,14 @@ _METRICS: dict[str, Callable[..., Any]] = {
     "quantile": lambda draft, column, qs: draft.quantile(column, [float(q) for q in qs.split(",")]),
     "distribution": lambda draft, most: draft.distribution(int(most)),
 }
+
+
+def _read_token(word: str) -> str:
+    """A token as it was typed, or out of a file."""
+    from elsewhere.invitation import RESEARCH_PREFIX
+
+    path = Path(word[:255])
+    return word if word.startswith(RESEARCH_PREFIX) or not path.is_file() else path.read_text("utf-8")
 
 
 def _read_passphrase(file: Path | None, *, twice: bool = False) -> str:

@@ -56,6 +56,9 @@ def demo() -> None:
     help="Also write so many labelled questions: questions.csv. Half are about children nobody knows.",
 )
 @click.option(
+    "--studies", is_flag=True, help="Also write each agency's tables for studies: events of the year before."
+)
+@click.option(
     "--today",
     type=click.DateTime(["%Y-%m-%d"]),
     help="The day the exports are of, today by default; state it to get the same bytes on another day.",

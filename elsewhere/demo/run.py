@@ -1,4 +1,4 @@
-"""Runs a partnership of four made-up agencies by public commands, and asks about three children.
+"""Runs a partnership of four made-up agencies by public commands; asks about three children, and one total.
 
 Holds:    a folder for its owner alone, with the agencies' keys and records; removed at the end.
 Promises: every command is printed as an operator would type it. However it ends, no process is left.
@@ -26,6 +26,7 @@ from rich.markup import escape
 from elsewhere.demo.partnership import found_partnership, heard_in, let_in
 from elsewhere.demo.processes import CommandFailed, Workbench, program
 from elsewhere.demo.questions import QUESTIONS, Question
+from elsewhere.demo.studying import ask_total, enrol_researcher, map_tables, say_how_to_ask
 
 ASKER = "social-care"
 _READY_S = 30
@@ -106,9 +107,11 @@ def run_demo(wishes: Wishes) -> int:
             _set_up(bench, console, wishes)
             for question in QUESTIONS:
                 _ask(bench, console, question, as_json=wishes.as_json)
+            ask_total(bench, console, as_json=wishes.as_json)
             answered = True
             if not wishes.once:
                 _say_how_to_go_on(console, folder)
+                say_how_to_ask(console, bench)
                 bench.watch()
         except CommandFailed as failure:
             console.print(f"[bold red]{escape(str(failure))}[/bold red]\n{escape(failure.tail)}")
@@ -124,17 +127,20 @@ def run_demo(wishes: Wishes) -> int:
 def _set_up(bench: Workbench, console: Console, wishes: Wishes) -> None:
     """Found the partnership, load the records, start gateway and nodes."""
     console.print(f"[bold]Four agencies and a gateway in {bench.folder}[/bold] ({_libsodium()})")
-    bench.run("demo", "population", "--seed", str(wishes.seed), "--size", str(wishes.size), "--out", ".")
+    made_up = ("--seed", str(wishes.seed), "--size", str(wishes.size), "--studies", "--out", ".")
+    bench.run("demo", "population", *made_up)
     listen = f"127.0.0.1:{_free_port()}"
     found_partnership(bench, console, [(agency.id, agency.name) for agency in AGENCIES], listen)
+    gateway = bench.serve("gateway", "run", "--dir", "gw")
     made = bench.run_together([_init(agency) for agency in AGENCIES])
+    bench.wait_for_word(gateway, "ready", timeout_s=_READY_S)
+    enrol_researcher(bench, console)
     let_in(bench, {agency.id: heard_in(said) for agency, said in zip(AGENCIES, made, strict=True)})
     bench.run_together([("node", "accept", f"{a.id}-admission.json", "--dir", a.id) for a in AGENCIES])
-    gateway = bench.serve("gateway", "run", "--dir", "gw")
+    map_tables(bench, console, [agency.id for agency in AGENCIES])
     bench.run_together(
         [("node", "load", f"{a.id}.csv", "--mapping", f"{a.id}.toml", "--dir", a.id) for a in AGENCIES]
     )
-    bench.wait_for_word(gateway, "ready", timeout_s=_READY_S)
     for agency in AGENCIES:
         bench.serve("node", "run", "--dir", agency.id)
     bench.run_together([("node", "status", "--dir", a.id, "--wait", str(_READY_S)) for a in AGENCIES])

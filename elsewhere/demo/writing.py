@@ -26,6 +26,7 @@ from elsewhere.demo.parquet import ParquetWriter
 from elsewhere.demo.population import views
 from elsewhere.demo.questions import placed_records
 from elsewhere.demo.records import Record
+from elsewhere.demo.tables import TableWriter
 
 _WINDOW = 10_000
 _TRUTH = ("agency", "row", "person_id", "about", "household", "culture", "birth", "shield", "errors")
@@ -43,7 +44,7 @@ _QUESTIONS = (
 class Wishes:
     """What to write. `only`: agencies, all if empty; `questions`: how many; `truth`: say who is who.
 
-    `form`: of the exports, `csv` or `parquet`.
+    `form`: of the exports, `csv` or `parquet`; `studies`: tables of events beside them, of the year before.
     """
 
     out: Path
@@ -51,6 +52,7 @@ class Wishes:
     questions: int = 0
     truth: bool = False
     form: str = "csv"
+    studies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +153,12 @@ def write_population(region: Region, wishes: Wishes) -> tuple[Written, ...]:
             writer = (ParquetWriter if wishes.form == "parquet" else ExportWriter)(file, SHAPES[agency.id])
             desks[agency.id] = _Desk(agency.id, writer, draw, truth)
             desks[agency.id].add(placed_records(agency, seed=region.seed, today=region.today), None)
-        # Questions say who knows a child, so they need every agency's view.
-        for view in views(region, only=() if wishes.questions else wishes.only):
+        year = region.today.year - 1
+        tables = TableWriter(out, seed=region.seed, year=year, files=open_files) if wishes.studies else None
+        # Questions say who knows a child, so they need every agency's view; so do tables.
+        for view in views(region, only=() if wishes.questions or wishes.studies else wishes.only):
+            if tables:
+                tables.add(view)
             for id, desk in desks.items():
                 desk.add(view.records[id], view.household)
             if wishes.questions:

@@ -30,7 +30,9 @@ def _processes_in(folder: str) -> list[int]:
 
 
 @pytest.mark.timeout(180)
-def test_the_demonstration_answers_three_questions_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_demonstration_answers_three_questions_and_a_total_and_leaves_nothing_behind(
+    tmp_path: Path,
+) -> None:
     demo = subprocess.Popen(
         [sys.executable, "-m", "elsewhere", "demo", "run", "--json"],
         cwd=ROOT,
@@ -43,7 +45,8 @@ def test_the_demonstration_answers_three_questions_and_leaves_nothing_behind(tmp
     try:
         assert demo.stdout is not None
         lines = [demo.stdout.readline() for _ in QUESTIONS]
-        assert all(lines), (tmp_path / "stderr").read_text("utf-8")
+        total = demo.stdout.readline()
+        assert all([*lines, total]), (tmp_path / "stderr").read_text("utf-8")
         folder = next(path for path in tmp_path.iterdir() if path.is_dir())
         running = _processes_in(str(folder))
     finally:
@@ -55,6 +58,13 @@ def test_the_demonstration_answers_three_questions_and_leaves_nothing_behind(tmp
     assert len(running) >= 5  # a gateway and four nodes
     assert _processes_in(str(folder)) == []
     assert not folder.exists()
+    study = json.loads(total)
+    assert {"query_id", "estimates", "interval", "rho", "epsilon", "budget_left"} <= study.keys()
+    assert study["interval"] == pytest.approx(25, rel=0.01)
+    assert 0 < study["rho"] < study["budget_left"]
+    assert [cell["nfa"] for cell in study["estimates"]] == ["Y", "N"]
+    # The made-up population has 600 referrals or so, three in ten of them without action.
+    assert 300 < sum(cell["estimate"] for cell in study["estimates"]) < 900
     for question, line in zip(QUESTIONS, lines, strict=True):
         said = json.loads(line)
         states = {answer["custodian"]: answer["state"] for answer in said["answers"]}

@@ -28,6 +28,14 @@ if words[:2] == ["gateway", "run"]:
     print("ready 127.0.0.1:1", file=sys.stderr, flush=True)
 if words[1] == "run":
     signal.pause()
+if words[:2] == ["node", "init"]:
+    os.mkdir(words[3])
+if words[:2] == ["gateway", "init"]:
+    os.mkdir("gw")
+if words[:2] == ["research", "init"]:
+    print('[[research.researchers]]\nid = "ana"\n\nand read this')
+if words[:2] == ["research", "query"]:
+    print('{"query_id": "11", "estimates": []}')
 if words[0] == "ask":
     print('{"lookup_id": "00",\n "outcome": "KNOWN", "coverage": "COMPLETE", "answers": []}')
 """
@@ -57,7 +65,9 @@ def test_one_json_object_a_lookup_and_nothing_else_is_printed(
     assert run_demo(WISHES) == 0
 
     lines = capsys.readouterr().out.splitlines()
-    assert [json.loads(line)["lookup_id"] for line in lines] == ["00"] * len(QUESTIONS)
+    said = [json.loads(line) for line in lines]
+    assert [one.get("lookup_id") for one in said] == [*["00"] * len(QUESTIONS), None]
+    assert said[-1]["query_id"] == "11"
 
 
 def test_every_command_is_shown_as_an_operator_types_it(
@@ -75,16 +85,19 @@ def test_every_command_is_shown_as_an_operator_types_it(
         "gateway init",
         *["steward sign"] * each,
         "gateway enact",
+        "gateway run",
         *["node init"] * each,
+        "gateway invite",
+        "research init",
         "gateway propose",
         *["steward sign"] * each,
         "gateway enact",
         *["gateway admit"] * each,
         *["node accept"] * each,
-        "gateway run",
         *["node load"] * each,
         *["node run"] * each,
         *["node status"] * each,
+        "research query",
     ]
     assert len(typed) == len(nouns) + len(QUESTIONS)
 
