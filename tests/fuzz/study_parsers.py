@@ -18,6 +18,7 @@ from elsewhere.research.budget import (
     sign_budget_request,
 )
 from elsewhere.research.query import Asking, Query, check_terms, make_query, open_query, sign_query
+from elsewhere.sdk.researcher.kept import Kept
 from elsewhere.securesum.masks import open_total
 from elsewhere.securesum.prepare import Prepare, open_prepare, read_prepare, sign_prepare
 from elsewhere.securesum.share import Share, open_share, read_share, sign_share
@@ -62,6 +63,14 @@ def study_parsers() -> tuple[Parser, ...]:
     prepare = Prepare("police", QID, b"e" * 32, {"schools": b"d" * 32}, 123_456_789)
     bare = Prepare("police", QID, b"e" * 32, {}, 900_000_001)
     share = Share("police", QID, b"r" * 32, bytes(16), b"l" * 32)
+    kept = Kept(
+        query=sign_query(world.RESEARCHER, query),
+        prepares=(sign_prepare(KEY, prepare),),
+        shares={"police": sign_share(KEY, share)},
+        chain=(b"{}",),
+        roster=b"{}",
+        agreement=b"{}",
+    )
     request = BudgetRequest("early-help", "ana", b"n" * 16, world.NOW + timedelta(minutes=5))
     stated = BudgetStatement("police", QID, 1, 2, 3)
     sent = (
@@ -102,6 +111,9 @@ def study_parsers() -> tuple[Parser, ...]:
         Parser("study_share", read_share, (canonical_json(share.to_json()),), signed),
         Parser(
             "study_share_signed", lambda data: open_share(data, KEY.public), (sign_share(KEY, share),), signed
+        ),
+        Parser(
+            "study_file", Kept.from_bytes, (kept.to_bytes(),), as_json(lambda v: canonical_json(v) + b"\n")
         ),
         Parser("study_body", _opened, (bytes(16),), refusals=(ElsewhereError,)),
         wire(
