@@ -40,7 +40,8 @@ bench: dev-environment  ## times beside their floors, in ten minutes; FULL=1: a 
 	  $(if $(PUBLISH),--publish docs/benchmarks.md)
 
 faults: dev-environment  ## two hundred faults in a federation of real processes, ten minutes; FAULTS=500 SEED=7
-	@KILLS=$$(($(FAULTS) / 2)) $(BIN)/python -m pytest -q tests/fault/test_log_killed.py
+	@KILLS=$$(($(FAULTS) / 2)) $(BIN)/python -m pytest -q tests/fault/test_log_killed.py \
+	  tests/fault/test_study_killed.py
 	@$(BIN)/python -m tests.campaign --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
 check: dev-environment  ## style, types, who may import whom, and the wire contract

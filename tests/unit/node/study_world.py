@@ -220,7 +220,7 @@ def make_world(root: Path, *, operators: dict[str, str] | None = None, names: Se
     agencies = {}
     for name in names:
         folder = root / name
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)
         trust = Trust(name, folder, anchor_of(roster), succession, agreement, dict(statements))
         trust.vouched.at = NOW + timedelta(days=400)
         agencies[name] = Agency(name, folder, signing[name], sealing[name], trust, clock)
