@@ -17,11 +17,14 @@ import tomli_w
 from elsewhere.agreement.studies import Display, HeldTable, Project, Research, Researcher
 from elsewhere.research.query import Asking, Query, make_query, sign_query
 from elsewhere.research.question import Question
+from elsewhere.sdk.researcher.enrolling import enrol
+from elsewhere.sdk.researcher.folder import About
 from elsewhere.signing import SigningKey
 from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
 from elsewhere.wire.tls import make_key, make_request, sign_node
 from elsewhere.wire.v1 import research_pb2, research_pb2_grpc
 from gateway.folder import read_anchor, read_authority
+from gateway.researchers import InvitedResearcher, invite_researcher
 from node.errors import LedgerSetBack
 from node.program import Node
 from tests import partnership
@@ -104,6 +107,21 @@ def mapping(file: str = "referrals.csv", **changes: Any) -> dict[str, Any]:
     columns = {"source": "source", "nfa": "nfa", "need": "need", "age_band": "age_band"}
     table = {"file": file, "child": "child", "date": "day", "row": "id", "columns": columns, **changes}
     return {"tick_ms": 10, "tables": {"referral": table}}
+
+
+def enrolled(made: Federation, folder: Path) -> About:
+    """Invite and enrol a researcher, as two programs would; blocks."""
+    assert made.gateway is not None
+    path = made.folder / "gw" / "gateway.toml"
+    settings = path.read_text("utf-8")
+    path.write_text(tomli_w.dumps({"federation": "northshire", "listen": f"127.0.0.1:{made.gateway.port}"}))
+    who = InvitedResearcher("ana", "Ana Okafor", "University of Northshire")
+    token = invite_researcher(
+        made.folder / "gw", who, now=datetime.now(UTC), random=secrets.token_bytes
+    ).to_text()
+    about = enrol(folder, token, passphrase="", now=datetime.now(UTC), random=secrets.token_bytes)
+    path.write_text(settings)
+    return about
 
 
 @dataclass

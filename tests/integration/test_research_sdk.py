@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-import tomli_w
 from click.testing import CliRunner, Result
 
 from elsewhere.agreement.document import AgreementRollback
@@ -24,14 +22,10 @@ from elsewhere.research.errors import ProjectRefused, ResearcherRefused
 from elsewhere.research.estimate import Estimate, Suppressed
 from elsewhere.sdk.research import Research, readd
 from elsewhere.sdk.researcher.ends import Failed, Opened, Refused
-from elsewhere.sdk.researcher.enrolling import enrol
-from elsewhere.sdk.researcher.folder import About
 from elsewhere.sdk.researcher.kept import Kept
 from elsewhere.securesum.errors import RosterRefused, SharesApart
-from gateway.researchers import InvitedResearcher, invite_researcher
 from tests.federation import Federation, federation
-from tests.gateway_support import utc_now
-from tests.studying import agree, mapping, ready, research, write_table
+from tests.studying import agree, enrolled, mapping, ready, research, write_table
 
 AGENCIES = ("social", "police", "hospital", "schools")
 ROWS = [
@@ -60,19 +54,6 @@ async def studying(folder: Path, **changes: Any) -> AsyncIterator[tuple[Federati
         await made.start(*AGENCIES)
         await ready(made)
         yield made, folder / "ana"
-
-
-def enrolled(made: Federation, folder: Path) -> About:
-    """Invite and enrol a researcher."""
-    assert made.gateway is not None
-    path = made.folder / "gw" / "gateway.toml"
-    settings = path.read_text("utf-8")
-    path.write_text(tomli_w.dumps({"federation": "northshire", "listen": f"127.0.0.1:{made.gateway.port}"}))
-    who = InvitedResearcher("ana", "Ana Okafor", "University of Northshire")
-    token = invite_researcher(made.folder / "gw", who, now=utc_now(), random=secrets.token_bytes).to_text()
-    made_up = enrol(folder, token, passphrase="", now=utc_now(), random=secrets.token_bytes)
-    path.write_text(settings)
-    return made_up
 
 
 async def typed(folder: Path, *words: str) -> Result:

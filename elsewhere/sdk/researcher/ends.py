@@ -126,8 +126,8 @@ class Opened:
         labels = [_label(cell) for cell in shown]
         below = [max(0.0, cell.shown - cell.low) for cell in shown]
         above = [max(0.0, cell.high - cell.shown) for cell in shown]
-        axes.bar(labels, [cell.shown for cell in shown], yerr=[below, above], capsize=3)
-        axes.tick_params(axis="x", labelrotation=60)
+        axes.bar(range(len(shown)), [cell.shown for cell in shown], yerr=[below, above], capsize=3)
+        axes.set_xticks(range(len(shown)), labels, rotation=60, ha="right")
         left_out = len(self.cells) - len(shown)
         title = f"{self.question.table} {self.question.year}, {len(self.agencies)} agencies, 95 % intervals"
         axes.set_title(title + (f"; {left_out} suppressed" if left_out else ""))
