@@ -48,7 +48,10 @@ def test_a_share_too_many_is_refused() -> None:
 
 
 def test_one_members_share_does_not_stand_in_for_anothers() -> None:
+    in_anothers_name = Share(A, QID, FIXED.rh, FOUR.body(B, VALUES[B], FIXED), LEAF)
+
     refuse(SHARES | {B: SHARES[A]})
+    refuse(SHARES | {B: sign_share(signing_key(B), in_anothers_name)})
 
 
 def test_a_share_of_another_query_or_roster_is_refused() -> None:

@@ -8,12 +8,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from elsewhere.errors import ElsewhereError
+from elsewhere.sealing import STUDY, Context, open_sealed, seal
 from elsewhere.securesum.accounting import total_scale
 from elsewhere.securesum.errors import RosterRefused, SealRefused, TooFewTakePart
 from elsewhere.securesum.masks import mask, open_total
 from elsewhere.securesum.noise import share_scale
 from elsewhere.securesum.prepare import PREPARE_TYPE, Prepare, sign_prepare
-from elsewhere.securesum.rounds import Preparing, fix_roster
+from elsewhere.securesum.rounds import STUDY_VERSION, Preparing, fix_roster
 from elsewhere.signing import SigningKey, enclose, sign_bytes
 from tests.summing import QID, Sum, names, roster_of, sealing_key, signing_key, summing
 
@@ -160,6 +161,16 @@ def test_a_seal_swapped_for_that_of_another_member_is_refused() -> None:
 
     with pytest.raises(SealRefused):
         FOUR.nodes[C].mask_keys(FOUR.fixed(), seals | {A: seals[B]}, [sealing_key(C)])
+
+
+def test_a_secret_that_whoever_relays_has_sealed_in_anothers_name_is_refused() -> None:
+    """It opens, as anybody can seal to a public key; but it is not the one that its author signed."""
+    context = Context.for_study(protocol_version=STUDY_VERSION, sender=A, receiver=B, qid=QID)
+    forged = seal(sealing_key(B).public, bytes(32), context=context, size=STUDY)
+    assert open_sealed(sealing_key(B), forged, context=context) == bytes(32)
+
+    with pytest.raises(SealRefused):
+        FOUR.nodes[B].mask_keys(FOUR.fixed(), FOUR.seals_for(B) | {A: forged}, [sealing_key(B)])
 
 
 def test_a_seal_opens_with_the_key_of_last_week_and_with_no_others() -> None:
