@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from elsewhere.agreement.lines import line_of
-from elsewhere.agreement.studies import Research
+from elsewhere.agreement.studies import HeldTable, Project, Research, Researcher
 from elsewhere.agreement.terms import (
     ANY,
     RULE_ID,
@@ -92,8 +92,16 @@ def find_faults(text: str) -> tuple[DocumentInvalid, ...]:
         table = parse_toml(text) if len(text) <= MAX_TOML_CHARACTERS else {}
     except TomlInvalid:
         return tuple(found.values())
-    for name, reader in (("parties", _party), ("collections", _collection), ("rules", _rule)):
-        entries = table.get(name)
+    part = table.get("research")
+    listed = [("parties", _party, table), ("collections", _collection, table), ("rules", _rule, table)]
+    if isinstance(part, dict):
+        listed += [
+            ("research.tables", HeldTable.from_fields, part),
+            ("research.researchers", Researcher.from_fields, part),
+            ("research.projects", Project.from_fields, part),
+        ]
+    for name, reader, within in listed:
+        entries = within.get(name.rpartition(".")[2])
         for index, entry in enumerate(entries if isinstance(entries, list) else (), 1):
             try:
                 reader(Fields(entry, f"{name}[{index}]"))

@@ -15,6 +15,7 @@ from elsewhere.agreement.bases import default_basis
 from elsewhere.agreement.cases import Case, cases, kinds_of, moments, names
 from elsewhere.agreement.decide import covers, decide
 from elsewhere.agreement.lines import line_of
+from elsewhere.agreement.lint_research import find_of_research
 from elsewhere.agreement.local import LocalPolicy
 from elsewhere.agreement.outcome import Deny, Outcome, Permit
 from elsewhere.agreement.terms import Agreement, Effect, Rule
@@ -54,6 +55,7 @@ def find_warnings(agreement: Agreement, now: datetime, text: str = "") -> tuple[
     """
     agreement = agreement.signed_by_all()  # what is warned of is the text, whoever has yet to sign it
     found = [*_dates(agreement, now), *_contacts(agreement), *_collections(agreement), *_trials(agreement)]
+    found += [Remark(*one) for one in find_of_research(agreement, now)]
     placed = [replace(warning, line=line_of(text, warning.key)) if text else warning for warning in found]
     return tuple(sorted(placed, key=lambda warning: warning.line or 0))
 

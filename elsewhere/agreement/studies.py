@@ -6,10 +6,10 @@ Refuses:  tables outside the dictionary, people and agencies that are not listed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.canonical import Json
@@ -24,6 +24,17 @@ MAX_NRHO: Final = 1_000_000_000_000  # a rho of 1,000 protects nobody any more
 PURPOSES: Final = ("RESEARCH_AGG", "SERVICE_PLANNING")
 STATES: Final = ("open", "closed")
 FEW_MEMBERS: Final = 5  # up to so many operators one may collude; beyond, a third of them
+
+
+_Value = TypeVar("_Value")
+
+
+def _made(fields: Fields, make: Callable[..., _Value], **values: Any) -> _Value:
+    """Make a value from what was read of a table; a refusal names its place in the document."""
+    try:
+        return make(**values)
+    except DocumentInvalid as err:
+        raise DocumentInvalid(fields.path(err.key), err.reason) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,9 @@ class Researcher:
     @classmethod
     def from_fields(cls, fields: Fields) -> Researcher:
         """Read one entry."""
-        found = cls(
+        found = _made(
+            fields,
+            cls,
             id=fields.text("id", AGENCY_ID),
             name=fields.text("name"),
             organisation=fields.text("organisation"),
@@ -100,7 +113,9 @@ class HeldTable:
     @classmethod
     def from_fields(cls, fields: Fields) -> HeldTable:
         """Read one entry."""
-        found = cls(
+        found = _made(
+            fields,
+            cls,
             id=fields.text("id"),
             holders=fields.texts("holders", AGENCY_ID),
             of_one_child=fields.integer("of_one_child", 1, 100) if fields.has("of_one_child") else 0,
@@ -199,7 +214,9 @@ class Project:
             fields.integer("round_to", 1, 1000) if fields.has("round_to") else 5,
             fields.integer("suppress_under", 0, 1000) if fields.has("suppress_under") else 10,
         )
-        found = cls(
+        found = _made(
+            fields,
+            cls,
             id=fields.text("id", AGENCY_ID),
             title=fields.text("title"),
             purpose=fields.choice("purpose", PURPOSES),
@@ -316,7 +333,9 @@ class Research:
     @classmethod
     def from_fields(cls, fields: Fields) -> Research:
         """Read the part; raises DocumentInvalid naming the key."""
-        found = cls(
+        found = _made(
+            fields,
+            cls,
             most_agencies=fields.integer("most_agencies", 1, 100),
             node_cap_nrho=fields.integer("node_cap_nrho", 1, MAX_NRHO),
             period_days=fields.integer("period_days", 1, 3660),

@@ -166,6 +166,11 @@ def _lines(found: Agreement, state: str, now: datetime) -> list[str]:
         tier = "" if rule.effect.value == "DENY" else rule.tier.name
         off = "" if is_on else " (not in force now)"
         lines.append(f"  {rule.id:<8}  {rule.effect.value:<6}  {tier:<2}  {rule.words}{off}")
+    if found.research is not None:
+        lines.append("research projects")
+        for project in found.research.projects:
+            people, tables = ", ".join(project.people), ", ".join(project.tables)
+            lines.append(f"  {project.id:<16}  {project.state:<6}  {project.title}: {people}; {tables}")
     return lines
 
 

@@ -6,16 +6,30 @@ import json
 import re
 import shlex
 import shutil
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from elsewhere.agreement.terms import Rule
+from elsewhere.agreement.document import agreement_from_toml
+from elsewhere.agreement.template import starting_agreement
+from elsewhere.agreement.terms import Party, Rule, Validity
 from elsewhere.cli.main import commands
 
 ROOT = Path(__file__).parents[2]
+BEGINS = datetime(2027, 1, 1, tzinfo=UTC)
+GIVEN: dict[str, Any] = {
+    "id": "northshire",
+    "title": "Sharing",
+    "validity": Validity(BEGINS, BEGINS + timedelta(days=365), BEGINS + timedelta(days=300)),
+    "parties": [
+        Party("social-care", "Northshire Council", "SOCIAL_CARE", "01632 960001", "01632 960002"),
+        Party("police", "Northshire Police", "POLICE", "01632 960003", "01632 960004"),
+    ],
+}
 TEXT = (ROOT / "docs" / "agreement.md").read_text("utf-8")
 
 
@@ -51,13 +65,16 @@ def test_every_command_of_the_page_runs_as_written(tmp_path: Path, monkeypatch: 
     assert json.loads((tmp_path / "policy.json").read_text("utf-8"))["Name"] == "Northshire sharing agreement"
 
 
-def test_the_rule_that_is_shown_is_one_of_the_starting_agreement() -> None:
-    (shown,) = re.findall(r"^```toml\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+def test_what_is_shown_is_of_the_starting_agreement_or_can_be_put_into_it() -> None:
+    shown, part = re.findall(r"^```toml\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
     template = files("elsewhere.agreement").joinpath("template.toml").read_text("utf-8")
     plain = "".join(re.sub(r"\s+#.*", "", line) + "\n" for line in shown.splitlines())
 
     assert plain in template
     assert set(re.findall(r"^(\w+) =", plain, re.MULTILINE)) <= set(Rule.__slots__)
+    said = agreement_from_toml(starting_agreement(**GIVEN) + "\n" + part).research
+    assert said is not None
+    assert said.projects[0].people == ("ana",)
 
 
 def test_the_remarks_listed_are_those_that_there_are() -> None:

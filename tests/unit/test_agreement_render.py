@@ -40,7 +40,8 @@ PAGES = {**render(RICH, START, NOW), "first": render(RICH, None, NOW)["changes"]
 CLAUSE = re.compile(
     r".+ \*\((rule [\w.-]+|party [\w-]+|collection \w+|basis \w+|purpose \w+|urgency \w+|obligation \w+"
     r"|limits|rules|parties|collections|version|valid_from|valid_until|review_by|duty_from"
-    r"|duty_sets_confidence_aside|agreement|about this text)\)\*"
+    r"|duty_sets_confidence_aside|agreement|about this text|research|research (table|project) [\w-]+"
+    r"|researcher [\w-]+)\)\*"
 )
 
 

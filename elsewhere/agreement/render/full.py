@@ -6,6 +6,7 @@ Promises: every field of the agreement is in the text, with its clause; a change
 from __future__ import annotations
 
 from elsewhere.agreement.render.page import Page
+from elsewhere.agreement.render.research import say_whole
 from elsewhere.agreement.render.words import (
     TIERS,
     basis_in_words,
@@ -65,6 +66,7 @@ def agreement_page(agreement: Agreement) -> Page:
     for rule in agreement.rules:
         _rule(page, rule, agreement)
     _limits(page, agreement)
+    say_whole(page, agreement)
     return page
 
 

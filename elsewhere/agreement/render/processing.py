@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from elsewhere.agreement.render.full import ABOUT, LAWYER
 from elsewhere.agreement.render.page import Page
+from elsewhere.agreement.render.research import say_register, say_risks
 from elsewhere.agreement.render.words import (
     TIERS,
     basis_in_words,
@@ -50,6 +51,7 @@ def processing_page(agreement: Agreement) -> Page:
     page.heading("Activities")
     for rule in _giving(agreement):
         _activity(page, rule, agreement)
+    say_register(page, agreement)
     page.heading("Transfers, erasure, security")
     page.item("This agreement names no party outside the United Kingdom by itself.", "parties")
     page.item(
@@ -149,6 +151,7 @@ def assessment_page(agreement: Agreement) -> Page:
         ),
     ):
         page.item(f"Risk: {risk}. Measure: {measure}.", clause)
+    say_risks(page, agreement)
     page.item("To fill in: how likely and how bad each risk is for children and families here.", "rules")
     page.heading("Who was asked")
     page.item(

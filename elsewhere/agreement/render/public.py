@@ -10,6 +10,7 @@ from typing import Final
 
 from elsewhere.agreement.render.full import ABOUT, LAWYER
 from elsewhere.agreement.render.page import Page
+from elsewhere.agreement.render.research import say_register, say_to_families
 from elsewhere.agreement.render.words import basis_in_words, purpose_in_words, side_in_words, when
 from elsewhere.agreement.terms import Agreement, Effect, Party, Rule, Scope
 from elsewhere.agreement.vocabulary import Tier, delete_after_days, vocabulary
@@ -101,6 +102,7 @@ def notice_page(agreement: Agreement) -> Page:
         if rule.effect is Effect.DENY:
             continue
         _told(page, rule, agreement)
+    say_to_families(page, agreement)
     page.heading("What we do not do")
     for sentence, clause in _PLEDGES:
         page.item(sentence, clause)
@@ -151,6 +153,7 @@ def register_page(agreement: Agreement) -> Page:
             page.item(f"Purpose: {purpose_in_words(vocabulary().purposes[purpose])}.", clause)
         for basis in rule.bases or vocabulary().bases:
             page.item(f"Legal gateway: {basis_in_words(vocabulary().bases[basis])}.", clause)
+    say_register(page, agreement)
     page.heading("Contact")
     page.item("To fill in: whom the public can ask about this.", ABOUT)
     return page
