@@ -30,8 +30,12 @@ class Draft:
         """Keep rows with one of these keys in each column named; raises QuestionInvalid."""
         found = dict(self.filters)
         for name, keys in columns.items():
-            listed = (keys,) if isinstance(keys, str) else tuple(keys)
             column = self._table.columns[_known("column", name, self._keyed())]
+            listed = (
+                (keys,) if isinstance(keys, str) else tuple(keys) if isinstance(keys, list | tuple) else ()
+            )
+            if not listed or not all(isinstance(key, str) for key in listed):
+                raise QuestionInvalid("where", f"expected keys of {name} as texts: {', '.join(column.keys)}")
             for key in listed:
                 _known(f"key of {name}", key, column.keys)
             found[name] = listed
