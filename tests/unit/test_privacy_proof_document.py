@@ -21,14 +21,14 @@ def test_steps_are_numbered_without_a_gap() -> None:
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.splitlines()[0].split(". ")[0])
 def test_a_step_has_its_argument_its_assumption_and_its_tests(step: str) -> None:
     argument, assumed, rest = step.partition("\n**Assumes:** ")
-    assumption, checked, tests = rest.partition("\n**Checked by:** ")
+    assumption, checked, tests = rest.partition("\n**Checked by:**")
 
     assert assumed
     assert checked
     assert len(argument.split()) > 40
     assert len(assumption.split()) > 5
     # That each of them exists is checked with those of the other documents.
-    assert re.fullmatch(r"(`tests/[a-z0-9_/]+\.py::test_[a-z0-9_]+`,?\s+)+", tests)
+    assert re.fullmatch(r"\s(`tests/[a-z0-9_/]+\.py::test_[a-z0-9_]+`,?\s+)+", tests)
 
 
 def test_a_part_that_is_no_step_names_its_limits() -> None:
