@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError
 from node.answering.kept import AT_ONCE, forget
+from node.answering.noticing import forget_notices
 from node.answering.reviewing import forget_reviews
 from node.asking.history import History
 from node.caseload.index import current_load
@@ -57,6 +58,7 @@ class Forgetting:
                 while await self.writer.run(partial(forget, now=self.clock())) == AT_ONCE:
                     continue
                 await self.writer.run(partial(forget_reviews, now=self.clock()))
+                await self.writer.run(forget_notices)
                 await self.writer.run(partial(self.history.forget, now=self.clock()))
                 await self.writer.run(partial(forget_witnessed, now=self.clock()))
                 await self.writer.run(partial(forget_shares, now=self.clock()))

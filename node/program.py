@@ -28,6 +28,7 @@ from elsewhere.random import RandomBytes
 from elsewhere.wire.v1 import directory_pb2
 from node.answering.custodian import Custodian
 from node.answering.guard import make_guard
+from node.answering.noticing import Notices
 from node.answering.queueing import BEYOND_WORKERS, Pace, Turns
 from node.answering.reviewing import Reviews
 from node.answering.service import Answering
@@ -278,11 +279,9 @@ class Node:
         return RenewalParts(config.dir, config.agency, ca_pem, self._store, channels, self._clock)
 
     def _desk_parts(self, callers: Callers) -> DeskParts:
-        reviews = Reviews(self._store, self._writer, self._clock)
+        kept = (self._store, self._writer, self._clock)
         told = (self.status, self.processes, self.answers, self.asker)
-        return DeskParts(
-            self.searcher, callers, *told, reviews, SecondLooks(self._store, self._writer, self._clock)
-        )
+        return DeskParts(self.searcher, callers, *told, Reviews(*kept), SecondLooks(*kept), Notices(*kept))
 
     def _publisher_parts(self, random: RandomBytes) -> PublisherParts:
         config = self.config

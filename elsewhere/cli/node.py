@@ -25,6 +25,7 @@ _COMMANDS = {
     "second-look": Lazy(
         "elsewhere.cli.node_second", "second_look", "Look at questions asked on the asker's own word."
     ),
+    "notices": Lazy("elsewhere.cli.node_notices", "notices", "Read the messages to this agency's duty desk."),
     "budget": Lazy(
         "elsewhere.cli.node_budget", "budget", "Show what studies have cost, and settle a restore."
     ),

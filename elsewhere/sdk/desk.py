@@ -11,9 +11,10 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import aclosing
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Unpack, cast
+from typing import TYPE_CHECKING, Final, TypeVar, Unpack, cast
 
 import grpc
+from google.protobuf.message import Message
 
 from elsewhere.asking import Ask, CustodianAnswer, DeskStatus, Event
 from elsewhere.errors import ElsewhereError
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 Token = str | Callable[[], str]  # of the agency's sign-in, or what fetches one that is good now
 TIMEOUT_S: Final = 60.0  # the node's own deadline ends a lookup long before
 STATUS_TIMEOUT_S: Final = 10.0
+T = TypeVar("T")
 
 
 class Desk:
@@ -76,7 +78,7 @@ class Desk:
             self._channel = grpc.insecure_channel(self._target.name, OPTIONS)
         else:
             self._channel = grpc.secure_channel(self._target.name, credentials.to_grpc(), OPTIONS)
-        self._stub = desk_pb2_grpc.DeskServiceStub(self._channel)
+        self.stub = desk_pb2_grpc.DeskServiceStub(self._channel)
 
     def ask(self, person: Person | None = None, **question: Unpack[Question]) -> Lookup:
         """Ask about one child and wait for the end.
@@ -123,7 +125,7 @@ class Desk:
         """
         self._target.check_reachable()
         try:
-            found = self._stub.Status(
+            found = self.stub.Status(
                 desk_pb2.StatusRequest(), timeout=STATUS_TIMEOUT_S, metadata=_shown(self._token)
             )
         except grpc.RpcError as err:
@@ -143,7 +145,7 @@ class Desk:
         """
         self._target.check_reachable()
         try:
-            found = self._stub.History(
+            found = self.stub.History(
                 desk_pb2.HistoryRequest(lookup_id=lookup_id),
                 timeout=STATUS_TIMEOUT_S,
                 metadata=_shown(self._token),
@@ -159,13 +161,7 @@ class Desk:
             DeskUnreachable: no node answers.
             RoleMissing: the token gives no role that may review.
         """
-        self._target.check_reachable()
-        request, metadata = desk_pb2.ListReviewsRequest(), _shown(self._token)
-        try:
-            found = self._stub.ListReviews(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
-        except grpc.RpcError as err:
-            raise _failure(err) from None
-        return reviews_from_wire(found)
+        return reviews_from_wire(self.call(self.stub.ListReviews, desk_pb2.ListReviewsRequest()))
 
     def decide_review(self, decision: ReviewDecision) -> None:
         """Let a question through once, or refuse it.
@@ -175,22 +171,11 @@ class Desk:
             ReviewGone: no such question waits.
             RoleMissing: the token gives no role that may review.
         """
-        self._target.check_reachable()
-        request, metadata = decision_to_wire(decision), _shown(self._token)
-        try:
-            self._stub.DecideReview(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
-        except grpc.RpcError as err:
-            raise _failure(err) from None
+        self.call(self.stub.DecideReview, decision_to_wire(decision))
 
     def second_looks(self) -> tuple[SecondLook, ...]:
         """Give the questions of this agency that wait for a second person; raises as `reviews`."""
-        self._target.check_reachable()
-        request, metadata = desk_pb2.ListSecondLooksRequest(), _shown(self._token)
-        try:
-            found = self._stub.ListSecondLooks(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
-        except grpc.RpcError as err:
-            raise _failure(err) from None
-        return looks_from_wire(found)
+        return looks_from_wire(self.call(self.stub.ListSecondLooks, desk_pb2.ListSecondLooksRequest()))
 
     def give_second_look(self, opinion: SecondOpinion) -> None:
         """Record what a second person finds.
@@ -201,10 +186,13 @@ class Desk:
             SamePerson: it is the asker who looks.
             RoleMissing: the token gives no role that may look.
         """
+        self.call(self.stub.GiveSecondLook, opinion_to_wire(opinion))
+
+    def call(self, method: Callable[..., T], request: Message) -> T:
+        """Make one call that is answered at once; raises what the node refuses with, DeskUnreachable."""
         self._target.check_reachable()
-        request, metadata = opinion_to_wire(opinion), _shown(self._token)
         try:
-            self._stub.GiveSecondLook(request, timeout=STATUS_TIMEOUT_S, metadata=metadata)
+            return method(request, timeout=STATUS_TIMEOUT_S, metadata=_shown(self._token))
         except grpc.RpcError as err:
             raise _failure(err) from None
 
@@ -224,7 +212,7 @@ class Desk:
     def _events(self, ask: Ask, gathering: Gathering) -> Iterator[Event]:
         """Each event once the gathering has taken it."""
         self._target.check_reachable()
-        call = self._stub.Ask(ask_to_wire(ask), timeout=self._timeout_s, metadata=_shown(self._token))
+        call = self.stub.Ask(ask_to_wire(ask), timeout=self._timeout_s, metadata=_shown(self._token))
         try:
             for message in call:
                 event = event_from_wire(message)

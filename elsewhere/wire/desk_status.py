@@ -40,6 +40,7 @@ from elsewhere.identity import (
     TokenInvalid,
     TokenMissing,
 )
+from elsewhere.noticing import NoticeGone
 from elsewhere.reviewing import ReviewGone, ReviewInvalid
 from elsewhere.secondlook import ReasonMissing, SamePerson, SecondLookGone, SecondLookOverdue
 
@@ -65,6 +66,7 @@ _STATUS: Final[dict[type[ElsewhereError], grpc.StatusCode]] = {
     ProviderUnreachable: grpc.StatusCode.UNAVAILABLE,
     ReviewInvalid: grpc.StatusCode.INVALID_ARGUMENT,
     ReviewGone: grpc.StatusCode.NOT_FOUND,
+    NoticeGone: grpc.StatusCode.NOT_FOUND,
     ReasonMissing: grpc.StatusCode.INVALID_ARGUMENT,
     SecondLookOverdue: grpc.StatusCode.FAILED_PRECONDITION,
     SecondLookGone: grpc.StatusCode.NOT_FOUND,

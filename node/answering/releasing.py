@@ -16,11 +16,12 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from elsewhere.canonical import Json
-from elsewhere.lookup import Answer, EvaluateRequest, elements_digest
+from elsewhere.lookup import Answer, AnswerState, EvaluateRequest, elements_digest
 from elsewhere.random import RandomBytes
 from elsewhere.receipt import Receipt, answer_digest, attach_proof, sign_receipt
 from elsewhere.transparency.proof import LogProof
 from node.answering.kept import envelope_facts
+from node.answering.noticing import add_notice, is_notified
 from node.answering.redeem import Redeemed
 from node.ledger import book
 from node.ledger.checkpoints import Signer, note_over
@@ -59,10 +60,12 @@ class Releasing:
     reference: str
     entry: book.Entry
     subject: book.Subject
+    is_notified: bool = False  # the duty desk gets a message
 
     def log(self, connection: Connection, signer: Signer) -> Released:
         """Append the entry, and make the receipt with its proof, in the caller's transaction."""
         place = book.append(connection, self.entry, self.subject)
+        add_notice(connection, self.entry, is_open=self.is_notified)
         envelope = sign_receipt(signer.key, self._receipt())
         proof = LogProof(
             place.index, place.path, note_over(place.tree.size, place.tree.root, signer, place.number)
@@ -101,4 +104,8 @@ def make_releasing(answered: Answered, random: RandomBytes) -> Releasing:
         "released": answer_digest(found.answer),
     }
     entry = book.make_entry("answered", facts, answered.at, reference, random=random)
-    return Releasing(answered, reference, entry, subject)
+    owed = answered.ruling["obligations"]
+    notified = is_notified(
+        owed if isinstance(owed, list) else (), found=found.answer.state is not AnswerState.NOTHING_RETURNED
+    )
+    return Releasing(answered, reference, entry, subject, notified)

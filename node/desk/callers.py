@@ -33,6 +33,7 @@ class Act(Enum):
     """What needs a role besides being signed in: which ones, as data."""
 
     REVIEW = ("reviewer",)
+    NOTICES = ("reviewer", "safeguarding_lead", "emergency_desk")
     SECOND_LOOK = ("reviewer", "safeguarding_lead", "data_protection")
     READ_ANY_HISTORY = ("safeguarding_lead", "data_protection", "auditor")
 

@@ -21,16 +21,19 @@ import structlog
 
 from elsewhere.asking import CustodianAnswer, DeskStatus, ProcessStatus
 from elsewhere.errors import ConfigInvalid, ElsewhereError, StoreUnavailable
+from elsewhere.noticing import Notice
 from elsewhere.reviewing import WaitingReview
 from elsewhere.secondlook import SecondLook
 from elsewhere.wire.channel import PING_MS, PING_TIMEOUT_MS
 from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, history_to_wire, status_to_wire
+from elsewhere.wire.convert.desk_notice import done_from_wire, notices_to_wire
 from elsewhere.wire.convert.desk_review import decision_from_wire, reviews_to_wire
 from elsewhere.wire.convert.desk_second import looks_to_wire, opinion_from_wire
 from elsewhere.wire.desk_status import internal_desk_status, to_desk_status
 from elsewhere.wire.health import Health
 from elsewhere.wire.socket_path import SocketAddress
 from elsewhere.wire.v1 import desk_pb2, desk_pb2_grpc
+from node.answering.noticing import Notices
 from node.answering.reviewing import Reviews
 from node.asking.searcher import Searcher
 from node.asking.secondlook import SecondLooks
@@ -66,6 +69,7 @@ class DeskParts:
     asker: Callable[[str], str | None]  # of an earlier question; None: not known any more
     reviews: Reviews
     second_looks: SecondLooks
+    notices: Notices
 
 
 class DeskService(desk_pb2_grpc.DeskServiceServicer):
@@ -171,6 +175,30 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
 
         await self._run(context, give)
         return desk_pb2.GiveSecondLookResponse()
+
+    async def ListNotices(  # noqa: N802
+        self, request: desk_pb2.ListNoticesRequest, context: _Context
+    ) -> desk_pb2.ListNoticesResponse:
+        """Say which messages wait for the duty desk."""
+
+        def waiting(caller: Caller) -> list[Notice]:
+            caller.check_may(Act.NOTICES)
+            return self._parts.notices.waiting()
+
+        return notices_to_wire(await self._run(context, waiting))
+
+    async def FinishNotice(  # noqa: N802
+        self, request: desk_pb2.FinishNoticeRequest, context: _Context
+    ) -> desk_pb2.FinishNoticeResponse:
+        """Note that somebody has dealt with one."""
+
+        def finish(caller: Caller) -> None:
+            caller.check_may(Act.NOTICES)
+            done = done_from_wire(request)
+            self._parts.notices.finish(done, caller.name(done.by))
+
+        await self._run(context, finish)
+        return desk_pb2.FinishNoticeResponse()
 
     async def _run(self, context: grpc.aio.ServicerContext[Any, Any], step: Callable[[Caller], T]) -> T:
         """Do a step that reads the store, for a caller that has a name."""

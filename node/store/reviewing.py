@@ -5,7 +5,7 @@ Sees:     envelopes of questions of others: purposes and pseudonyms; of own ones
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, String, Table, Text
 
 from node.store.schema import metadata
 
@@ -23,6 +23,17 @@ review = Table(
     Column("used_by", LargeBinary(16)),  # the lookup id that a release was used for; absent: not used yet
     Index("review_key", "key", "received_ms"),
     Index("review_until", "state", "until_ms"),
+)
+
+# Messages to the duty desk, by their entry in the log, which says what was told. One row for every answer, so
+# that one with a message costs what any other does; those that are none are dropped within a minute.
+notice = Table(
+    "notice",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),  # of the log entry
+    Column("time_ms", BigInteger, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    Index("notice_open", "is_open", "time_ms"),
 )
 
 # Questions that this agency asked on the asker's own word, until a second person has looked at them. The log

@@ -14,7 +14,7 @@ from elsewhere.cli.person_file import parse_person
 from elsewhere.errors import ElsewhereError
 from elsewhere.matchkeys import question_keys, record_keys
 from elsewhere.person.identity import Person
-from elsewhere.wire.convert import desk, desk_review, desk_second
+from elsewhere.wire.convert import desk, desk_notice, desk_review, desk_second
 from elsewhere.wire.desk_status import CODE_KEY, from_desk_status
 from elsewhere.wire.v1 import desk_pb2
 from node.caseload.csv_source import CsvSource
@@ -134,6 +134,16 @@ _LOOK = desk_pb2.SecondLook(
     reason="at risk now",
     asked="2026-11-23T09:00:00Z",
     due="2026-11-25T00:00:00Z",
+)
+_NOTICE = desk_pb2.Notice(
+    reference="A1B2C3D4",
+    searcher="police",
+    purpose="S47_ENQUIRY",
+    urgency="RED",
+    state="KNOWN_CURRENT",
+    tier="R2",
+    told="2026-11-23T09:00:00Z",
+    records=[desk_pb2.NoticeRecord(source="cases", id="7")],
 )
 _ISSUER = "https://sign-in.example/tenant"
 _KEY = ECKey.import_key(  # of tests alone: its secret number is 1
@@ -259,6 +269,18 @@ def desk_parsers() -> tuple[Parser, ...]:
             desk_pb2.GiveSecondLookRequest,
             message_of(desk_pb2.GiveSecondLookRequest, desk_second.opinion_from_wire),
             desk_pb2.GiveSecondLookRequest(lookup_id="0" * 32, justified=True, note="so").SerializeToString(),
+        ),
+        wire(
+            "notices",
+            desk_pb2.ListNoticesResponse,
+            message_of(desk_pb2.ListNoticesResponse, desk_notice.notices_from_wire),
+            desk_pb2.ListNoticesResponse(notices=[_NOTICE]).SerializeToString(),
+        ),
+        wire(
+            "notice_done",
+            desk_pb2.FinishNoticeRequest,
+            message_of(desk_pb2.FinishNoticeRequest, desk_notice.done_from_wire),
+            desk_pb2.FinishNoticeRequest(reference="A1B2C3D4", by="ada").SerializeToString(),
         ),
         Parser(
             "person_file",

@@ -58,6 +58,8 @@ CALLS = {
     "DeskService.DecideReview": ({"review_decision"}, {PLAIN}),
     "DeskService.ListSecondLooks": ({PLAIN}, {"second_looks"}),
     "DeskService.GiveSecondLook": ({"second_opinion"}, {PLAIN}),
+    "DeskService.ListNotices": ({PLAIN}, {"notices"}),
+    "DeskService.FinishNotice": ({"notice_done"}, {PLAIN}),
 }
 # Functions that a listed parser reaches without naming them, by that parser.
 REACHED = {

@@ -50,7 +50,7 @@ async def serving(
     tls = DeskTls(listen, server_credentials(ca_pem=CA.cert_pem, key_pem=key, cert_pem=cert))
     nobody: Any = None
     status, callers = DeskStatus("social", True, ()), Callers(None, (), lambda: NOW)
-    parts = DeskParts(nobody, callers, lambda: status, lambda: (), answers, lambda _: None, nobody, nobody)
+    parts = DeskParts(nobody, callers, lambda: status, lambda: (), answers, lambda _: None, *[nobody] * 3)
     service = DeskService(parts)
     server = DeskServer(service, folder / "desk.sock", tls, connections=CONNECTIONS)
     await server.start()

@@ -71,6 +71,16 @@ class DeskServiceStub:
                 request_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookRequest.SerializeToString,
                 response_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookResponse.FromString,
                 _registered_method=True)
+        self.ListNotices = channel.unary_unary(
+                '/elsewhere.wire.v1.DeskService/ListNotices',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListNoticesRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListNoticesResponse.FromString,
+                _registered_method=True)
+        self.FinishNotice = channel.unary_unary(
+                '/elsewhere.wire.v1.DeskService/FinishNotice',
+                request_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.FinishNoticeRequest.SerializeToString,
+                response_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.FinishNoticeResponse.FromString,
+                _registered_method=True)
 
 
 class DeskServiceServicer:
@@ -128,6 +138,20 @@ class DeskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListNotices(self, request, context):
+        """The messages to this agency's duty desk that nobody has dealt with yet (obligation NOTIFY_DESK).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishNotice(self, request, context):
+        """Says that somebody has dealt with one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -165,6 +189,16 @@ def add_DeskServiceServicer_to_server(servicer, server):
                     servicer.GiveSecondLook,
                     request_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookRequest.FromString,
                     response_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookResponse.SerializeToString,
+            ),
+            'ListNotices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNotices,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListNoticesRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListNoticesResponse.SerializeToString,
+            ),
+            'FinishNotice': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishNotice,
+                    request_deserializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.FinishNoticeRequest.FromString,
+                    response_serializer=elsewhere_dot_wire_dot_v1_dot_desk__pb2.FinishNoticeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -358,6 +392,60 @@ class DeskService:
             '/elsewhere.wire.v1.DeskService/GiveSecondLook',
             elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookRequest.SerializeToString,
             elsewhere_dot_wire_dot_v1_dot_desk__pb2.GiveSecondLookResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNotices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.DeskService/ListNotices',
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListNoticesRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.ListNoticesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishNotice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/elsewhere.wire.v1.DeskService/FinishNotice',
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.FinishNoticeRequest.SerializeToString,
+            elsewhere_dot_wire_dot_v1_dot_desk__pb2.FinishNoticeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,10 @@ class DeskServiceStub:
     """The questions of this agency, asked on the asker's own word, that wait for a second person."""
     GiveSecondLook: _grpc.UnaryUnaryMultiCallable[_desk_pb2.GiveSecondLookRequest, _desk_pb2.GiveSecondLookResponse]
     """Records what that person finds."""
+    ListNotices: _grpc.UnaryUnaryMultiCallable[_desk_pb2.ListNoticesRequest, _desk_pb2.ListNoticesResponse]
+    """The messages to this agency's duty desk that nobody has dealt with yet (obligation NOTIFY_DESK)."""
+    FinishNotice: _grpc.UnaryUnaryMultiCallable[_desk_pb2.FinishNoticeRequest, _desk_pb2.FinishNoticeResponse]
+    """Says that somebody has dealt with one."""
 
 @_typing.type_check_only
 class DeskServiceAsyncStub(DeskServiceStub):
@@ -75,6 +79,10 @@ class DeskServiceAsyncStub(DeskServiceStub):
     """The questions of this agency, asked on the asker's own word, that wait for a second person."""
     GiveSecondLook: _aio.UnaryUnaryMultiCallable[_desk_pb2.GiveSecondLookRequest, _desk_pb2.GiveSecondLookResponse]  # type: ignore[assignment]
     """Records what that person finds."""
+    ListNotices: _aio.UnaryUnaryMultiCallable[_desk_pb2.ListNoticesRequest, _desk_pb2.ListNoticesResponse]  # type: ignore[assignment]
+    """The messages to this agency's duty desk that nobody has dealt with yet (obligation NOTIFY_DESK)."""
+    FinishNotice: _aio.UnaryUnaryMultiCallable[_desk_pb2.FinishNoticeRequest, _desk_pb2.FinishNoticeResponse]  # type: ignore[assignment]
+    """Says that somebody has dealt with one."""
 
 class DeskServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a practitioner's own system or the command line says to the practitioner's own node, inside
@@ -138,5 +146,21 @@ class DeskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_desk_pb2.GiveSecondLookResponse, _abc.Awaitable[_desk_pb2.GiveSecondLookResponse]]:
         """Records what that person finds."""
+
+    @_abc_1.abstractmethod
+    def ListNotices(
+        self,
+        request: _desk_pb2.ListNoticesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.ListNoticesResponse, _abc.Awaitable[_desk_pb2.ListNoticesResponse]]:
+        """The messages to this agency's duty desk that nobody has dealt with yet (obligation NOTIFY_DESK)."""
+
+    @_abc_1.abstractmethod
+    def FinishNotice(
+        self,
+        request: _desk_pb2.FinishNoticeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_desk_pb2.FinishNoticeResponse, _abc.Awaitable[_desk_pb2.FinishNoticeResponse]]:
+        """Says that somebody has dealt with one."""
 
 def add_DeskServiceServicer_to_server(servicer: DeskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,9 +26,11 @@ from elsewhere.asking import (
 )
 from elsewhere.errors import ElsewhereError
 from elsewhere.lookup import Contact, Flag
+from elsewhere.noticing import Notice, NoticeDone, NoticeGone
 from elsewhere.reviewing import ReviewDecision, ReviewGone, WaitingReview
 from elsewhere.secondlook import SamePerson, SecondLook, SecondOpinion
 from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, status_to_wire
+from elsewhere.wire.convert.desk_notice import done_from_wire, notices_to_wire
 from elsewhere.wire.convert.desk_review import decision_from_wire, reviews_to_wire
 from elsewhere.wire.convert.desk_second import looks_to_wire, opinion_from_wire
 from elsewhere.wire.desk_status import to_desk_status
@@ -84,6 +86,8 @@ class FakeDesk(desk_pb2_grpc.DeskServiceServicer):
         self.decided: list[ReviewDecision] = []
         self.looks: Sequence[SecondLook] = ()
         self.opinions: list[SecondOpinion] = []
+        self.notices: Sequence[Notice] = ()
+        self.done: list[NoticeDone] = []
 
     def Ask(  # noqa: N802
         self, request: desk_pb2.AskRequest, context: grpc.ServicerContext
@@ -135,6 +139,22 @@ class FakeDesk(desk_pb2_grpc.DeskServiceServicer):
             self._refuse(SamePerson("expected another person than the one who asked"), context)
         self.opinions.append(opinion)
         return desk_pb2.GiveSecondLookResponse()
+
+    def ListNotices(  # noqa: N802
+        self, request: desk_pb2.ListNoticesRequest, context: grpc.ServicerContext
+    ) -> desk_pb2.ListNoticesResponse:
+        """Give the messages that the test lets wait."""
+        return notices_to_wire(self.notices)
+
+    def FinishNotice(  # noqa: N802
+        self, request: desk_pb2.FinishNoticeRequest, context: grpc.ServicerContext
+    ) -> desk_pb2.FinishNoticeResponse:
+        """Take one off the list."""
+        done = done_from_wire(request)
+        if done.reference not in [one.reference for one in self.notices]:
+            self._refuse(NoticeGone("expected a message that waits for the duty desk"), context)
+        self.done.append(done)
+        return desk_pb2.FinishNoticeResponse()
 
     def Status(  # noqa: N802
         self, request: desk_pb2.StatusRequest, context: grpc.ServicerContext

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from elsewhere.cli.main import commands
+from elsewhere.noticing import Notice, NoticeDone, NoticeGone
 from elsewhere.reviewing import ReviewDecision, ReviewGone, ReviewInvalid, WaitingReview
 from elsewhere.secondlook import ReasonMissing, SamePerson, SecondLook, SecondOpinion
 from tests.unit.desk.fake import RunningDesk
@@ -81,6 +82,27 @@ def test_a_decision_out_of_form_is_none(words: tuple[str, str, str]) -> None:
 
     with pytest.raises(ReviewInvalid):
         ReviewDecision(number, True, reason, reviewer)
+
+
+def _notices(node: RunningDesk, *words: str) -> Result:
+    return CliRunner().invoke(commands, ["node", "notices", words[0], "--node", str(node.folder), *words[1:]])
+
+
+def test_messages_to_the_duty_desk_are_listed_and_taken_off_the_list(node: RunningDesk) -> None:
+    assert _notices(node, "list").output == "no message waits for the duty desk\n"
+    told = ("S47_ENQUIRY", "RED", "KNOWN_CURRENT", "R2", NOW, (("cases", "P-7"),))
+    node.desk.notices = [Notice("A1B2C3D4", "police", *told)]
+
+    shown = _notices(node, "list").output
+    (listed,) = json.loads(_notices(node, "list", "--json").output)["notices"]
+
+    for word in ("A1B2C3D4", "RED", "police", "S47_ENQUIRY", "KNOWN_CURRENT R2", "record P-7 of cases"):
+        assert word in shown
+    assert (listed["reference"], listed["records"]) == ("A1B2C3D4", [["cases", "P-7"]])
+    assert _notices(node, "done", "a1b2c3d4", "--by", "ada").exit_code == 0
+    assert node.desk.done == [NoticeDone("A1B2C3D4", "ada")]
+    assert isinstance(_notices(node, "done", "A1B2C3D5").exception, NoticeGone)
+    assert isinstance(_notices(node, "done", "no such").exception, NoticeGone)
 
 
 def _look(node: RunningDesk, *words: str) -> Result:
