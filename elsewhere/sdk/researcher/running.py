@@ -8,8 +8,10 @@ Promises: a call that breaks off once the participants are fixed is taken up aga
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import sleep
 from typing import Final
 
 import grpc
@@ -17,7 +19,7 @@ import grpc
 from elsewhere.errors import GatewayUnreachable
 from elsewhere.keyfiles import replace_file
 from elsewhere.research.query import Query
-from elsewhere.sdk.researcher.calls import GatewayRefused, Gateways, refusing
+from elsewhere.sdk.researcher.calls import GatewayRefused, Gateways
 from elsewhere.sdk.researcher.ends import STATES, Participant
 from elsewhere.sdk.researcher.folder import STUDIES
 from elsewhere.sdk.researcher.kept import Kept
@@ -26,7 +28,7 @@ from elsewhere.wire.v1 import research_pb2, research_pb2_grpc
 
 STUDY_S: Final = 700.0  # longer than a gateway waits for its nodes
 ATTEMPTS: Final = 3
-_BUSY: Final = "study.busy"
+AGAIN_S: Final = 2.0  # until a call that broke off is taken up again
 Tell = Callable[[Participant], None]
 
 
@@ -70,7 +72,9 @@ class Course:
         elif kind == "share":
             self.shares[event.share.agency] = event.share.share
         elif kind == "ended":
-            self.end = event.ended.end
+            # A gateway that forgot the study finds every node taken: what was charged stands all the same.
+            is_late = self.is_fixed and event.ended.end == research_pb2.STUDY_END_NOT_STARTED
+            self.end = research_pb2.STUDY_END_FAILED if is_late else event.ended.end
 
 
 def run(gateways: Gateways, signed: Signed, *, accept_missing: bool, tell: Tell) -> Course:
@@ -88,18 +92,25 @@ def run(gateways: Gateways, signed: Signed, *, accept_missing: bool, tell: Tell)
         GatewayRefused: the gateway does not take the query. Nothing was charged.
     """
     course = Course()
-    for _ in range(ATTEMPTS):
+    for address in gateways.addresses:
         try:
-            gateways.call(lambda channel: _follow(channel, signed, course, tell, accept_missing))
+            _follow(replace(gateways, addresses=(address,)), signed, course, tell, accept_missing)
         except GatewayUnreachable:
-            if not course.is_fixed:
-                raise
-        except GatewayRefused as err:
-            if not (course.is_fixed and err.code == _BUSY):
-                raise
-        if course.end:
-            return course
-    raise GatewayUnreachable("expected the study to end; the call broke off again and again")
+            if not course.states:
+                continue  # it has not taken the query
+        break
+    else:
+        raise GatewayUnreachable("expected an answer of a gateway; none came")
+    # The participants are fixed at this one gateway; another would find them taken.
+    for _ in range(ATTEMPTS):
+        if course.end or not course.is_fixed:
+            break
+        sleep(AGAIN_S)
+        with suppress(GatewayUnreachable, GatewayRefused):
+            _follow(replace(gateways, addresses=(address,)), signed, course, tell, accept_missing)
+    if not course.end:
+        raise GatewayUnreachable("expected the study to end; the call broke off and was not taken up again")
+    return course
 
 
 def keep(folder: Path, signed: Signed, course: Course, documents: Documents) -> tuple[Kept, Path]:
@@ -123,9 +134,12 @@ def participant(changed: research_pb2.ParticipantChanged) -> Participant:
     return Participant(changed.agency, STATES.get(changed.state, "unknown"), changed.code)
 
 
-def _follow(channel: grpc.Channel, signed: Signed, course: Course, tell: Tell, accept_missing: bool) -> None:
+def _follow(gateway: Gateways, signed: Signed, course: Course, tell: Tell, accept_missing: bool) -> None:
     """Follow one call to its end."""
     request = research_pb2.StudyRequest(query=signed.envelope, accept_missing=accept_missing)
-    with refusing():
+
+    def follow(channel: grpc.Channel) -> None:
         for event in research_pb2_grpc.ResearchServiceStub(channel).Study(request, timeout=STUDY_S):
             course.take(event, tell)
+
+    gateway.call(follow)
