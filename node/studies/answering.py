@@ -102,7 +102,7 @@ class _Open:
 
     preparing: Preparing
     expires: datetime
-    is_under_way: bool = False
+    answering: tuple[bytes, asyncio.Task[bytes]] | None = None  # for which roster, while it is under way
 
 
 class Studies:
@@ -157,24 +157,35 @@ class Studies:
             ElsewhereError: nothing was charged.
         """
         parts, now = self._parts, self._parts.clock()
-        query, agreement = self._verified(qid, envelope, now)
+        query, _ = self._verified(qid, envelope, now)
         terms = Terms(qid, query.participants, query.min_roster, query.colluding)
         roster = await self._do(partial(fix_roster, terms, prepares, parts.trust.roster))
-        kept = await asyncio.to_thread(self._read, partial(budget.read_kept, qid=qid))
-        if kept is not None:
-            return _again(kept, roster)
         held = self._open.get(qid)
-        if held is None or held.is_under_way:
-            raise NotPrepared("expected a query that this node has prepared and not answered")
-        held.is_under_way = True
-        try:
+        if held is None:
+            kept = await asyncio.to_thread(self._read, partial(budget.read_kept, qid=qid))
+            if kept is None:
+                raise NotPrepared("expected a query that this node has prepared")
+            return _again(kept, roster)
+        if held.answering is None:
             keys = held.preparing.mask_keys(roster, seals, parts.keys().sealing)
+            work = asyncio.create_task(self._answer(held, query, roster, keys))
+            held.answering = roster.rh, work
+        rh, work = held.answering
+        if rh != roster.rh:
+            raise SecondRoster("expected the roster that this query is being answered for; this is another")
+        return await asyncio.shield(work)  # whoever asked may go away and ask again meanwhile
+
+    async def _answer(
+        self, held: _Open, query: Query, roster: FixedRoster, keys: Mapping[str, bytes]
+    ) -> bytes:
+        """Count, make the share, and charge it."""
+        try:
             counts = await asyncio.to_thread(self._count, query)
             made = await self._do(partial(self._make, query, roster, counts, keys))
-            await self._put(made, caps_of(agreement, query.project))
+            await self._put(made, self._parts.trust.agreement, query.project)
         finally:
-            held.is_under_way = False
-        del self._open[qid]
+            held.answering = None
+        self._open.pop(roster.terms.qid, None)
         return made.share
 
     async def state_budget(self, qid: bytes, envelope: bytes) -> bytes:
@@ -259,9 +270,10 @@ class Studies:
         signed = sign_share(parts.keys().signing, share)
         return Charge(roster.terms.qid, roster.rh, spender, cost, query.expires_utc, signed, entry)
 
-    async def _put(self, made: Charge, caps: Caps) -> None:
+    async def _put(self, made: Charge, agreement: Agreement | None, project: str) -> None:
         """Make it durable."""
         self._parts.check_ledger()
+        caps = caps_of(agreement, project)
         change = partial(budget.put_charge, made=made, caps=caps, now=self._parts.clock())
         try:
             await self._parts.writer.run(change)
@@ -279,9 +291,9 @@ class Studies:
             return what(connection)
 
 
-def caps_of(agreement: Agreement, project: str) -> Caps:
+def caps_of(agreement: Agreement | None, project: str) -> Caps:
     """The caps that an agreement sets for a project; raises AgreementRefused for none."""
-    research = agreement.research
+    research = agreement.research if agreement is not None else None
     found = research.project(project) if research is not None else None
     if research is None or found is None:
         raise AgreementRefused("expected a project of the agreement")
