@@ -68,6 +68,7 @@ def say_how_to_ask(console: Console, bench: Workbench) -> None:
     )
     console.print("And to ask for other totals (what each costs is told first):")
     console.print(f"  {escape(typed)}")
+    console.print(f"Or ask five at once: python examples/five_questions.py {bench.folder}")
 
 
 def _question() -> tuple[str, ...]:

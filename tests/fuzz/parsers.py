@@ -23,12 +23,13 @@ from elsewhere.catalogue.statement import CatalogueStatement
 from elsewhere.catalogue.tags import Catalogue, to_bytes
 from elsewhere.enrolment import Admission, open_request
 from elsewhere.errors import CertificateInvalid, DocumentInvalid, ElsewhereError
-from elsewhere.invitation import PREFIX, Token
+from elsewhere.invitation import PREFIX, RESEARCH_PREFIX, ResearcherToken, Token
 from elsewhere.oprf import voprf
 from elsewhere.oprf.group import check_batch
 from elsewhere.proposal import Proposal, Signature
 from elsewhere.receipt import RECEIPT_TYPE, Receipt, open_receipt
 from elsewhere.roster import Roster
+from elsewhere.sdk.researcher.kept import Kept
 from elsewhere.sealing import CATALOGUE_KEY, open_sealed, seal, unpad
 from elsewhere.signing import open_envelope, sign_document
 from elsewhere.statement import KeyStatement, sign_statement
@@ -56,6 +57,12 @@ def _token(data: bytes) -> None:
     """What a token says, behind the digest that tells one that was cut short."""
     coded = base64.urlsafe_b64encode(hashlib.sha256(data).digest()[:4] + data).decode().rstrip("=")
     Token.from_text(PREFIX + coded)
+
+
+def _researcher_token(data: bytes) -> None:
+    """As `_token`, of a researcher's."""
+    coded = base64.urlsafe_b64encode(hashlib.sha256(data).digest()[:4] + data).decode().rstrip("=")
+    ResearcherToken.from_text(RESEARCH_PREFIX + coded)
 
 
 def _certificate(data: bytes) -> None:
@@ -247,6 +254,10 @@ def _documents() -> tuple[Parser, ...]:
             "join_request", open_request, (files["request"],), as_json(lambda v: canonical_json(v) + b"\n")
         ),
         Parser("token", _token, (seeds.token_body(),), as_json(canonical_json)),
+        Parser(
+            "researcher_token", _researcher_token, (seeds.researcher_token_body(),), as_json(canonical_json)
+        ),
+        Parser("kept_study", Kept.from_bytes, (seeds.kept_study(),), as_json(canonical_json)),
         Parser("certificate_request", lambda data: check_request(data, "police"), (files["csr"],), as_pem),
         Parser("certificate", _certificate, (files["certificate"],), as_pem),
         Parser("admission", Admission.from_bytes, (files["admission"],), as_json(canonical_json)),

@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,7 +25,7 @@ from elsewhere.canonical import canonical_json
 from elsewhere.catalogue import sealed
 from elsewhere.catalogue.statement import CatalogueStatement, snapshot_root
 from elsewhere.enrolment import Admission, JoinRequest, sign_request
-from elsewhere.invitation import PREFIX, Token
+from elsewhere.invitation import ResearcherToken, Token
 from elsewhere.lookup import (
     REPLY_KEY_BYTES,
     SLOTS,
@@ -47,6 +48,7 @@ from elsewhere.oprf import voprf
 from elsewhere.proposal import Proposal, sign_proposal
 from elsewhere.receipt import Receipt, answer_digest, sign_receipt
 from elsewhere.roster import Member
+from elsewhere.sdk.researcher.kept import Kept
 from elsewhere.sealing import Context, SealingKey
 from elsewhere.signing import SigningKey, sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE, KeyStatement, OprfKeyEntry, SealingKeyEntry
@@ -263,21 +265,38 @@ def proposal() -> tuple[bytes, bytes]:
 
 def token_body() -> bytes:
     """What stands behind the digest in a token."""
+    return _body_of(Token(agency_id="police", name="Police", sector="POLICE", **_way()))
+
+
+def researcher_token_body() -> bytes:
+    """What stands behind the digest in a researcher's token."""
+    return _body_of(ResearcherToken(researcher="ana", name="Ana", organisation="University", **_way()))
+
+
+def _way() -> dict[str, Any]:
+    """What every token says."""
     files, key = join_files(), make_key()
-    token = Token(
-        federation="northshire",
-        agency_id="police",
-        name="Police",
-        sector="POLICE",
-        gateways=("127.0.0.1:7443",),
-        anchor=bytes(32),
-        expires_utc=NOW,
-        ca_pem=files["authority"],
-        cert_pem=files["certificate"],
-        key_pem=key,
-    )
-    coded = token.to_text().removeprefix(PREFIX)
+    return {
+        "federation": "northshire",
+        "gateways": ("127.0.0.1:7443",),
+        "anchor": bytes(32),
+        "expires_utc": NOW,
+        "ca_pem": files["authority"],
+        "cert_pem": files["certificate"],
+        "key_pem": key,
+    }
+
+
+def _body_of(token: Token | ResearcherToken) -> bytes:
+    coded = token.to_text().removeprefix(token.prefix)
     return base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))[4:]
+
+
+def kept_study() -> bytes:
+    """A study as a researcher keeps it; what is signed in it is for other parsers."""
+    envelope = sign_document([POLICE], CATALOGUE_STATEMENT_TYPE, CATALOGUE.to_json())
+    shares = {"police": envelope, "social": envelope}
+    return Kept(envelope, (envelope,), shares, (envelope,), envelope, envelope).to_bytes()
 
 
 def catalogue_statement() -> bytes:
