@@ -29,7 +29,7 @@ def _processes_in(folder: str) -> list[int]:
     return found
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 def test_the_demonstration_answers_three_questions_and_a_total_and_leaves_nothing_behind(
     tmp_path: Path,
 ) -> None:
