@@ -14,7 +14,7 @@ import click
 from elsewhere.cli.ask import account_name
 from elsewhere.cli.desk_options import desk_options, open_desk
 from elsewhere.fields import format_instant
-from elsewhere.reviewing import ReviewDecision, WaitingReview
+from elsewhere.reviewing import MAX_REVIEWS, ReviewDecision, WaitingReview
 
 
 @click.group("review")
@@ -42,6 +42,8 @@ def list_(as_json: bool, **given: Any) -> None:
         click.echo(f"  person {one.pseudonym}, case {one.case}; {one.clause}")
     if not found:
         click.echo("no question waits")
+    if len(found) == MAX_REVIEWS:
+        click.echo(f"these {MAX_REVIEWS} are expected first; more may wait")
 
 
 def _deciding(command: Callable[..., None]) -> Callable[..., None]:

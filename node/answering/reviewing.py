@@ -49,7 +49,7 @@ def _newest(column: Column[Any]) -> Label[Any]:
 
 _LAST = select(func.max(review.c.received_ms)).where(_SAME).scalar_subquery().label("asked_ms")
 _STANDING = Ready(select(_newest(review.c.state), _newest(review.c.used_by), _LAST))
-_ADD = Ready(insert(review), "digest", "key", "received_ms", "state", "until_ms", "facts")
+_ADD = Ready(insert(review), "digest", "key", "received_ms", "state", "until_ms", "facts", "expected_ms")
 _USE = Ready(
     update(review)
     .where(review.c.key == bindparam("used"), review.c.state == "released", review.c.used_by.is_(None))
@@ -134,6 +134,7 @@ def note(connection: Connection, came: Came, standing: Standing) -> bool:
         "state": "open" if queued else "none",
         "until_ms": to_ms(now + (DECIDED_WITHIN if queued else _REMEMBERED)),
         "facts": canonical_json(_facts(request, came.ruling)).decode(),
+        "expected_ms": came.ruling.expected_by_ms,
     }
     _ADD.change(connection, row)
     used = row["key"] if came.is_released else b""
@@ -142,9 +143,14 @@ def note(connection: Connection, came: Came, standing: Standing) -> bool:
 
 
 def waiting_reviews(connection: Connection, now: datetime) -> list[WaitingReview]:
-    """Give the questions that wait for a person, those that are expected first at the front."""
+    """Give the questions that wait for a person, those that are expected first; as many as a list holds.
+
+    However many that can wait are asked, none of them hides one that cannot.
+    """
     open_ones = (review.c.state == "open", review.c.until_ms > to_ms(now))
-    rows = connection.execute(select(review).where(*open_ones).limit(MAX_REVIEWS))
+    first = func.coalesce(review.c.expected_ms, review.c.until_ms)
+    query = select(review).where(*open_ones).order_by(first, review.c.digest).limit(MAX_REVIEWS)
+    rows = connection.execute(query)
     found = [_waiting(row.digest, _parsed(row.facts), row.received_ms, row.until_ms) for row in rows]
     return sorted(found, key=lambda one: (one.expected_by, one.number))
 

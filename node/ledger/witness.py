@@ -34,11 +34,19 @@ from node.ledger.showing import CALL_TIMEOUT_S
 from node.links.calls import CallBroke, breaking
 from node.store.ledger import watched, witnessed
 
-FORKED: Final = "log.forked"  # two checkpoints, both signed by the log, that cannot both be true
+FORKED: Final = (
+    "log.forked"  # two checkpoints of one length, both signed by the log: they cannot both be true
+)
+UNPROVEN: Final = (
+    "log.unproven"  # a gateway does not prove that one is the other, grown: a fork, or that gateway
+)
 BEGUN_ANEW: Final = "log.begun_anew"  # the agency shows another log, as after a restore
 BEHIND: Final = "log.behind"  # a gateway goes on showing less than was seen before
 DRAWABLE_FOR: Final = timedelta(days=60)  # twice as long as a question can be opened
 BEHIND_AFTER: Final = timedelta(minutes=10)  # of two gateways one always has a log first
+
+# What is said of a log once, and again only of something worse; what was begun anew is another log.
+_WORSE: Final = (BEGUN_ANEW, BEHIND, UNPROVEN, FORKED)
 
 _log = structlog.get_logger(__name__)
 
@@ -189,12 +197,13 @@ class Witness:
         try:
             check_consistency(old.size, new.size, old.root, new.root, tuple(found.path))
         except ProofBroken:
-            await self._keep_aside(shown, FORKED)
+            await self._keep_aside(shown, UNPROVEN)
 
     async def _keep_aside(self, shown: _Shown, what: str) -> None:
         """Keep both checkpoints, and log that; raises ProofBroken, so that this one is not signed."""
         now = self._parts.clock()
-        await self._parts.writer.run(partial(_put_aside, shown=shown, facts=(what, now)))
+        if await self._parts.writer.run(partial(_put_aside, shown=shown, facts=(what, now))):
+            _log.error(what, agency=shown.agency, gateway=shown.place[0])
         raise ProofBroken(f"expected the log of {shown.agency} as it was seen, grown; it is another")
 
     def _seen(self, agency: str) -> Checkpoint | None:
@@ -243,20 +252,28 @@ def _begin(connection: Connection, shown: _Shown, before: Checkpoint, now: datet
     row = connection.execute(select(watched).where(is_it)).one()
     if stated_in(row.note) != before:
         raise ProofBroken("expected what was seen of a log to stand still while it was compared; look again")
-    values = {"note": shown.note, "seen_ms": to_ms(now), "other_note": row.note, "other_ms": to_ms(now)}
+    other = {"other_note": row.note, "other_ms": to_ms(now), "other_event": BEGUN_ANEW}
+    values = {"note": shown.note, "seen_ms": to_ms(now), **other}
     connection.execute(update(watched).where(is_it).values(values))
     connection.execute(delete(witnessed).where(witnessed.c.agency == shown.agency))
     entry = {"agency": shown.agency, "event": BEGUN_ANEW, "seen": row.note, "shown": shown.note}
     book.append(connection, book.make_entry("witness", entry, now))
 
 
-def _put_aside(connection: Connection, shown: _Shown, facts: tuple[str, datetime]) -> None:
-    """Keep a checkpoint that does not fit, the first of each log: whoever made it may make any number."""
+def _put_aside(connection: Connection, shown: _Shown, facts: tuple[str, datetime]) -> bool:
+    """Keep a checkpoint that does not fit, with what it was seen beside, in this agency's log too.
+
+    Returns: whether it is news. Whoever makes such checkpoints may make any number: of each log the first is
+    kept, and the first of anything worse.
+    """
     what, now = facts
     is_it = watched.c.agency == shown.agency
     row = connection.execute(select(watched).where(is_it)).one()
-    if row.other_note is not None:
-        return
-    connection.execute(update(watched).where(is_it).values(other_note=shown.note, other_ms=to_ms(now)))
+    if row.other_event is not None and _WORSE.index(what) <= _WORSE.index(row.other_event):
+        return False
+    values = {"other_note": shown.note, "other_ms": to_ms(now), "other_event": what}
+    connection.execute(update(watched).where(is_it).values(values))
     entry = {"agency": shown.agency, "event": what, "seen": row.note, "shown": shown.note}
-    book.append(connection, book.make_entry("witness", entry, now))
+    by = {"gateway": shown.place[0]} if what == UNPROVEN else {}
+    book.append(connection, book.make_entry("witness", {**entry, **by}, now))
+    return True

@@ -36,7 +36,7 @@ checkpoint = Table(
     Column("witnesses", Integer, nullable=False, server_default="0"),  # how many of those asked have seen it
 )
 
-# The logs of others that this agency watches: as seen last, and the first checkpoint that did not fit.
+# The logs of others that this agency watches: as seen last, and the checkpoint that fitted it least.
 watched = Table(
     "watched_log",
     metadata,
@@ -45,6 +45,7 @@ watched = Table(
     Column("seen_ms", BigInteger, nullable=False),
     Column("other_note", Text),
     Column("other_ms", BigInteger),
+    Column("other_event", String(16)),  # what was wrong with it; absent beside one of before this was kept
 )
 
 # Every checkpoint of others that this agency has signed, once each: these signatures draw which of their

@@ -21,6 +21,7 @@ review = Table(
     Column("until_ms", BigInteger, nullable=False),  # until when it may be decided, or a release be used
     Column("facts", Text, nullable=False),  # canonical JSON: who asked and why, by which clause
     Column("used_by", LargeBinary(16)),  # the lookup id that a release was used for; absent: not used yet
+    Column("expected_ms", BigInteger),  # when a decision is expected; absent: when it lapses
     Index("review_key", "key", "received_ms"),
     Index("review_until", "state", "until_ms"),
 )
