@@ -1,7 +1,8 @@
 """From an opened sum to what is told: estimates with their intervals, rounded and suppressed as agreed.
 
 Sees:     noised totals, which the researcher has anyway: rounding and suppression are presentation alone.
-Source:   normal intervals for counts and sums; Fieller 1954 for the ratio of two noised totals.
+Source:   normal intervals for counts and sums; Fieller 1954 for the ratio of two noised totals; for a
+          quantile the edges that the same test does not rule out.
 """
 
 from __future__ import annotations
@@ -96,17 +97,47 @@ def _mean(
 def _quantiles(
     keys: tuple[str, ...], question: Question, group: Sequence[float], scale: float, display: Display
 ) -> list[Estimate | Suppressed]:
-    """Quantiles of the noised bins. The interval moves the rank by what the noise of all bins can."""
+    """Quantiles of the noised bins, while how many rows there are in all is known well enough."""
     names = [f"q{rank / 1000:g}" for rank in question.metric.quantiles]
-    whole = sum(group)
-    reach = Z * scale * math.sqrt(len(group))
-    if whole - reach < max(display.suppress_under, 1):
+    if sum(group) - Z * scale * math.sqrt(len(group)) < max(display.suppress_under, 1):
         return [Suppressed(keys, name) for name in names]
-    counts = [max(0, round(value)) for value in group]
+    counts = [round(LATTICE * count) for count in _not_below_zero(group)]
     found: list[Estimate | Suppressed] = []
     for name, thousandths in zip(names, question.metric.quantiles, strict=True):
-        rank, by = thousandths / 1000, reach / whole
-        ranks = (rank, max(rank - by, 1e-6), min(rank + by, 1 - 1e-6))
-        value, low, high = (quantiles(question.edges, [one], counts)[0] for one in ranks)
+        rank = thousandths / 1000
+        low, high = _between(question.edges, group, rank, scale)
+        value = min(max(quantiles(question.edges, [rank], counts)[0], low), high)
         found.append(Estimate(keys, name, value, low, high, max(0.0, round(value, 1))))
     return found
+
+
+def _not_below_zero(group: Sequence[float]) -> list[float]:
+    """The nearest counts that are not below 0 and add up to the same.
+
+    Counts below 0 cannot just become 0: over many empty bins only the noise upwards would stay, and pull
+    every quantile there. So all bins give up as much as makes up for it.
+    """
+    falling, so_far, less = sorted(group, reverse=True), 0.0, 0.0
+    for place, count in enumerate(falling, 1):
+        so_far += count
+        if count - (so_far - sum(group)) / place <= 0:
+            break
+        less = (so_far - sum(group)) / place
+    return [max(0.0, count - less) for count in group]
+
+
+def _between(edges: Sequence[int], group: Sequence[float], rank: float, scale: float) -> tuple[float, float]:
+    """The edges that the noise does not rule out, and the bins that end there.
+
+    At an edge, rows below it less `rank` of all rows are 0 where the quantile is. An edge is ruled out where
+    that is further from 0 than the noise of the bins on both sides goes. Nothing is assumed within a bin.
+    """
+    whole, below = sum(group), 0.0
+    is_low, is_high = [], []
+    for place in range(len(edges)):
+        below += group[place - 1] if place else 0.0
+        reach = Z * scale * math.sqrt(place * (1 - rank) ** 2 + (len(group) - place) * rank**2)
+        is_low.append(below - rank * whole < -reach)
+        is_high.append(below - rank * whole > reach)
+    first, last = is_low.index(False), len(edges) - 1 - is_high[::-1].index(False)
+    return float(edges[max(first - 1, 0)]), float(edges[min(last + 1, len(edges) - 1)])

@@ -36,13 +36,6 @@ def test_it_is_the_same_after_writing_and_reading_it_as_toml_and_as_signed() -> 
     assert by_hand.digest == signed.digest == agreement.digest
 
 
-def test_an_agreement_without_it_is_signed_as_before() -> None:
-    without = world.agreement_of(None)
-
-    assert "research" not in without.to_json()
-    assert without.digest != world.agreement_of(PART).digest
-
-
 def test_what_is_usual_need_not_be_written() -> None:
     entry: Any = PART.projects[0].to_json()
     for name in ("round_to", "suppress_under", "state"):

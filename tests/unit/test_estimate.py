@@ -91,6 +91,34 @@ def test_quantiles_lie_where_the_counts_say() -> None:
     assert middle.low < middle.value < middle.high
 
 
+def test_the_interval_of_a_quantile_holds_the_truth_also_where_most_bins_are_empty() -> None:
+    question, draw = Draft("missing", 2025).quantile("hours", [0.9]), random.Random(7)
+    counts = [1400, 300, 150, 60, 20, 20, 20, 20] + [1] * 10
+    counts += [0] * (question.width - len(counts))  # the truth: two thirds of the third bin, 24 to 36 hours
+
+    hits, values = 0, []
+    for _ in range(400):
+        (found,) = estimates(question, opened([one + draw.gauss(0, 10) for one in counts]), 10.0, SHOW)
+        assert isinstance(found, Estimate)
+        hits += found.low <= 32.0 <= found.high
+        values.append(found.value)
+
+    assert hits / 400 > 0.93
+    assert 28 < sum(values) / 400 < 42  # with noise below 0 cut off it is beyond 100
+
+
+def test_the_interval_of_a_quantile_is_not_finer_than_its_bin_and_names_edges() -> None:
+    question = Draft("s47", 2025).quantile("days_to_icpc", [0.5])
+    counts = [0.0] * question.width
+    counts[10] = 5000.0
+
+    (found,) = estimates(question, opened(counts), 1.0, SHOW)
+
+    assert isinstance(found, Estimate)
+    assert (found.low, found.high) == (10.0, 11.0)
+    assert 10 <= found.value <= 11
+
+
 def test_what_the_dictionary_does_not_have_is_refused_with_the_nearest_word() -> None:
     with pytest.raises(QuestionInvalid, match="did you mean referral"):
         Draft("referal", 2025)
