@@ -64,10 +64,11 @@ def open_(draws: tuple[Path, ...], auditor: str, directory: Path, as_json: bool)
     """Open the questions that this agency asked and that were drawn, on this agency's premises.
 
     Shows whom each was about, and says so in the log. Ends with 0 when each that can be opened was about one
-    child, and with 1 when one was about something else, or cannot be opened though it is not too old.
+    child, and with 1 when one was about something else or cannot be opened though it is not too old, and
+    when the draw of one of this agency's witnesses is not among those given.
     """
     from node.asking.history import History
-    from node.auditing.drawing import DrawFile, open_draw
+    from node.auditing.drawing import DrawFile, open_draw, who_is_missing
     from node.auditing.opening import check_states, log_opening, open_drawn
     from node.config import load_config
     from node.keys.ring import KeyRing
@@ -76,18 +77,21 @@ def open_(draws: tuple[Path, ...], auditor: str, directory: Path, as_json: bool)
 
     config, roster, now = load_config(directory), read_roster(directory / "trust"), datetime.now(UTC)
     found = [open_draw(DrawFile.from_bytes(path.read_bytes()), roster, config.agency) for path in draws]
+    missing = who_is_missing(found, roster, config.agency)
     history = History(Vault(KeyRing.load(directory).local), _draw_nothing)
     with open_own(config) as store:
         with store.read() as connection:
             check_states(connection, found)
             opened = list(open_drawn(connection, found, history, roster, now))
         with store.write() as connection:
-            log_opening(connection, opened, auditor, now)
+            log_opening(connection, opened, auditor, found, now)
     if as_json:
         click.echo(json.dumps({"opened": [_to_json(one) for one in opened]}))
     else:
         click.echo(_describe(opened))
-    sys.exit(1 if any(one.is_fault for one in opened) else 0)
+    if missing:
+        click.echo(f"expected the draw of each witness; there is none of {', '.join(missing)}", err=True)
+    sys.exit(1 if missing or any(one.is_fault for one in opened) else 0)
 
 
 def _draw_nothing(_: int) -> bytes:

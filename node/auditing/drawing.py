@@ -1,7 +1,7 @@
 """The draw of one log, as its witness hands it to an auditor: every checkpoint that it signed, in order.
 
 Sees:     sizes and roots of another agency's log; no entry.
-Refuses:  a draw of another log, by another than a witness of it, or out of order.
+Refuses:  a draw of another log, by nobody of the federation, or out of order.
 Source:   docs/ledger.md, "What is opened"; elsewhere/transparency/draw.py.
 """
 
@@ -22,7 +22,7 @@ from elsewhere.transparency.checkpoint import Checkpoint, log_origin, open_log
 from elsewhere.transparency.draw import Draw, drawn
 from elsewhere.transparency.errors import NoteInvalid
 from elsewhere.transparency.note import Verifier
-from elsewhere.transparency.witnesses import WITNESSES, all_verifiers, witness_name
+from elsewhere.transparency.witnesses import all_verifiers, witness_name, witnesses_of
 from node.store.ledger import witnessed
 
 MAX_DRAW_BYTES: Final = 256 * 2**20
@@ -70,6 +70,7 @@ def read_signed(connection: Connection, agency: str, witness: str) -> DrawFile:
 class Drawn:
     """What one witness's signatures draw of a log, and the states of the log that they are on."""
 
+    witness: str  # which agency signed
     places: tuple[int, ...]  # of entries, from 0
     checkpoints: tuple[Checkpoint, ...] = field(repr=False)
 
@@ -105,7 +106,20 @@ def open_draw(file: DrawFile, roster: Roster, agency: str) -> Drawn:
         draws.append(Draw(_signature(note, witness), start, found.checkpoint.size))
         checkpoints.append(found.checkpoint)
         start = found.checkpoint.size
-    return Drawn(tuple(drawn(draws, WITNESSES)), tuple(checkpoints))
+    witnesses = max(1, len(witnesses_of(roster, agency)))
+    return Drawn(file.witness, tuple(drawn(draws, witnesses)), tuple(checkpoints))
+
+
+def who_is_missing(found: Sequence[Drawn], roster: Roster, agency: str) -> tuple[str, ...]:
+    """Name the witnesses of a log whose draw is not among those found; others may be, and draw more.
+
+    Raises:
+        NoteInvalid: one witness's draw is there twice.
+    """
+    given = [one.witness for one in found]
+    if len(set(given)) != len(given):
+        raise NoteInvalid("expected the draw of each witness once; one is given twice")
+    return tuple(name for name in witnesses_of(roster, agency) if name not in given)
 
 
 def _signature(note: str, witness: Verifier) -> bytes:

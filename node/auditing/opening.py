@@ -140,7 +140,17 @@ def _proven(receipts: Sequence[bytes], roster: Roster, commitment: str, elements
         yield member.agency_id
 
 
-def log_opening(connection: Connection, opened: Sequence[Opened], auditor: str, now: datetime) -> None:
-    """Note which questions were opened to whom, and what came of each; nobody is named in it."""
+def log_opening(
+    connection: Connection,
+    opened: Sequence[Opened],
+    auditor: str,
+    draws: Sequence[Drawn],
+    now: datetime,
+) -> None:
+    """Note which questions were opened to whom, by whose draw of how many entries, and what came of each."""
+    sizes: dict[str, Json] = {
+        one.witness: max((at.size for at in one.checkpoints), default=0) for one in draws
+    }
     outcomes: dict[str, Json] = {str(one.place): one.outcome for one in opened}
-    book.append(connection, book.make_entry("opened", {"auditor": auditor, "outcomes": outcomes}, now))
+    facts: dict[str, Json] = {"auditor": auditor, "draws": sizes, "outcomes": outcomes}
+    book.append(connection, book.make_entry("opened", facts, now))

@@ -209,3 +209,19 @@ async def test_a_draw_of_another_log_or_by_itself_is_refused(tmp_path: Path) -> 
         file.write_text(json.dumps(forged, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n")
         assert isinstance((await audit(*words)).exception, NoteInvalid)
         assert (await audit("draw", "social", "--dir", tmp_path / "social", "--out", file)).exit_code == 1
+
+
+async def test_one_witness_does_not_stand_for_the_other_nor_twice_for_itself(tmp_path: Path) -> None:
+    async with small_federation(tmp_path) as made:
+        await made.ask("social", ask_about(ZOE))
+        await witnessed(made)
+        file = tmp_path / "draw"
+        assert (await audit("draw", "social", "--dir", tmp_path / "police", "--out", file)).exit_code == 0
+        rest = ("--auditor", "A", "--dir", tmp_path / "social")
+        one = await audit("open", "--draw", file, *rest)
+        assert one.exit_code == 1
+        assert "none of hospital" in one.output
+        with made.nodes["social"]._store.read() as connection:
+            last = connection.execute(select(log.c.body).order_by(log.c.seq.desc()).limit(1)).scalar_one()
+        assert list(json.loads(last)["draws"]) == ["police"]
+        assert isinstance((await audit("open", "--draw", file, "--draw", file, *rest)).exception, NoteInvalid)
