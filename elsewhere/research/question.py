@@ -114,6 +114,12 @@ class Question:
             found = getattr(metric, name)
             if list(found) != sorted(set(found)):
                 raise QuestionInvalid("metric", f"expected {name} that rise")
+        if not all(isinstance(one, int) for one in metric.edges):
+            raise QuestionInvalid("metric", "expected whole numbers as edges")
+        if metric.quantiles and not 1 <= metric.quantiles[0] <= metric.quantiles[-1] <= 999:
+            raise QuestionInvalid("metric", "expected quantiles between 0.001 and 0.999")
+        if not 0 <= metric.most <= MAX_DISTRIBUTION:
+            raise QuestionInvalid("metric", f"expected a distribution of at most {MAX_DISTRIBUTION} bins")
         if metric.edges and not 2 <= len(metric.edges) <= MAX_EDGES:
             raise QuestionInvalid("metric", f"expected 2 to {MAX_EDGES} edges")
         if metric.kind == "distribution" and (self.by or self.unit != "rows"):

@@ -89,6 +89,10 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("metric", {"table": "missing", "metric": Metric("sum", "hours", edges=(0, 5))}),
     ("metric", {"table": "missing", "metric": Metric("quantile", "hours")}),
     ("metric", {"table": "missing", "metric": Metric("quantile", "hours", quantiles=(500, 250))}),
+    ("metric", {"table": "missing", "metric": Metric("quantile", "hours", quantiles=(500, 1000))}),
+    ("metric", {"table": "missing", "metric": Metric("quantile", "hours", quantiles=(0, 500))}),
+    ("metric", {"table": "missing", "metric": Metric("histogram", "hours", edges=(0, 6.5))}),  # type: ignore[arg-type]
+    ("metric", {"metric": Metric("distribution", most=51)}),
     ("metric", {"metric": Metric("distribution")}),
     ("metric", {"by": ["need"], "metric": Metric("distribution", most=3)}),
     ("unit", {"unit": "families"}),
