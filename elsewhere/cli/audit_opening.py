@@ -139,7 +139,7 @@ def _name(one: Opened) -> str:
 _WORDS = {
     "one_child": "about this child, and no other",
     "unproven": "opens, but no custodian's receipt says what was asked: ask the custodians",
-    "missing": "CANNOT BE OPENED: what opens it is gone",
+    "missing": "CANNOT BE OPENED OR PROVEN: what opens it, or a receipt of who answered, is gone",
     "too_old": "too old to be opened",
     "otherwise": "ASKED ABOUT SOMETHING ELSE than was opened",
 }

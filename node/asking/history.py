@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from elsewhere.asking import Ask, CustodianAnswer
 from elsewhere.canonical import Json, canonical_json
@@ -30,6 +30,7 @@ from node.store.engine import Store
 from node.store.exchange import asked, log, opening, subject
 
 OPENABLE_FOR = timedelta(days=30)
+_RECEIPT_ONLY = 0  # as delete_ms: the answer was deleted
 _ADD_OPENING = Ready(insert(opening), "lookup_id", "time_ms", "sealed")
 _ADD_ANSWER = Ready(
     insert(asked), "lookup_id", "time_ms", "custodian", "call_reference", "answer", "delete_ms"
@@ -101,13 +102,34 @@ class History:
         query = select(asked).where(asked.c.lookup_id == lookup_id).order_by(asked.c.id)
         newest: dict[str, CustodianAnswer] = {}
         for row in connection.execute(query):
-            newest[row.custodian] = answer_of(row.answer)
+            if row.delete_ms != _RECEIPT_ONLY:
+                newest[row.custodian] = answer_of(row.answer)
         return list(newest.values())
 
+    def receipts(self, connection: Connection, lookup_id: str) -> dict[str, bytes]:
+        """Give the newest receipt of each custodian, also where its answer was deleted as agreed."""
+        query = select(asked.c.custodian, asked.c.answer).where(asked.c.lookup_id == lookup_id)
+        kept = connection.execute(query.order_by(asked.c.id)).all()
+        found = {row.custodian: desk_pb2.AskAnswer.FromString(row.answer).receipt for row in kept}
+        return {custodian: receipt for custodian, receipt in found.items() if receipt}
+
     def forget(self, connection: Connection, now: datetime) -> None:
-        """Delete what opens questions that are too old to be opened, and answers on the day agreed."""
-        connection.execute(delete(asked).where(asked.c.delete_ms <= to_ms(now)))
-        connection.execute(delete(opening).where(opening.c.time_ms < to_ms(now - OPENABLE_FOR)))
+        """Delete what opens questions that are too old to be opened, and answers on the day agreed.
+
+        While a question may be opened the receipts stay: without them nobody but the custodians could say
+        what was asked. They have digests of the answers, and what was permitted.
+        """
+        openable = to_ms(now - OPENABLE_FOR)
+        connection.execute(delete(asked).where(asked.c.delete_ms <= to_ms(now), asked.c.time_ms < openable))
+        due = (asked.c.delete_ms <= to_ms(now), asked.c.delete_ms != _RECEIPT_ONLY)
+        for row in connection.execute(
+            select(asked.c.id, asked.c.custodian, asked.c.answer).where(*due)
+        ).all():
+            told = desk_pb2.AskAnswer.FromString(row.answer)
+            bare = desk_pb2.AskAnswer(custodian=row.custodian, receipt=told.receipt).SerializeToString()
+            kept = {"answer": bare, "call_reference": None, "delete_ms": _RECEIPT_ONLY}
+            connection.execute(update(asked).where(asked.c.id == row.id).values(kept))
+        connection.execute(delete(opening).where(opening.c.time_ms < openable))
 
 
 def find_call(store: Store, reference: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select
 from elsewhere.canonical import Json
 from elsewhere.clock import from_ms
 from elsewhere.errors import ElsewhereError, OpeningInvalid, SignatureInvalid
-from elsewhere.lookup import SLOTS, elements_digest
+from elsewhere.lookup import SLOTS, AnswerState, elements_digest
 from elsewhere.matchkeys import question_keys
 from elsewhere.person.identity import Person
 from elsewhere.question import QuestionSecrets, build_question
@@ -35,8 +35,9 @@ from node.store.exchange import log
 
 ONE_CHILD: Final = "one_child"
 UNPROVEN: Final = "unproven"  # nobody has signed what was asked: no custodian answered
-MISSING: Final = "missing"  # what opens it is gone, though it may still be asked for
+MISSING: Final = "missing"  # what opens it, or proves what was asked, is gone, though it may be asked for
 TOO_OLD: Final = "too_old"
+_TOLD: Final = (b'"kind":"told"', b'"kind":"late"')
 OTHERWISE: Final = "otherwise"  # it asked about something else than was opened
 
 
@@ -91,10 +92,34 @@ def open_drawn(
         roster: by which receipts are read.
         now: aware UTC time.
     """
+    members = {member.agency_id for member in roster.members}
+    answered: dict[str, set[str]] | None = None
     for place in union(draws):
-        row = connection.execute(select(log.c.kind, log.c.body).where(log.c.seq == place + 1)).one()
-        if row.kind == "asked":
-            yield _open(connection, place, json.loads(row.body), (history, roster, now))
+        # What the entry says itself: the kind beside it is under no hash.
+        body = connection.execute(select(log.c.body).where(log.c.seq == place + 1)).scalar_one()
+        said = json.loads(body)
+        if said["kind"] != "asked":
+            continue
+        answered = _answered(connection) if answered is None else answered
+        found = _open(connection, place, said, (history, roster, now))
+        owed = answered.get(str(said["lookup_id"]), set()) & members
+        if found.outcome in (ONE_CHILD, UNPROVEN) and not owed <= {*found.proven_by}:
+            found = replace(found, outcome=MISSING)
+        yield found
+
+
+def _answered(connection: Connection) -> dict[str, set[str]]:
+    """Who answered which question, as this agency's own log says: each has given a receipt."""
+    found: dict[str, set[str]] = {}
+    bodies = connection.execution_options(yield_per=1000).execute(select(log.c.body).order_by(log.c.seq))
+    for body in bodies.scalars():
+        if not any(word in bytes(body) for word in _TOLD):
+            continue
+        said = json.loads(body)
+        if said["kind"] in ("told", "late"):
+            names = {name for name, state in said["states"].items() if state in AnswerState.__members__}
+            found.setdefault(str(said["lookup_id"]), set()).update(names)
+    return found
 
 
 def _open(
@@ -110,7 +135,7 @@ def _open(
     if found is None:
         is_old = from_ms(int(said["time_ms"])) < now - OPENABLE_FOR
         return Opened(place, TOO_OLD if is_old else MISSING, said)
-    receipts = [answer.receipt for answer in history.answers(connection, lookup) if answer.receipt]
+    receipts = [*history.receipts(connection, lookup).values()]
     try:
         elements = _asked_elements(found.secrets, str(said["commitment"]))
         proven = tuple(sorted(_proven(receipts, roster, str(said["commitment"]), elements)))

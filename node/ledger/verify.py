@@ -1,12 +1,14 @@
 """Checks a whole log against itself: every entry, the tree over them, and every checkpoint ever signed.
 
-Sees:     bodies of entries, for their hashes alone.
+Sees:     bodies of entries, for their hashes and for what stands beside them in the store.
 Refuses:  at the first thing that does not fit, naming it.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -20,6 +22,7 @@ from node.store.exchange import log
 from node.store.ledger import checkpoint
 
 _BATCH = 1000
+_COLUMNS = (log.c.seq, log.c.digest, log.c.body, log.c.kind, log.c.time_ms, log.c.call_reference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +46,14 @@ def read_whole(connection: Connection, origin: str, public: bytes) -> Verified:
         LedgerDamaged: an entry is missing, altered or one too many, or a checkpoint says otherwise.
     """
     stated = _stated(connection, origin, public)
-    found, count = Frontier(), len(stated)
-    batches = connection.execution_options(yield_per=_BATCH).execute(
-        select(log.c.seq, log.c.digest, log.c.body).order_by(log.c.seq)
-    )
-    for seq, digest, body in batches:
+    found, count, misfiled = Frontier(), len(stated), 0
+    batches = connection.execution_options(yield_per=_BATCH).execute(select(*_COLUMNS).order_by(log.c.seq))
+    for seq, digest, body, *beside in batches:
         if seq != found.size + 1:
             raise LedgerDamaged(f"expected entry {found.size + 1} of the log; {seq} follows")
         if leaf_hash(body) != digest:
             raise LedgerDamaged(f"expected entry {seq} as it was logged; it was altered")
+        misfiled = misfiled or (0 if _is_filed(body, beside) else seq)
         found = found.append(digest)
         due = stated.pop(found.size, None)
         if due is not None and due.root != found.root:
@@ -60,7 +62,15 @@ def read_whole(connection: Connection, origin: str, public: bytes) -> Verified:
         raise LedgerDamaged(f"expected {max(stated)} entries, as was signed; there are {found.size}")
     if read_edge(connection) != found:
         raise LedgerDamaged("expected the tree over these entries; the one kept is another")
+    if misfiled:
+        raise LedgerDamaged(f"expected entry {misfiled} under the kind, time and reference that it states")
     return Verified(found.size, count, found.root)
+
+
+def _is_filed(body: bytes, beside: list[Any]) -> bool:
+    """Whether kind, time and call reference beside an entry, which no hash covers, are those within it."""
+    said = json.loads(body)
+    return beside == [said.get(name) for name in ("kind", "time_ms", "call_reference")]
 
 
 def _stated(connection: Connection, origin: str, public: bytes) -> dict[int, Checkpoint]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from elsewhere.cli.main import commands
 from elsewhere.errors import ElsewhereError
@@ -18,7 +18,8 @@ from elsewhere.question import build_question
 from elsewhere.transparency import draw
 from elsewhere.transparency.errors import LogShort, NoteInvalid, ProofBroken
 from node.asking.questions import QuestionMaker
-from node.store.exchange import log, opening, subject
+from node.errors import LedgerDamaged
+from node.store.exchange import asked, log, opening, subject
 from tests.federation import EVA, KAI, ZOE, Federation, ask_about, person, small_federation
 
 ALL = ("social", "police", "hospital")
@@ -184,6 +185,32 @@ async def test_what_opens_a_question_cannot_be_lost_without_notice(tmp_path: Pat
         result, _ = await opened(made)
         assert result.exit_code == 1
         assert [one["outcome"] for one in json.loads(said(result))["opened"]] == ["missing"]
+
+
+@pytest.mark.usefixtures("all_drawn")
+async def test_receipts_that_would_prove_what_was_asked_cannot_be_lost_without_notice(tmp_path: Path) -> None:
+    async with small_federation(tmp_path) as made:
+        await made.ask("social", ask_about(ZOE))
+        await made.ask("social", ask_about(KAI))
+        await witnessed(made)
+        with made.nodes["social"]._store.write() as connection:
+            first = select(asked.c.lookup_id).order_by(asked.c.id).limit(1).scalar_subquery()
+            connection.execute(delete(asked).where(asked.c.lookup_id == first))
+        result, _ = await opened(made)
+        assert result.exit_code == 1
+        assert [one["outcome"] for one in json.loads(said(result))["opened"]] == ["missing", "one_child"]
+
+
+@pytest.mark.usefixtures("all_drawn")
+async def test_a_question_that_is_filed_as_something_else_is_drawn_and_seen(tmp_path: Path) -> None:
+    async with small_federation(tmp_path) as made:
+        await made.ask("social", ask_about(ZOE))
+        await witnessed(made)
+        with made.nodes["social"]._store.write() as connection:
+            connection.execute(update(log).where(log.c.kind == "asked").values(kind="note"))
+        _, found = await opened(made)
+        assert [one["outcome"] for one in found] == ["one_child"]
+        assert isinstance((await audit("verify", "--dir", tmp_path / "social")).exception, LedgerDamaged)
 
 
 @pytest.mark.usefixtures("all_drawn")

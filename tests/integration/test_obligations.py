@@ -65,12 +65,15 @@ async def test_the_askers_copy_is_deleted_on_the_day_agreed_and_the_log_stays(
     shown = social.answers(lookup_id)[0].delete_by
     assert shown == answer.delete_by.replace(microsecond=0)
 
-    for now, left in ((answer.delete_by - timedelta(seconds=1), 1), (answer.delete_by + DAY, 0)):
+    before, after, old = answer.delete_by - timedelta(seconds=1), answer.delete_by + DAY, NOW + 4000 * DAY
+    for now, told, left in ((before, 1, 1), (after, 0, 1), (after + DAY, 0, 1), (old, 0, 0)):
         with social._store.write() as connection:
             social._history.forget(connection, now)
+            receipts = social._history.receipts(connection, lookup_id)
+        assert len(social.answers(lookup_id)) == told
         assert kept(social, lookup_id) == left
-
-    assert social.answers(lookup_id) == []
+        # It proves what was asked, for as long as that may be opened.
+        assert receipts == ({"police": answer.receipt} if left else {})
     with social._store.read() as connection:
         bodies = connection.execute(select(log.c.body).where(log.c.kind == "told")).scalars()
         assert any(lookup_id.encode() in body for body in bodies)
