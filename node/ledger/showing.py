@@ -58,7 +58,7 @@ class Showing:
         while True:
             await self.step()
             # Before the first link there was nobody to compare with, and studies wait for that.
-            await asyncio.sleep(self._every_s if self._held or self._told else min(FIRST_S, self._every_s))
+            await asyncio.sleep(self._every_s if self.was_compared() else min(FIRST_S, self._every_s))
 
     async def step(self) -> None:
         """Sign how long the log is, and show that to every gateway that is linked."""
@@ -86,12 +86,16 @@ class Showing:
         Raises:
             LedgerSetBack: what was charged for studies since is not known here.
         """
-        if not self._held and not self._told:
+        if not self.was_compared():
             raise LedgerSetBack(
                 "expected to have compared this log with a gateway's copy; none was asked yet"
             )
         if ProofBroken.code in self._told.values():
             raise LedgerSetBack("expected the newest state of this log; others have seen it go further")
+
+    def was_compared(self) -> bool:
+        """Whether a gateway was asked how far it has seen this log go."""
+        return bool(self._held or self._told)
 
     def _tell(self, place: int, code: str) -> None:
         """Say what is wrong with a gateway, or that it is well again, once."""

@@ -85,6 +85,9 @@ class StudyParts:
     clock: Clock
     random: RandomBytes
     declines: Sequence[str]  # projects in which this agency takes no part; "*": all of them
+    is_compared: Callable[
+        [], bool
+    ]  # whether a gateway has said by now how far it has seen this node's log go
     check_ledger: Callable[[], None]  # raises LedgerSetBack where this node's log is not the newest there is
 
 

@@ -23,7 +23,7 @@ from node.config import NodeConfig
 from node.links.calls import CallBroke, breaking
 from node.studies.answering import Studies, StudyParts
 
-AGAIN_S: Final = 1.0  # until a gateway is dialled again, or looked whether it is linked
+AGAIN_S: Final = 0.5  # until a gateway is dialled again, or looked whether it is linked
 AT_ONCE: Final = 32  # calls of one gateway under way
 OTHER: Final = "refused.query"  # for what is wrong with a document itself
 MISTAKE: Final = "refused.internal"
@@ -38,12 +38,19 @@ class Attending:
         studies: what answers.
         gateways: for each, its channel while it is linked.
         tick_s: shares leave a multiple of it after their call came.
+        is_ready: whether this node knows by now that its ledger is the newest: before, it would refuse.
     """
 
     def __init__(
-        self, studies: Studies, gateways: Sequence[Callable[[], grpc.aio.Channel | None]], tick_s: float
+        self,
+        studies: Studies,
+        gateways: Sequence[Callable[[], grpc.aio.Channel | None]],
+        tick_s: float,
+        *,
+        is_ready: Callable[[], bool],
     ) -> None:
         self._studies, self._gateways, self._tick_s = studies, gateways, tick_s
+        self._is_ready = is_ready
 
     async def run(self) -> None:
         """Attend until cancelled."""
@@ -55,7 +62,7 @@ class Attending:
         """Attend at one gateway again and again."""
         while True:
             channel = source()
-            if channel is not None:
+            if channel is not None and self._is_ready():
                 try:
                     with breaking():
                         await self._attend(channel)
@@ -131,7 +138,10 @@ class Attending:
 
 
 def make_attending(
-    config: NodeConfig, parts: StudyParts, gateways: Sequence[Callable[[], grpc.aio.Channel | None]]
+    config: NodeConfig,
+    parts: StudyParts,
+    gateways: Sequence[Callable[[], grpc.aio.Channel | None]],
 ) -> Attending:
     """Make the part of a node that takes part in studies."""
-    return Attending(Studies(parts), gateways, config.research.tick_ms / 1000)
+    tick_s = config.research.tick_ms / 1000
+    return Attending(Studies(parts), gateways, tick_s, is_ready=parts.is_compared)

@@ -109,6 +109,7 @@ class Agency:
                 clock=self.clock,
                 random=secrets.token_bytes,
                 declines=self.declines,
+                is_compared=lambda: True,
                 check_ledger=lambda: None,
             )
         )
