@@ -131,8 +131,7 @@ class Studies:
         if qid in self._open:
             # A second key for one query would be a second mask for one share.
             raise QueryAnswered("expected a query that was not prepared before; ask with a new one")
-        if len(self._open) >= AT_ONCE:
-            raise TooManyStudies(f"expected at most {AT_ONCE} queries at once")
+        self._make_room()
         caps, spender = caps_of(agreement, query.project), Spender(query.project, query.researcher)
         cost = await self._do(partial(cost_of, query))
         read = partial(budget.read_left, spender=spender, caps=caps, now=now)
@@ -204,6 +203,15 @@ class Studies:
         left = await asyncio.to_thread(self._read, read)
         statement = BudgetStatement(parts.agency, qid, left.project, left.researcher, left.node)
         return sign_budget(parts.keys().signing, statement)
+
+    def _make_room(self) -> None:
+        """Forget the query that was prepared first and never answered, so that such fill no room for good."""
+        if len(self._open) < AT_ONCE:
+            return
+        idle = [qid for qid, held in self._open.items() if held.answering is None]
+        if not idle:
+            raise TooManyStudies(f"expected at most {AT_ONCE} queries at once")
+        del self._open[idle[0]]
 
     def _verified(self, qid: bytes, envelope: bytes, now: datetime) -> tuple[Query, Agreement]:
         """A query that this node may answer, as far as can be said without its ledger and data."""

@@ -23,6 +23,7 @@ from node.ledger.tree import begin_anew
 from node.store.exchange import log
 from node.store.studies import charge
 from node.studies import budget
+from node.studies.answering import AT_ONCE
 from node.studies.budget import Spender
 from tests.unit.node.study_world import NAMES, World, make_world, signed
 
@@ -118,6 +119,19 @@ async def test_a_node_that_was_started_again_in_between_gives_no_share(world: Wo
 
     assert await refused(world.commit("social", envelope, prepared)) == "refused.unprepared"
     assert charges(world, "social") == []
+
+
+async def test_queries_that_are_never_answered_keep_no_room_from_others(world: World) -> None:
+    envelopes = [signed(world.query()) for _ in range(AT_ONCE)]
+    for envelope in envelopes:
+        await world.prepare(envelope, ["social"])
+
+    later = signed(world.query())
+    prepared = await world.prepare(later)
+
+    await world.commit("social", later, prepared)
+    first = {"social": (await world.prepare(envelopes[0], ["social"]))["social"]}
+    assert first["social"].prepare != b""  # forgotten, so it may be prepared anew; no share of it was made
 
 
 async def test_a_query_is_prepared_once(world: World) -> None:
