@@ -26,6 +26,7 @@ _COMMANDS = {
         "elsewhere.cli.node_second", "second_look", "Look at questions asked on the asker's own word."
     ),
     "notices": Lazy("elsewhere.cli.node_notices", "notices", "Read the messages to this agency's duty desk."),
+    "doctor": Lazy("elsewhere.cli.node_doctor", "doctor", "Say whether the tables that studies count fit."),
     "budget": Lazy(
         "elsewhere.cli.node_budget", "budget", "Show what studies have cost, and settle a restore."
     ),

@@ -53,7 +53,7 @@ def _own_rows(opened: Opened, section: TableSection, question: Question) -> Any:
     import ibis
 
     table = opened.table
-    day = _day(table[section.date])
+    day = day_of(table[section.date])
     first, end = (_literal(one, day) for one in question.days())
     looked_at = {name: _value(table, section, question, name) for name in _names(question)}
     rows = table.filter(table[section.child].notnull(), day >= first, day < end).select(
@@ -76,11 +76,11 @@ def _value(table: Any, section: TableSection, question: Question, name: str) -> 
     """What a question looks at in one column: the number of a key, a number, or the text of several keys."""
     column, own = dictionary().table(question.table).columns[name], section.column(name)
     if column.kind is Kind.NUMBER:
-        return _number(table, own, column)
-    return table[own.column].cast("string") if column.kind is Kind.MULTI else _code(table, own, column)
+        return number_of(table, own, column)
+    return table[own.column].cast("string") if column.kind is Kind.MULTI else code_of(table, own, column)
 
 
-def _day(column: Any) -> Any:
+def day_of(column: Any) -> Any:
     """A day, or text like 2026-09-30, which sorts as days do; text of another form is in no year."""
     return column.substr(0, 10) if column.type().is_string() else column.cast("date")
 
@@ -121,19 +121,19 @@ def _any(terms: Sequence[Any]) -> Any:
     return found
 
 
-def _own_codes(section: ColumnSection, column: Column) -> dict[str, int]:
+def own_codes(section: ColumnSection, column: Column) -> dict[str, int]:
     """The agency's own codes, and the number of the key that each stands for."""
     found = {key: place for place, key in enumerate(column.keys)}
     return found | {own: column.keys.index(key) for own, key in section.codes.items()}
 
 
-def _code(rows: Any, section: ColumnSection, column: Column) -> Any:
+def code_of(rows: Any, section: ColumnSection, column: Column) -> Any:
     """The number of a row's key; the number of U, or nothing, for any other code."""
     import ibis
 
     own = rows[section.column].cast("string")
     other = column.keys.index(UNKNOWN) if UNKNOWN in column.keys else ibis.null("int64")
-    cases = [(own == code, place) for code, place in _own_codes(section, column).items()]
+    cases = [(own == code, place) for code, place in own_codes(section, column).items()]
     return ibis.cases(*cases, else_=other)
 
 
@@ -144,20 +144,21 @@ def _has(text: Any, section: ColumnSection, column: Column, place: int) -> Any:
     return _any(
         [
             text.contains(around + own + around)
-            for own, at in _own_codes(section, column).items()
+            for own, at in own_codes(section, column).items()
             if at == place
         ]
     )
 
 
-def _number(rows: Any, section: ColumnSection, column: Column) -> Any:
-    """A whole number within the bounds; nothing for a cell that is no number."""
+def number_of(rows: Any, section: ColumnSection, column: Column, *, is_clipped: bool = True) -> Any:
+    """A whole number, brought within the bounds; nothing for a cell that is no number."""
     import ibis
 
     own = rows[section.column]
     if own.type().is_string():
         own = ibis.cases((own.re_search(_NUMBER), own), else_=ibis.null("string")).cast("float64")
-    return own.cast("float64").round().clip(lower=column.low, upper=column.high).cast("int64")
+    whole = own.cast("float64").round()
+    return (whole.clip(lower=column.low, upper=column.high) if is_clipped else whole).cast("int64")
 
 
 def _grouped(rows: Any, section: TableSection, question: Question) -> Any:

@@ -40,6 +40,7 @@ def test_help_lists_every_command_in_the_order_an_operator_meets_them() -> None:
         "review",
         "second-look",
         "notices",
+        "doctor",
         "budget",
     ]
     assert names == [*expected, "rotate", "take-store", "accept-store", "begin-log", "upgrade"]

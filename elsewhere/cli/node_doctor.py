@@ -1,0 +1,40 @@
+"""`elsewhere node doctor`: whether the tables that studies count fit their mapping, in counts alone.
+
+Sees:     the node's settings, and counts of rows; no cell leaves the engine.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from elsewhere.cli.paths import FOLDER
+from elsewhere.cli.words import printable
+
+
+@click.command("doctor")
+@click.option("--dir", "directory", type=FOLDER, required=True, help="The node's folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on one line.")
+def doctor(directory: Path, as_json: bool) -> None:
+    """Say what of the mapping of this agency's tables does not fit, with counts and never with values.
+
+    Ends with 1 where a table cannot be counted at all, and with 0 otherwise: rows that count nowhere are for
+    people to judge. Nothing is changed, and the node may run.
+    """
+    from node.config import load_config
+    from node.studies.tables.doctor import examine
+
+    section = load_config(directory).research
+    found = list(examine(section, directory))
+    if as_json:
+        click.echo(json.dumps({"findings": [one.to_json() for one in found]}))
+    else:
+        for one in found:
+            count = "" if one.rows is None else f"{one.rows:>12}  "
+            click.echo(printable(f"{one.table:<16}{count}{one.what}"))
+        if not section.tables:
+            click.echo("no table is mapped: this node adds nothing but noise and masks to studies")
+    sys.exit(1 if any(one.is_fault for one in found) else 0)

@@ -1,0 +1,73 @@
+"""`elsewhere node doctor` counts what does not fit, and shows no cell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+from click.testing import CliRunner, Result
+
+from elsewhere.cli.main import commands
+from tests.integration.test_study_tables import COLUMNS, FILES, made_rows
+
+
+def folder(root: Path, **changes: Any) -> Path:
+    """A node's settings with one mapped table."""
+    table = {"child": "child", "date": "day", "row": "id", "columns": COLUMNS["missing"], **changes}
+    settings = {"agency": "social", "name": "Social care", "research": {"tables": {"missing": table}}}
+    (root / "node.toml").write_text(tomli_w.dumps(settings))
+    return root
+
+
+def run(root: Path, *words: str) -> Result:
+    """Type the command."""
+    return CliRunner().invoke(commands, ["node", "doctor", "--dir", str(root), *words])
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_what_counts_nowhere_is_counted_for_every_kind_of_file(kind: str, tmp_path: Path) -> None:
+    rows = made_rows(5)
+    rows[0]["day"], rows[1]["day"] = "03/04/2025", ""
+
+    said = run(folder(tmp_path, **FILES[kind](tmp_path, rows)), "--json")
+
+    assert said.exit_code == 0, said.output
+    found = {one["what"]: one["rows"] for one in json.loads(said.output)["findings"]}
+    assert found["rows"] == 400
+    assert found["without a child's id, which count nowhere"] == sum(not row["child"] for row in rows)
+    assert found["without a day that can be read, which count nowhere"] == 2
+    assert found["hours: no number, which count in no sum"] == sum(row["hrs"] == "many" for row in rows)
+    outside = sum(row["hrs"] in ("9000", "-3") for row in rows)
+    assert found["hours: outside 0 to 720, and brought within"] == outside
+    unknown = sum(row["age"] == "99" for row in rows)
+    assert found["age_band: a code that is not mapped; counts in no group"] == unknown
+
+
+def test_nothing_that_is_printed_is_a_cell(tmp_path: Path) -> None:
+    rows = made_rows(5)
+    for row in rows:
+        row["child"], row["nfa"], row["age"] = "person-77", "secret-code", "secret-age"
+    place = FILES["csv"](tmp_path, rows)
+    with (tmp_path / "rows.csv").open("a") as file:
+        file.write("secret-row\n")
+
+    for settings in (place, {**place, "child": "nobody"}, {"file": "missing.csv"}):
+        said = run(folder(tmp_path, **settings))
+        assert said.exit_code == 1
+        assert "secret" not in said.output
+        assert "person" not in said.output
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    said = run(folder(tmp_path, **FILES["csv"](tmp_path, made_rows(5)), child="kid"))
+
+    assert (said.exit_code, "has no column kid" in said.output) == (1, True)
+
+
+def test_columns_that_are_not_mapped_are_named(tmp_path: Path) -> None:
+    said = run(folder(tmp_path, **FILES["csv"](tmp_path, made_rows(5))))
+
+    assert "not mapped, so questions about them are refused: kind" in said.output
