@@ -26,6 +26,7 @@ from bench import (
     psi,
     quality,
     studies,
+    studyrows,
     studysum,
     tagging,
 )
@@ -97,6 +98,7 @@ def _quick() -> dict[str, Group]:
         "linkage": lambda: quality.through_nodes(4_000, 20, 71, _say),
         "cultures": lambda: quality.cultures(20_000, 20_000, 72),
         "study-core": lambda: studysum.measure(10_000, 20_000),
+        "study-rows": lambda: studyrows.measure((1_000_000, 10_000_000)),
         "studies": lambda: studies.measure(10, 40, _say),
     }
 
@@ -105,6 +107,7 @@ def _full(records: int) -> dict[str, Group]:
     """The rest: a large node, loaded once and kept, and the comparison with openmined-psi."""
     large, hundred = Shape(1, records, is_real=True), Shape(1, 100_000, collections=_BOTH)
     return {
+        "study-rows-30": lambda: studyrows.measure((30_000_000,)),
         "lookups-1": lambda: lookups.measure(hundred, Effort(60, 60, 0), _say),
         "psi": lambda: psi.measure(MILLION, _say),
         "loading-large": lambda: loading.measure(large, _say, afresh=False),
@@ -127,6 +130,7 @@ def _tiny() -> dict[str, Group]:
         "gateway": lambda: couriers.measure(small, 3, _say),
         "cultures": lambda: quality.cultures(300, 200, 72),
         "study-core": lambda: studysum.measure(100, 200),
+        "study-rows": lambda: studyrows.measure((10_000,)),
         "studies": lambda: studies.measure(3, 1, _say, studies.ANSWERS[:1]),
     }
 
