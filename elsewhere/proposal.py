@@ -25,6 +25,7 @@ from elsewhere.signing import (
     SIGNATURE_BYTES,
     SigningKey,
     check_signature,
+    enclose,
     sign_bytes,
 )
 from elsewhere.succession import Succession, check_successor, open_succession
@@ -189,6 +190,12 @@ def sign_proposal(key: SigningKey, proposal: Proposal, *, agrees: bool = True) -
         if agreement is not None
         else None,
     )
+
+
+def signed_roster(proposal: Proposal, signatures: Sequence[Signature]) -> bytes:
+    """Bring the stewards' signatures of a proposed roster into one envelope, for its readers to verify."""
+    made = {signature.key: signature.roster for signature in signatures}
+    return enclose(ROSTER_TYPE, canonical_json(proposal.roster.to_json()), made)
 
 
 def check_signed(signature: Signature, proposal: Proposal) -> None:

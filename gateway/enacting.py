@@ -15,8 +15,8 @@ from pathlib import Path
 from elsewhere.agreement.document import AGREEMENT_TYPE, join_signatures, open_agreement
 from elsewhere.canonical import canonical_json
 from elsewhere.errors import SignatureInvalid
-from elsewhere.proposal import Proposal, ProposalInvalid, Signature, check_signed
-from elsewhere.roster import ROSTER_TYPE, Roster
+from elsewhere.proposal import Proposal, ProposalInvalid, Signature, check_signed, signed_roster
+from elsewhere.roster import Roster
 from elsewhere.signing import enclose
 from elsewhere.succession import Succession, open_succession
 from gateway.errors import ProposalStale, SignedTwice, TooFewSigned, WouldUnbind
@@ -88,7 +88,7 @@ def _following(proposal: Proposal, held: Succession | None, signatures: Sequence
     old = held.roster if held is not None else proposal.roster
     for roster, whose in ((old, "in force"), (proposal.roster, "proposed")):
         _check_enough(made, roster, f"of the stewards {whose}")
-    envelope = enclose(ROSTER_TYPE, canonical_json(proposal.roster.to_json()), made)
+    envelope = signed_roster(proposal, signatures)
     if held is None:
         return open_succession(proposal.anchor, (), envelope)
     return held.follow(envelope)

@@ -31,6 +31,9 @@ _COMMANDS = {
         "elsewhere.cli.node_budget", "budget", "Show what studies have cost, and settle a restore."
     ),
     "rotate": Lazy("elsewhere.cli.node_rotate", "rotate", "Change keys now, not when it is time."),
+    "take-roster": Lazy(
+        "elsewhere.cli.node_roster", "take_roster", "Take a roster from the stewards' files."
+    ),
     "take-store": Lazy("elsewhere.cli.node_store", "take_store", "Make another node's store this one's."),
     "accept-store": Lazy("elsewhere.cli.node_store", "accept_store", "Take a restored store as it is."),
     "begin-log": Lazy("elsewhere.cli.node_store", "begin_log", "Begin a new log after a restore."),

@@ -43,7 +43,7 @@ def test_help_lists_every_command_in_the_order_an_operator_meets_them() -> None:
         "doctor",
         "budget",
     ]
-    assert names == [*expected, "rotate", "take-store", "accept-store", "begin-log", "upgrade"]
+    assert names == [*expected, "rotate", "take-roster", "take-store", "accept-store", "begin-log", "upgrade"]
 
 
 def test_help_imports_no_command() -> None:
