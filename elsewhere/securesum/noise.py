@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from elsewhere.securesum.errors import NoiseUnfit
@@ -76,6 +77,7 @@ def noised(values: Sequence[int], scale: float) -> list[int]:
     return [int(value) for value in drawn]
 
 
+@lru_cache(maxsize=256)  # a millisecond; asked for when a query comes, and again when it is charged
 def query_rho(sigma: float, sensitivity_squared: int) -> float:
     """What a whole answer costs a child at one node, as zero-concentrated differential privacy (rho)."""
     return float(_gaussian(sigma).map(math.sqrt(sensitivity_squared)))

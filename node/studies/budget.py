@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, insert, select, update
 
 from elsewhere.canonical import Json
 from elsewhere.clock import CLOCK_TOLERANCE, to_ms
@@ -100,20 +100,20 @@ def read_left(connection: Connection, spender: Spender, caps: Caps, now: datetim
             "expected somebody to say what was charged before this node's store was restored; "
             "run 'elsewhere node budget settle'"
         )
-    newest = connection.execute(select(func.max(charge.c.time_ms))).scalar_one()
-    if newest is not None and newest > to_ms(now + CLOCK_TOLERANCE):
-        raise ClockWentBack("expected a clock that goes on; the newest charge is of a later time than now")
     of_project = charge.c.project == spender.project
     of_researcher = charge.c.researcher == spender.researcher
     in_period = charge.c.time_ms > to_ms(now - caps.period)
-    project = _sum(connection, of_project)
-    researcher = _sum(connection, of_project, of_researcher)
-    node = _sum(connection, in_period)
+    newest = select(func.max(charge.c.time_ms)).scalar_subquery()
+    sums = (_sum(of_project), _sum(of_project, of_researcher), _sum(in_period))
+    found = connection.execute(select(newest, *sums)).one()  # one statement, each part by its own index
+    if found[0] is not None and found[0] > to_ms(now + CLOCK_TOLERANCE):
+        raise ClockWentBack("expected a clock that goes on; the newest charge is of a later time than now")
+    # The sum of big integers is a decimal on some engines.
+    project, researcher, node = (int(spent) for spent in found[1:])
     return Left(
-        *(
-            max(0, cap - spent)
-            for cap, spent in ((caps.project, project), (caps.researcher, researcher), (caps.node, node))
-        )
+        project=max(0, caps.project - project),
+        researcher=max(0, caps.researcher - researcher),
+        node=max(0, caps.node - node),
     )
 
 
@@ -213,7 +213,6 @@ def forget_shares(connection: Connection, now: datetime) -> None:
     connection.execute(update(charge).where(*over).values(share=None))
 
 
-def _sum(connection: Connection, *where: ColumnElement[bool]) -> int:
-    """Add up charges. The sum of big integers is a decimal on some engines."""
-    found = select(func.coalesce(func.sum(charge.c.nrho), 0)).where(*where)
-    return int(connection.execute(found).scalar_one())
+def _sum(*where: ColumnElement[bool]) -> ScalarSelect[int]:
+    """Add up charges."""
+    return select(func.coalesce(func.sum(charge.c.nrho), 0)).where(*where).scalar_subquery()
