@@ -18,6 +18,7 @@ from elsewhere.cli.audit_options import FOLDER, JSON, read_roster
 from elsewhere.cli.words import describe_time, printable
 from elsewhere.clock import from_ms
 from elsewhere.keyfiles import replace_file
+from elsewhere.transparency.witnesses import witnesses_of
 
 if TYPE_CHECKING:
     from node.auditing.opening import Opened
@@ -35,11 +36,12 @@ def draw(agency: str, directory: Path, out: Path) -> None:
     """
     from node.auditing.drawing import read_signed
     from node.config import load_config
+    from node.keys.ring import KeyRing
     from node.owning import open_own
 
-    config = load_config(directory)
+    config, key = load_config(directory), KeyRing.load(directory).signing
     with open_own(config) as store, store.read() as connection:
-        found = read_signed(connection, agency, config.agency)
+        found = read_signed(connection, agency, (config.agency, key), datetime.now(UTC))
     if not found.notes:
         raise click.ClickException(
             f"nothing signed of the log of {printable(agency)}: this agency is no witness of it"
@@ -64,25 +66,28 @@ def open_(draws: tuple[Path, ...], auditor: str, directory: Path, as_json: bool)
     """Open the questions that this agency asked and that were drawn, on this agency's premises.
 
     Shows whom each was about, and says so in the log. Ends with 0 when each that can be opened was about one
-    child, and with 1 when one was about something else or cannot be opened though it is not too old, and
-    when the draw of one of this agency's witnesses is not among those given.
+    child, and with 1 when one was about something else or cannot be opened though it is not too old, when one
+    was drawn of a log before this one and is lost, and when the draw of one of this agency's witnesses is not
+    among those given.
     """
     from node.asking.history import History
     from node.auditing.drawing import DrawFile, open_draw, who_is_missing
-    from node.auditing.opening import check_states, log_opening, open_drawn
+    from node.auditing.opening import log_opening, open_picked
+    from node.auditing.picking import pick
     from node.config import load_config
     from node.keys.ring import KeyRing
     from node.keys.vault import Vault
     from node.owning import open_own
 
     config, roster, now = load_config(directory), read_roster(directory / "trust"), datetime.now(UTC)
-    found = [open_draw(DrawFile.from_bytes(path.read_bytes()), roster, config.agency) for path in draws]
+    files = [DrawFile.from_bytes(path.read_bytes()) for path in draws]
+    found = [open_draw(file, roster, config.agency, now) for file in files]
     missing = who_is_missing(found, roster, config.agency)
     history = History(Vault(KeyRing.load(directory).local), _draw_nothing)
     with open_own(config) as store:
         with store.read() as connection:
-            check_states(connection, found)
-            opened = list(open_drawn(connection, found, history, roster, now))
+            picked = pick(connection, found, max(1, len(witnesses_of(roster, config.agency))))
+            opened = list(open_picked(connection, picked, history, roster, now))
         with store.write() as connection:
             log_opening(connection, opened, auditor, found, now)
     if as_json:
@@ -116,6 +121,9 @@ def _describe(opened: list[Opened]) -> str:
     for one in opened:
         said = one.said
         lines.append(f"entry {one.place + 1}: {_WORDS[one.outcome]}")
+        if one.outcome == "lost":
+            lines.append(f"  was in        {printable(str(said['log']))}")
+            continue
         lines.append(f"  asked         {describe_time(from_ms(int(said['time_ms'])))}")
         for name in ("asker", "case_reference", "purpose"):
             lines.append(f"  {name:<14}{printable(str(said.get(name, '')))}")
@@ -141,5 +149,6 @@ _WORDS = {
     "unproven": "opens, but no custodian's receipt says what was asked: ask the custodians",
     "missing": "CANNOT BE OPENED OR PROVEN: what opens it, or a receipt of who answered, is gone",
     "too_old": "too old to be opened",
+    "lost": "LOST: it was drawn of a log that this agency has not shown since it began another",
     "otherwise": "ASKED ABOUT SOMETHING ELSE than was opened",
 }

@@ -32,6 +32,11 @@ class Draw:
         if not 0 <= self.start <= self.stop:
             raise ValueError(f"expected a range of entries, got {self.start} to {self.stop}")
 
+    @property
+    def at_s(self) -> int:
+        """When the witness signed, POSIX time: the first 8 bytes of what is in its line."""
+        return int.from_bytes(self.signature[:8])
+
 
 def rate_of_each(witnesses: int) -> float:
     """Give the share that each of some witnesses draws, so that all together draw `RATE`.

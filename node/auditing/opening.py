@@ -1,7 +1,6 @@
 """Opening questions to an auditor: each that was drawn was about one child, and about no other.
 
 Sees:     the child that a drawn question was about. To be run on the premises of the agency that asked.
-Refuses:  a log that does not fit what its witnesses signed.
 Promises: what was opened, and what came of it, goes into the log as well.
 Source:   docs/ledger.md, "What is opened"; docs/protocol.md, "A question".
 """
@@ -25,11 +24,9 @@ from elsewhere.person.identity import Person
 from elsewhere.question import QuestionSecrets, build_question
 from elsewhere.receipt import open_member_receipt
 from elsewhere.roster import Roster
-from elsewhere.transparency.errors import ProofBroken
-from elsewhere.transparency.frontier import Frontier
-from elsewhere.transparency.merkle import leaf_hash
 from node.asking.history import OPENABLE_FOR, History
-from node.auditing.drawing import Drawn, union
+from node.auditing.drawing import Signed
+from node.auditing.picking import Picked
 from node.ledger import book
 from node.store.exchange import log
 
@@ -37,6 +34,7 @@ ONE_CHILD: Final = "one_child"
 UNPROVEN: Final = "unproven"  # nobody has signed what was asked: no custodian answered
 MISSING: Final = "missing"  # what opens it, or proves what was asked, is gone, though it may be asked for
 TOO_OLD: Final = "too_old"
+LOST: Final = "lost"  # drawn of a log before, and not in the one begun since
 _TOLD: Final = (b'"kind":"told"', b'"kind":"late"')
 OTHERWISE: Final = "otherwise"  # it asked about something else than was opened
 
@@ -47,65 +45,47 @@ class Opened:
 
     place: int
     outcome: str
-    said: Mapping[str, Any] = field(repr=False)  # the entry
+    said: Mapping[str, Any] = field(repr=False)  # the entry; of a lost one the log that it was in
     person: Person | None = field(default=None, repr=False)
     proven_by: tuple[str, ...] = ()  # custodians whose receipts say which elements were asked
+    is_gone: bool = False  # what opens it is not kept any more
 
     @property
     def is_fault(self) -> bool:
         """Whether somebody has to answer for it."""
-        return self.outcome in (MISSING, OTHERWISE)
+        return self.outcome in (MISSING, OTHERWISE, LOST)
 
 
-def check_states(connection: Connection, draws: Sequence[Drawn]) -> None:
-    """Return if the log held here is the one that every witness signed.
-
-    Raises:
-        ProofBroken: it was another, or longer, when a witness saw it.
-    """
-    due: dict[int, set[bytes]] = {}
-    for draw in draws:
-        for checkpoint in draw.checkpoints:
-            due.setdefault(checkpoint.size, set()).add(checkpoint.root)
-    found = Frontier()
-    query = select(log.c.body).order_by(log.c.seq)
-    for body in connection.execution_options(yield_per=1000).execute(query).scalars():
-        found = found.append(leaf_hash(bytes(body)))
-        roots = due.pop(found.size, set())
-        if roots and roots != {found.root}:
-            raise ProofBroken(
-                f"expected the log as its witness saw it at {found.size} entries; it is another"
-            )
-    if due:
-        raise ProofBroken(f"expected {max(due)} entries, as a witness saw; there are {found.size}")
-
-
-def open_drawn(
-    connection: Connection, draws: Sequence[Drawn], history: History, roster: Roster, now: datetime
+def open_picked(
+    connection: Connection, picked: Picked, history: History, roster: Roster, now: datetime
 ) -> Iterator[Opened]:
-    """Open every question among the entries drawn.
+    """Open every question among the entries picked, and name what was drawn of a log before and is lost.
 
     Args:
         connection: to this agency's own store; the log in it was checked.
-        draws: by each witness.
+        picked: by what its witnesses signed.
         history: what opens questions, under this node's local key.
         roster: by which receipts are read.
         now: aware UTC time.
     """
     members = {member.agency_id for member in roster.members}
     answered: dict[str, set[str]] | None = None
-    for place in union(draws):
+    for place in picked.places():
         # What the entry says itself: the kind beside it is under no hash.
         body = connection.execute(select(log.c.body).where(log.c.seq == place + 1)).scalar_one()
         said = json.loads(body)
         if said["kind"] != "asked":
             continue
         answered = _answered(connection) if answered is None else answered
-        found = _open(connection, place, said, (history, roster, now))
+        found = _open(connection, place, said, (history, roster))
         owed = answered.get(str(said["lookup_id"]), set()) & members
         if found.outcome in (ONE_CHILD, UNPROVEN) and not owed <= {*found.proven_by}:
             found = replace(found, outcome=MISSING)
+        if found.is_gone and picked.is_before(place, from_ms(int(said["time_ms"])), now - OPENABLE_FOR):
+            found = replace(found, outcome=TOO_OLD)
         yield found
+    for lost in picked.lost(now - OPENABLE_FOR):
+        yield Opened(lost.place, LOST, {"log": lost.origin})
 
 
 def _answered(connection: Connection) -> dict[str, set[str]]:
@@ -122,19 +102,16 @@ def _answered(connection: Connection) -> dict[str, set[str]]:
     return found
 
 
-def _open(
-    connection: Connection, place: int, said: dict[str, Any], by: tuple[History, Roster, datetime]
-) -> Opened:
+def _open(connection: Connection, place: int, said: dict[str, Any], by: tuple[History, Roster]) -> Opened:
     """Open one question."""
-    history, roster, now = by
+    history, roster = by
     lookup = str(said["lookup_id"])
     try:
         found = history.opening(connection, lookup)
     except ElsewhereError:
         return Opened(place, OTHERWISE, said)  # what was kept of it was altered
     if found is None:
-        is_old = from_ms(int(said["time_ms"])) < now - OPENABLE_FOR
-        return Opened(place, TOO_OLD if is_old else MISSING, said)
+        return Opened(place, MISSING, said, is_gone=True)
     receipts = [*history.receipts(connection, lookup).values()]
     try:
         elements = _asked_elements(found.secrets, str(said["commitment"]))
@@ -169,13 +146,16 @@ def log_opening(
     connection: Connection,
     opened: Sequence[Opened],
     auditor: str,
-    draws: Sequence[Drawn],
+    draws: Sequence[Signed],
     now: datetime,
 ) -> None:
     """Note which questions were opened to whom, by whose draw of how many entries, and what came of each."""
     sizes: dict[str, Json] = {
-        one.witness: max((at.size for at in one.checkpoints), default=0) for one in draws
+        one.witness: max((state.checkpoint.size for state in one.states), default=0) for one in draws
     }
-    outcomes: dict[str, Json] = {str(one.place): one.outcome for one in opened}
+    outcomes: dict[str, Json] = {str(one.place): one.outcome for one in opened if one.outcome != LOST}
+    lost: list[Json] = [[str(one.said["log"]), one.place] for one in opened if one.outcome == LOST]
     facts: dict[str, Json] = {"auditor": auditor, "draws": sizes, "outcomes": outcomes}
+    if lost:
+        facts["lost"] = lost
     book.append(connection, book.make_entry("opened", facts, now))

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, literal, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.clock import to_ms
@@ -32,7 +32,7 @@ from node.ledger import book
 from node.ledger.parts import LedgerParts
 from node.ledger.showing import CALL_TIMEOUT_S
 from node.links.calls import CallBroke, breaking
-from node.store.ledger import watched, witnessed
+from node.store.ledger import watched, witnessed, witnessed_before
 
 FORKED: Final = (
     "log.forked"  # two checkpoints of one length, both signed by the log: they cannot both be true
@@ -159,10 +159,11 @@ class Witness:
             ProofBroken: it is a log from before.
         """
         first = log_origin(self._parts.roster().federation, shown.agency)
-        if log_number(shown.checkpoint.origin, first) < log_number(before.origin, first):
+        number = log_number(before.origin, first)
+        if log_number(shown.checkpoint.origin, first) < number:
             raise ProofBroken(f"expected the log that {shown.agency} has begun last; it is one from before")
         now = self._parts.clock()
-        await self._parts.writer.run(partial(_begin, shown=shown, before=before, now=now))
+        await self._parts.writer.run(partial(_begin, shown=shown, before=before, number=number, now=now))
         _log.error("log.begun_anew", agency=shown.agency, entries_before=before.size)
         return shown.checkpoint
 
@@ -243,11 +244,15 @@ def _see(connection: Connection, shown: _Shown, before: Checkpoint | None, line:
 
 def forget_witnessed(connection: Connection, now: datetime) -> None:
     """Delete signatures by which nothing is drawn any more: what they drew can be opened no longer."""
-    connection.execute(delete(witnessed).where(witnessed.c.at_s < to_ms(now - DRAWABLE_FOR) // 1000))
+    for table in (witnessed, witnessed_before):
+        connection.execute(delete(table).where(table.c.at_s < to_ms(now - DRAWABLE_FOR) // 1000))
 
 
-def _begin(connection: Connection, shown: _Shown, before: Checkpoint, now: datetime) -> None:
-    """Watch a log begun anew from now on; the last state of the one before is kept beside it."""
+def _begin(connection: Connection, shown: _Shown, before: Checkpoint, number: int, now: datetime) -> None:
+    """Watch a log begun anew from now on; the last state of the one before is kept beside it.
+
+    What was signed of that one still draws, or whoever sees its question drawn would begin another log.
+    """
     is_it = watched.c.agency == shown.agency
     row = connection.execute(select(watched).where(is_it)).one()
     if stated_in(row.note) != before:
@@ -255,7 +260,11 @@ def _begin(connection: Connection, shown: _Shown, before: Checkpoint, now: datet
     other = {"other_note": row.note, "other_ms": to_ms(now), "other_event": BEGUN_ANEW}
     values = {"note": shown.note, "seen_ms": to_ms(now), **other}
     connection.execute(update(watched).where(is_it).values(values))
-    connection.execute(delete(witnessed).where(witnessed.c.agency == shown.agency))
+    is_before = witnessed.c.agency == shown.agency
+    signed = select(witnessed.c.agency, literal(number), witnessed.c.size, witnessed.c.at_s, witnessed.c.note)
+    kept = ("agency", "number", "size", "at_s", "note")
+    connection.execute(insert(witnessed_before).from_select(kept, signed.where(is_before)))
+    connection.execute(delete(witnessed).where(is_before))
     entry = {"agency": shown.agency, "event": BEGUN_ANEW, "seen": row.note, "shown": shown.note}
     book.append(connection, book.make_entry("witness", entry, now))
 

@@ -58,3 +58,14 @@ witnessed = Table(
     Column("at_s", BigInteger, nullable=False),  # when it was signed, POSIX time
     Column("note", Text, nullable=False),  # what the log signed, and this agency's line
 )
+
+# The same of logs that their agency has begun anew since: whoever begins one is still drawn by these.
+witnessed_before = Table(
+    "witnessed_before",
+    metadata,
+    Column("agency", String(32), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # which of its logs
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("at_s", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+)

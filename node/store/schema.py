@@ -13,7 +13,7 @@ from sqlalchemy import Column, MetaData, String, Table
 from elsewhere.database.revisions import Schema
 
 SCHEMA: Final = Schema(
-    whose="node", head="0018", folder=Path(__file__).resolve().parent / "migrations", mark="meta"
+    whose="node", head="0019", folder=Path(__file__).resolve().parent / "migrations", mark="meta"
 )
 
 # Every constraint has a name, or a later version could not change it on every engine.

@@ -8,13 +8,14 @@ from elsewhere.canonical import canonical_json
 from elsewhere.freshness import fresh_at, sign_as_gateway, sign_as_member
 from elsewhere.receipt import attach_proof, open_receipt_proof, sign_receipt
 from elsewhere.roster import Member
+from elsewhere.signing import sign_bytes
 from elsewhere.transparency.checkpoint import Checkpoint, log_origin, open_checkpoint, sign_checkpoint
 from elsewhere.transparency.merkle import check_consistency, check_inclusion, node_hash
 from elsewhere.transparency.note import Verifier, add_lines, cosign, only_by, open_note
 from elsewhere.transparency.proof import LogProof, open_proof
 from elsewhere.wire.v1 import ledger_pb2
 from gateway.freshening import Freshening
-from node.auditing.drawing import DrawFile, open_draw
+from node.auditing.drawing import DRAW_TYPE, DrawFile, open_draw
 from tests.fuzz import seeds
 from tests.fuzz.mutation import as_json
 from tests.fuzz.parser import Parser, message_of, wire
@@ -64,8 +65,10 @@ def _line(found: ledger_pb2.CosignRequest) -> None:
 
 def _draw(data: bytes) -> None:
     """A draw as an auditor brings it to the agency that is audited."""
-    for place in open_draw(DrawFile.from_bytes(data), seeds.ROSTER, "trust").places:
-        assert place < 2
+    found = DrawFile.from_bytes(data)
+    found = replace(found, signature=sign_bytes(seeds.POLICE, DRAW_TYPE, found.stated()))
+    for state in open_draw(found, seeds.ROSTER, "trust", seeds.NOW).states:
+        assert state.checkpoint.size == 2
 
 
 def _freshness(data: bytes) -> None:
@@ -87,7 +90,8 @@ def log_parsers() -> tuple[Parser, ...]:
     seen = cosign(of_ours.decode(), f"{seeds.ROSTER.federation}/police/witness", seeds.POLICE, 1_000)
     fresh = sign_as_gateway(ROSTER, seeds.POLICE)
     fresh = add_lines(fresh, [sign_as_member(ROSTER, "police", seeds.POLICE, seeds.NOW)])
-    draw = DrawFile("trust", "police", (add_lines(of_ours.decode(), [seen]),))
+    notes = (add_lines(of_ours.decode(), [seen]),)
+    draw = DrawFile("trust", "police", seeds.NOW.replace(microsecond=0), notes, bytes(64))
     return (
         Parser("checkpoint", _checkpoint, (note.encode(),)),
         Parser("log_proof", _proof, (proof.to_text().encode(),)),

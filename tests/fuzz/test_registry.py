@@ -109,7 +109,7 @@ OWN = {
     "elsewhere.transparency.frontier.Frontier.from_bytes",
     "gateway.invitations.Invitation.from_bytes",
     "gateway.lookups.Lookups.open_routes",
-    "node.auditing.opening.open_drawn",  # this agency's own questions
+    "node.auditing.opening.open_picked",  # this agency's own questions
     "node.asking.part.Part.open_answer",  # opens a seal, then what is in it: parsers of their own
     "node.asking.part.Part.open_reply",
     "node.caseload.opening.open_job",

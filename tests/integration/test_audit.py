@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import delete, select, update
 
 from elsewhere.cli.main import commands
-from elsewhere.errors import ElsewhereError
+from elsewhere.errors import ElsewhereError, SignatureInvalid
 from elsewhere.matchkeys import question_keys
 from elsewhere.question import build_question
 from elsewhere.transparency import draw
@@ -234,7 +234,7 @@ async def test_a_draw_of_another_log_or_by_itself_is_refused(tmp_path: Path) -> 
         assert isinstance((await audit(*words)).exception, NoteInvalid)
         forged = json.loads(file.read_text()) | {"agency": "social"}
         file.write_text(json.dumps(forged, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n")
-        assert isinstance((await audit(*words)).exception, NoteInvalid)
+        assert isinstance((await audit(*words)).exception, SignatureInvalid)
         assert (await audit("draw", "social", "--dir", tmp_path / "social", "--out", file)).exit_code == 1
 
 

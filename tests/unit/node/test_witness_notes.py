@@ -45,7 +45,7 @@ def entries(connection: Connection) -> list[dict[str, object]]:
 
 
 def test_a_fork_after_the_log_was_begun_anew_is_kept(connection: Connection) -> None:
-    _begin(connection, shown(BEGUN, 8, 2), shown(0, 10, 1).checkpoint, NOW)
+    _begin(connection, shown(BEGUN, 8, 2), shown(0, 10, 1).checkpoint, 0, NOW)
     fork = shown(BEGUN, 8, 3)
     assert _put_aside(connection, fork, (FORKED, NOW))
     assert [one["event"] for one in entries(connection)] == [BEGUN_ANEW, FORKED]
