@@ -35,6 +35,7 @@ def test_every_group_measures_something_and_keeps_it(tmp_path: Path) -> None:
         "linkage in memory",
         "log",
         "study-core",
+        "study-rows",
         "studies",
     }
     assert {figure["group"] for figure in figures} == groups
