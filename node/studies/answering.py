@@ -62,8 +62,8 @@ T = TypeVar("T")
 class Tables(Protocol):
     """This agency's own tables, as `node.studies.tables` reads them."""
 
-    def holds(self, table: str) -> bool:
-        """Whether a table of the dictionary is mapped."""
+    def holds(self, question: Question) -> bool:
+        """Whether the table and every column that a question names are mapped."""
         ...
 
     def vector(self, question: Question) -> list[int]:
@@ -224,8 +224,9 @@ class Studies:
             raise NotMember("expected a query that names this agency")
         if {query.project, EVERY} & set(parts.declines):
             raise LocalVeto("expected a project in which this agency takes part; its own policy does not")
-        if self._is_holder(agreement, query) and not parts.tables.holds(query.question.table):
-            raise NotMapped("expected a mapping of the table, which the agreement says this agency holds")
+        if self._is_holder(agreement, query) and not parts.tables.holds(query.question):
+            # Before anybody is charged; it looks at settings alone.
+            raise NotMapped("expected a mapping of the table and its columns, which this agency is to hold")
         parts.check_ledger()
         return query, agreement
 

@@ -11,7 +11,7 @@ import tomli_w
 from click.testing import CliRunner, Result
 
 from elsewhere.cli.main import commands
-from tests.integration.test_study_tables import COLUMNS, FILES, made_rows
+from tests.integration.test_study_tables import COLUMNS, FILES, Plain, is_day, made_rows
 
 
 def folder(root: Path, **changes: Any) -> Path:
@@ -31,6 +31,7 @@ def run(root: Path, *words: str) -> Result:
 def test_what_counts_nowhere_is_counted_for_every_kind_of_file(kind: str, tmp_path: Path) -> None:
     rows = made_rows(5)
     rows[0]["day"], rows[1]["day"] = "03/04/2025", ""
+    hours = [Plain.number(row["hrs"]) for row in rows]
 
     said = run(folder(tmp_path, **FILES[kind](tmp_path, rows)), "--json")
 
@@ -38,9 +39,12 @@ def test_what_counts_nowhere_is_counted_for_every_kind_of_file(kind: str, tmp_pa
     found = {one["what"]: one["rows"] for one in json.loads(said.output)["findings"]}
     assert found["rows"] == 400
     assert found["without a child's id, which count nowhere"] == sum(not row["child"] for row in rows)
-    assert found["without a day that can be read, which count nowhere"] == 2
-    assert found["hours: no number, which count in no sum"] == sum(row["hrs"] == "many" for row in rows)
-    outside = sum(row["hrs"] in ("9000", "-3") for row in rows)
+    assert found["without a day that can be read, which count nowhere"] == sum(
+        not is_day(row["day"][:10]) for row in rows
+    )
+    no_number = sum(hour is None and row["hrs"] != "" for row, hour in zip(rows, hours, strict=True))
+    assert found["hours: no number, which count in no sum"] == no_number
+    outside = sum(hour is not None and not 0 <= hour <= 720 for hour in hours)
     assert found["hours: outside 0 to 720, and brought within"] == outside
     unknown = sum(row["age"] == "99" for row in rows)
     assert found["age_band: a code that is not mapped; counts in no group"] == unknown
@@ -71,3 +75,18 @@ def test_columns_that_are_not_mapped_are_named(tmp_path: Path) -> None:
     said = run(folder(tmp_path, **FILES["csv"](tmp_path, made_rows(5))))
 
     assert "not mapped, so questions about them are refused: kind" in said.output
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_codes_that_are_not_mapped_are_counted_in_columns_of_several(kind: str, tmp_path: Path) -> None:
+    cells = ["1A;22A", "1A; 22A", "", "1A;XX", "YY", "1A,22A"]
+    rows = [{**made_rows(5)[n], "fac": cell} for n, cell in enumerate(cells)]
+    table = {"child": "child", "date": "day", "row": "id", "columns": COLUMNS["assessment"]}
+    settings = {"agency": "social", "name": "Social care"}
+    tables = {"assessment": {**table, **FILES[kind](tmp_path, rows)}}
+    (tmp_path / "node.toml").write_text(tomli_w.dumps({**settings, "research": {"tables": tables}}))
+
+    found = {one["what"]: one["rows"] for one in json.loads(run(tmp_path, "--json").output)["findings"]}
+
+    assert found["factors: with a code that is not mapped, which counts nowhere"] == 3
+    assert found["factors: empty"] == 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 from elsewhere.research.dictionary import UNKNOWN, Column, Kind, dictionary
@@ -19,8 +19,15 @@ from elsewhere.research.question import Question
 from node.studies.tables.engines import Opened
 from node.studies.tables.sections import ColumnSection, TableSection
 
+# A day of the Gregorian calendar: 31, 30 and 28 days, and the 29th of February of leap years.
+_CALENDAR: Final = (
+    r"^([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)"
+    r"|02-(0[1-9]|1[0-9]|2[0-8]))"
+    r"|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)$"
+)
 _CHILD, _DAY, _ROW, _AT, _BIN = "__child", "__day", "__row", "__at", "__bin"
-_NUMBER: Final = r"^\s*[-+]?[0-9]+([.][0-9]+)?\s*$"
+_NUMBER: Final = r"^ *[-+]?[0-9]{1,15}([.][0-9]{1,15})? *$"
+_MOST: Final = 10**15  # either way; a number beyond it is none. Engines fail on what does not fit theirs.
 
 
 def count(opened: Opened, section: TableSection, question: Question) -> list[int]:
@@ -53,11 +60,10 @@ def _own_rows(opened: Opened, section: TableSection, question: Question) -> Any:
     import ibis
 
     table = opened.table
-    day = day_of(table[section.date])
-    first, end = (_literal(one, day) for one in question.days())
-    looked_at = {name: _value(table, section, question, name) for name in _names(question)}
-    rows = table.filter(table[section.child].notnull(), day >= first, day < end).select(
-        **{_CHILD: table[section.child].cast("string"), _DAY: day, _ROW: table[section.row], **looked_at}
+    looked_at = {name: _value(opened, section, question, name) for name in _names(question)}
+    child, day = child_of(table, section), day_of(table, section)
+    rows = table.filter(child.notnull(), _is_within(day, *question.days())).select(
+        **{_CHILD: child, _DAY: day, _ROW: table[section.row], **looked_at}
     )
     known = opened.merged
     if known is None:
@@ -72,22 +78,36 @@ def _names(question: Question) -> list[str]:
     return list(dict.fromkeys(name for name in named if name))
 
 
-def _value(table: Any, section: TableSection, question: Question, name: str) -> Any:
+def _value(opened: Opened, section: TableSection, question: Question, name: str) -> Any:
     """What a question looks at in one column: the number of a key, a number, or the text of several keys."""
     column, own = dictionary().table(question.table).columns[name], section.column(name)
     if column.kind is Kind.NUMBER:
-        return number_of(table, own, column)
-    return table[own.column].cast("string") if column.kind is Kind.MULTI else code_of(table, own, column)
+        return whole_of(number_of(opened, own), column)
+    text = opened.table[own.column].cast("string")
+    return text if column.kind is Kind.MULTI else code_of(opened.table, own, column)
 
 
-def day_of(column: Any) -> Any:
-    """A day, or text like 2026-09-30, which sorts as days do; text of another form is in no year."""
+def child_of(rows: Any, section: TableSection) -> Any:
+    """The child's id; nothing where it is empty, which would else be one child of all such rows."""
+    return rows[section.child].cast("string").nullif("")
+
+
+def day_of(rows: Any, section: TableSection) -> Any:
+    """A day, or text that begins like 2026-09-30, which sorts as days do. `is_day` says whether it is one."""
+    column = rows[section.date]
     return column.substr(0, 10) if column.type().is_string() else column.cast("date")
 
 
-def _literal(day: date, column: Any) -> Any:
-    """A day to compare a column with."""
-    return day.isoformat() if column.type().is_string() else day
+def is_day(opened: Opened, day: Any) -> Any:
+    """Whether what `day_of` gives is a day of the calendar."""
+    return opened.matches(day, _CALENDAR) if day.type().is_string() else day.notnull()
+
+
+def _is_within(day: Any, first: date, end: date) -> Any:
+    """Whether a day lies in a year. Text must be one of its days, as other texts sort among them."""
+    if not day.type().is_string():
+        return (day >= first) & (day < end)
+    return day.isin([(first + timedelta(days=n)).isoformat() for n in range((end - first).days)])
 
 
 def _within_clamp(rows: Any, question: Question) -> Any:
@@ -139,26 +159,36 @@ def code_of(rows: Any, section: ColumnSection, column: Column) -> Any:
 
 def _has(text: Any, section: ColumnSection, column: Column, place: int) -> Any:
     """Whether a row of several keys has one of them."""
-    around = section.separator
-    text = (around + text.replace(" ", "") + around).fill_null("")
-    return _any(
-        [
-            text.contains(around + own + around)
-            for own, at in own_codes(section, column).items()
-            if at == place
-        ]
-    )
+    codes = [own for own, at in own_codes(section, column).items() if at == place]
+    return _any([has_code(text, section, own) for own in codes])
 
 
-def number_of(rows: Any, section: ColumnSection, column: Column, *, is_clipped: bool = True) -> Any:
-    """A whole number, brought within the bounds; nothing for a cell that is no number."""
+def has_code(text: Any, section: ColumnSection, own: str) -> Any:
+    """Whether one of the agency's own codes is in a cell of several. Spaces around codes say nothing."""
+    around, wanted = section.separator, own
+    if around.strip():
+        around, wanted, text = around.replace(" ", ""), own.replace(" ", ""), text.replace(" ", "")
+    return (around + text + around).fill_null("").contains(around + wanted + around)
+
+
+def number_of(opened: Opened, section: ColumnSection) -> Any:
+    """What a cell says, as it says it; nothing for a cell that is no number, or one beyond all measure."""
     import ibis
 
-    own = rows[section.column]
+    own = opened.table[section.column]
     if own.type().is_string():
-        own = ibis.cases((own.re_search(_NUMBER), own), else_=ibis.null("string")).cast("float64")
-    whole = own.cast("float64").round()
-    return (whole.clip(lower=column.low, upper=column.high) if is_clipped else whole).cast("int64")
+        own = ibis.cases((opened.matches(own, _NUMBER), own), else_=ibis.null("string")).cast("float64")
+    elif own.type().is_floating():
+        # Asked for by name: DuckDB leaves comparisons out that a file's statistics decide, and they skip NaN.
+        own = ibis.cases((own.isnan(), ibis.null(own.type())), else_=own)
+    # What no engine could bring to a whole number goes first: infinities, what is not a number, 1e300.
+    is_one = (own >= -_MOST) & (own <= _MOST)
+    return ibis.cases((is_one, own), else_=ibis.null(own.type())).cast("float64")
+
+
+def whole_of(number: Any, column: Column) -> Any:
+    """A number brought within the bounds, then to the nearest whole one, halves up."""
+    return (number.clip(lower=column.low, upper=column.high) + 0.5).floor().cast("int64")
 
 
 def _grouped(rows: Any, section: TableSection, question: Question) -> Any:

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from elsewhere.canonical import Json
 from elsewhere.research.dictionary import UNKNOWN, Column, Kind, Table, dictionary
 from node.errors import LibraryMissing
-from node.studies.tables.counting import day_of, number_of, own_codes
+from node.studies.tables.counting import child_of, day_of, has_code, is_day, number_of, own_codes
 from node.studies.tables.engines import Opened, open_table
 from node.studies.tables.sections import ColumnSection, ResearchSection, TableSection
-
-_DAY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +63,16 @@ def _look(opened: Opened, section: TableSection, table: Table) -> Iterator[Findi
         yield Finding(table.id, f"has no column {', '.join(missing)}", is_fault=True)
         return
     rows = opened.table
-    child, day = rows[section.child].cast("string"), day_of(rows[section.date])
-    is_day = day.re_search(_DAY) if day.type().is_string() else day.notnull()
+    child, day = child_of(rows, section), day_of(rows, section)
     counts = {
         "rows": rows.count(),
-        "without a child's id, which count nowhere": rows.count(where=child.isnull() | (child == "")),
-        "without a day that can be read, which count nowhere": rows.count(where=~is_day.fill_null(False)),
+        "without a child's id, which count nowhere": rows.count(where=child.isnull()),
+        "without a day that can be read, which count nowhere": rows.count(
+            where=~is_day(opened, day).fill_null(False)
+        ),
     }
     for name in section.columns:
-        counts |= _of_column(rows, section.column(name), table.columns[name])
+        counts |= _of_column(opened, section.column(name), table.columns[name])
     keys = {what: f"n{place}" for place, what in enumerate(counts)}
     found = rows.aggregate(**{key: counts[what] for what, key in keys.items()})
     (row,) = opened.connection.to_pyarrow(found).to_pylist()
@@ -82,15 +81,14 @@ def _look(opened: Opened, section: TableSection, table: Table) -> Iterator[Findi
             yield Finding(table.id, what, int(row[key]))
 
 
-def _of_column(rows: Any, section: ColumnSection, column: Column) -> dict[str, Any]:
+def _of_column(opened: Opened, section: ColumnSection, column: Column) -> dict[str, Any]:
     """What to count in one mapped column."""
-    own = rows[section.column]
-    text = own.cast("string")
-    is_there = text.notnull() & (text != "")
+    rows = opened.table
+    text = rows[section.column].cast("string")
+    is_there = (text != "").fill_null(False)
     if column.kind is Kind.NUMBER:
-        number = number_of(rows, section, column)
-        raw = number_of(rows, section, column, is_clipped=False)
-        outside = (raw < column.low) | (raw > column.high)
+        number = number_of(opened, section)
+        outside = (number < column.low) | (number > column.high)
         return {
             f"{column.id}: no number, which count in no sum": rows.count(where=is_there & number.isnull()),
             f"{column.id}: outside {column.low} to {column.high}, and brought within": rows.count(
@@ -98,10 +96,24 @@ def _of_column(rows: Any, section: ColumnSection, column: Column) -> dict[str, A
             ),
         }
     if column.kind is Kind.MULTI:
-        return {f"{column.id}: empty": rows.count(where=~is_there)}
+        return _of_several(rows, text, section, column) | {f"{column.id}: empty": rows.count(where=~is_there)}
     known = text.isin(list(own_codes(section, column)))
     becomes = "counts as U" if UNKNOWN in column.keys else "counts in no group"
     return {
         f"{column.id}: a code that is not mapped; {becomes}": rows.count(where=is_there & ~known),
-        f"{column.id}: empty; {becomes}": rows.count(where=~is_there.fill_null(False)),
+        f"{column.id}: empty; {becomes}": rows.count(where=~is_there),
     }
+
+
+def _of_several(rows: Any, text: Any, section: ColumnSection, column: Column) -> dict[str, Any]:
+    """What to count in a column whose cells hold several codes: fewer that are known than there are parts."""
+    import ibis
+
+    known = sum(
+        (ibis.cases((has_code(text, section, own), 1), else_=0) for own in own_codes(section, column)),
+        start=ibis.literal(0),
+    )
+    between = text.length() - text.replace(section.separator, "").length()
+    parts = between / len(section.separator) + 1
+    what = f"{column.id}: with a code that is not mapped, which counts nowhere"
+    return {what: rows.count(where=(text != "").fill_null(False) & (known < parts))}

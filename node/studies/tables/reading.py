@@ -17,7 +17,7 @@ from node.store.caseload import member, record
 from node.store.engine import Store
 from node.studies.errors import NotMapped, TableUnread
 from node.studies.tables.counting import count
-from node.studies.tables.engines import open_table
+from node.studies.tables.engines import open_table, sweep
 from node.studies.tables.sections import ResearchSection
 
 _log = structlog.get_logger(__name__)
@@ -28,10 +28,13 @@ class Tables:
 
     def __init__(self, section: ResearchSection, folder: Path, store: Store) -> None:
         self._section, self._folder, self._store = section, folder, store
+        sweep(folder)
 
-    def holds(self, table: str) -> bool:
-        """Whether a table of the dictionary is mapped."""
-        return table in self._section.tables
+    def holds(self, question: Question) -> bool:
+        """Whether the table and every column that a question names are mapped."""
+        section = self._section.tables.get(question.table)
+        named = {*question.by, *(name for name, _ in question.where), question.metric.column} - {""}
+        return section is not None and named <= set(section.columns)
 
     def vector(self, question: Question) -> list[int]:
         """Count exactly.
@@ -40,10 +43,9 @@ class Tables:
             NotMapped: the table, or a column that the question names, is not mapped.
             TableUnread: it cannot be read now.
         """
-        section = self._section.tables.get(question.table)
-        named = {*question.by, *(name for name, _ in question.where), question.metric.column} - {""}
-        if section is None or not named <= set(section.columns):
+        if not self.holds(question):
             raise NotMapped("expected a mapping of the table and of every column that is asked about")
+        section = self._section.tables[question.table]
         try:
             merged = self._merged(section.caseload)
             with open_table(section, self._folder, self._section.memory_mb, merged) as opened:

@@ -52,8 +52,8 @@ class Counts:
     numbers: list[int] = field(default_factory=lambda: [7, 3])
     is_mapped: bool = True
 
-    def holds(self, table: str) -> bool:
-        """Whether the table is mapped."""
+    def holds(self, question: Question) -> bool:
+        """Whether the question's table and columns are mapped."""
         return self.is_mapped
 
     def vector(self, question: Question) -> list[int]:
