@@ -24,6 +24,7 @@ from node.answering.kept import AT_ONCE, forget
 from node.answering.noticing import forget_notices
 from node.answering.reviewing import forget_reviews
 from node.asking.history import History
+from node.auditing.erasing import erase_again
 from node.caseload.index import current_load
 from node.caseload.retention import expire
 from node.catalogues.holding import CatalogueName
@@ -51,10 +52,13 @@ class Forgetting:
 
     async def run(self) -> None:
         """Forget again and again until cancelled."""
+        is_first = True
         expired: tuple[date, int] | None = None  # up to this day, of this load
         while True:
             try:
-                expired = await self._expire(expired)
+                if is_first:  # a store is set back while no process runs
+                    await self._erase_again()
+                is_first, expired = False, await self._expire(expired)
                 while await self.writer.run(partial(forget, now=self.clock())) == AT_ONCE:
                     continue
                 await self.writer.run(partial(forget_reviews, now=self.clock()))
@@ -67,6 +71,11 @@ class Forgetting:
             except (ElsewhereError, SQLAlchemyError, OSError) as err:
                 _log.warning("forget.failed", code=getattr(err, "code", "store.unavailable"))
             await asyncio.sleep(EVERY_S)
+
+    async def _erase_again(self) -> None:
+        gone = await self.writer.run(partial(erase_again, directory=self.directory, now=self.clock()))
+        if gone:
+            _log.warning("log.erased_again", entries=gone)
 
     async def _expire(self, before: tuple[date, int] | None) -> tuple[date, int]:
         """Let records leave that may no longer be kept, once a day and once for each load."""

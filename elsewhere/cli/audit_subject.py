@@ -35,13 +35,17 @@ def subject(source: str, person: str, directory: Path, as_json: bool) -> None:
     What was agreed to be told to nobody is left out and counted. Your data protection officer decides what of
     it may be given out: knowing who asked can put a child at risk.
     """
+    from node.auditing.erasing import erase_again
     from node.auditing.subjects import about
     from node.config import load_config
     from node.owning import open_own
 
     roster = read_roster(directory / "trust")
-    with open_own(load_config(directory)) as store, store.read() as connection:
-        found = about(connection, source, person)
+    with open_own(load_config(directory)) as store:
+        with store.write() as connection:
+            erase_again(connection, directory, datetime.now(UTC))
+        with store.read() as connection:
+            found = about(connection, source, person)
     told = [_tell(entry, roster) for entry in found.entries]
     if as_json:
         click.echo(json.dumps({"entries": told, "withheld": found.withheld}))
@@ -64,14 +68,14 @@ def erase(source: str, person: str, directory: Path, yes: bool) -> None:
     The entries stay, and the log stays whole; nobody can tell any more that they are about this child. It
     cannot be undone. Records are not touched: they leave with their source.
     """
-    from node.auditing.subjects import erase as destroy
+    from node.auditing.erasing import erase as destroy
     from node.config import load_config
     from node.owning import open_own
 
     if not yes:
         click.confirm("Has your data protection officer decided this? It cannot be undone.", abort=True)
     with open_own(load_config(directory)) as store, store.write() as connection:
-        gone = destroy(connection, source, person, datetime.now(UTC))
+        gone = destroy(connection, directory, (source, person), datetime.now(UTC))
     click.echo(f"{gone} entries can be connected with this child no more")
 
 

@@ -82,9 +82,11 @@ def accept_store(directory: Path, yes: bool) -> None:
 def begin_log(directory: Path, reason: str, yes: bool) -> None:
     """Begin a new log after a restore, since gateways and witnesses refuse one that is not what it was.
 
-    Entries that the store holds go into it; those lost stay lost. Every agency that watches your log says in
-    its own that you have begun another, and keeps the last state of the one before.
+    Entries that the store holds go into it; those lost stay lost, and what was erased is erased again. Every
+    agency that watches your log says in its own that you have begun another, and keeps the last state of the
+    one before.
     """
+    from node.auditing.erasing import erase_again
     from node.config import load_config
     from node.ledger import book
     from node.ledger.tree import begin_anew
@@ -95,6 +97,9 @@ def begin_log(directory: Path, reason: str, yes: bool) -> None:
         click.confirm("Is the newest state of your store lost for good?", abort=True)
     now = datetime.now(UTC)
     with open_own(load_config(directory)) as store, store.write() as conn:
+        gone = erase_again(conn, directory, now)
         begin_anew(conn, now)
         book.append(conn, book.make_entry("log_begun", {"reason": reason[:200]}, now))
+    if gone:
+        click.echo(f"{gone} entries that a backup had brought back are erased again")
     click.echo("a new log is begun; it is shown to gateways and witnesses within a minute")

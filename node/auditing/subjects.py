@@ -1,8 +1,7 @@
-"""What this agency told others about one of its own records, and the end of knowing that.
+"""What this agency told others about one of its own records.
 
 Sees:     ids of this agency's own records; who asked about them, when and why.
-Promises: what was agreed to be told to nobody (`SILENT`) is counted and not listed. Once the salts of a
-          record are destroyed nothing in the log can be connected with it again, and the tree still holds.
+Promises: what was agreed to be told to nobody (`SILENT`) is counted and not listed.
 Source:   docs/ledger.md, "One child".
 """
 
@@ -14,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, select
 
-from elsewhere.canonical import Json, canonical_json
+from elsewhere.canonical import canonical_json
 from node.caseload.index import current_load
 from node.errors import RecordUnknown
 from node.ledger import book
@@ -25,7 +24,6 @@ from node.store.exchange import log, subject
 
 SILENT: Final = "SILENT"
 NOTE_CHARACTERS: Final = 200
-SALT_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def about(connection: Connection, source: str, person: str) -> Told:
     Raises:
         RecordUnknown: neither the records in force nor the log know of it: a slip of the pen is no answer.
     """
-    rows = _naming(connection, source, person)
+    rows = naming(connection, source, person)
     if not rows and not _is_on_record(connection, source, person):
         raise RecordUnknown(
             "expected the name of a source and an id in it that this agency knows, written as there; "
@@ -60,29 +58,6 @@ def about(connection: Connection, source: str, person: str) -> Told:
     found.sort(key=lambda entry: int(entry["log"]))
     shown = tuple(entry for entry in found if SILENT not in entry.get("obligations", []))
     return Told(shown, len(found) - len(shown))
-
-
-def erase(connection: Connection, source: str, person: str, now: datetime) -> int:
-    """Destroy what connects the log with a record, and log that without saying with which.
-
-    An entry may be about other children as well. For them it stays findable; its salt goes all the same, or
-    whoever guesses the id that was erased could try it against the commitment.
-
-    Returns: how many entries it was.
-    """
-    rows = _naming(connection, source, person)
-    for digest, records in rows.items():
-        rest = [record for record in records if record != [source, person]]
-        one = subject.c.digest == digest
-        if rest:
-            listed: list[Json] = [list(record) for record in rest]
-            kept = {"records": canonical_json(listed).decode(), "salt": bytes(SALT_BYTES)}
-            connection.execute(update(subject).where(one).values(**kept))
-        else:
-            connection.execute(delete(subject).where(one))
-    if rows:
-        book.append(connection, book.make_entry("erased", {"entries": len(rows)}, now))
-    return len(rows)
 
 
 def note_error(connection: Connection, lookup_id: str, reason: str, now: datetime) -> bool:
@@ -102,7 +77,7 @@ def note_error(connection: Connection, lookup_id: str, reason: str, now: datetim
     return True
 
 
-def _naming(connection: Connection, source: str, person: str) -> dict[bytes, list[list[str]]]:
+def naming(connection: Connection, source: str, person: str) -> dict[bytes, list[list[str]]]:
     """The entries that are about this record, by digest, each with all records that it is about.
 
     The database narrows them down; whether one is meant is decided here, letter by letter: some engines take

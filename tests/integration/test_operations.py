@@ -140,4 +140,6 @@ def test_the_page_is_followed_from_its_beginning_to_its_end(followed: dict[str, 
     assert "in force: roster 6" in followed["Losing a steward's key"]
     assert "KNOWN" in followed["Restoring from a backup"]
     assert "sound: " in followed["Restoring from a backup"]
+    assert "2 entries can be connected with this child no more" in followed["Restoring from a backup"]
+    assert "0 questions met this record" in followed["Restoring from a backup"]
     assert "entries written to social-log.jsonl" in followed["Leaving"]
