@@ -177,6 +177,7 @@ class CustodianAnswer:
     elapsed_ms: int = 0
     no_onward: bool = False  # it may be passed on to nobody
     delete_by: datetime | None = None  # when this agency's copy is deleted, as agreed
+    from_reserve: bool = False  # beyond a day's limit there, of the reserve for a child at risk today
 
     def __post_init__(self) -> None:
         _expect(re.fullmatch(AGENCY_ID, self.custodian) is not None, "agency id")

@@ -149,6 +149,9 @@ def elements_digest(elements: Sequence[bytes]) -> str:
     return hashlib.sha256(b"".join(elements)).hexdigest()
 
 
+RESERVE = "limits.reserve"  # code of a PERMIT that no day's limit had room for, but the reserve for RED
+
+
 @dataclass(frozen=True, slots=True)
 class Ruling:
     """A decision with the words a person needs: the clause that decided and what can be done."""

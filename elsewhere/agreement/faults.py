@@ -161,7 +161,7 @@ def _duty_from(agreement: Agreement) -> datetime:
 
 
 def _bases_hint(question: QuestionFacts, agreement: Agreement, now: datetime, searcher: Party | None) -> str:
-    """Say which bases the asking party has for its purpose, in words and ids."""
+    """Say which other bases the asking party has for its purpose, in words and ids."""
     if searcher is None:
         return "none"
     found = possible_bases(
@@ -171,4 +171,5 @@ def _bases_hint(question: QuestionFacts, agreement: Agreement, now: datetime, se
         public_authority=searcher.is_public_authority,
         duty_from=_duty_from(agreement),
     )
-    return ", ".join(f"{vocabulary().bases[basis].name} ({basis})" for basis in found)
+    others = [basis for basis in found if basis != question.basis]
+    return ", ".join(f"{vocabulary().bases[basis].name} ({basis})" for basis in others) or "none"

@@ -57,6 +57,7 @@ def describe_answer(answer: CustodianAnswer) -> list[tuple[str, str]]:
                 "to nobody, as the agreement says" if answer.no_onward else "",
             ),
             ("deleted by", describe_time(answer.delete_by) if answer.delete_by else ""),
+            ("limit", "beyond the day's; a second person looks at it" if answer.from_reserve else ""),
         ]
     )
 

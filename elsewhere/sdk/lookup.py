@@ -104,6 +104,7 @@ def answer_to_json(answer: CustodianAnswer) -> dict[str, Json]:
         "elapsed_ms": answer.elapsed_ms,
         "no_onward": answer.no_onward,
         "delete_by": _time(answer.delete_by),
+        "from_reserve": answer.from_reserve,
     }
 
 

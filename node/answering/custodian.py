@@ -27,6 +27,7 @@ from elsewhere.database.ready import Ready
 from elsewhere.errors import MalformedElement, SealBroken
 from elsewhere.lookup import (
     MAX_OTHERS,
+    RESERVE,
     SLOTS,
     Answer,
     AnswerState,
@@ -151,7 +152,7 @@ class Custodian:
                 view = self.keys.view  # another process has stated new keys
             verdict = self.guard.judge(request, now, connection, view)
             heads = self.heads(connection)
-        if limited is not None and _counts(verdict):
+        if limited is not None and limited.code != RESERVE and _counts(verdict):
             verdict = Verdict(limited)
         reply = self._reply(request, opened.digest, verdict, heads, view)
         sealed_reply = self._seal(convert.evaluate_reply_to_wire(reply), request, 1)
@@ -272,9 +273,12 @@ class Custodian:
             standing = find_standing(connection, request, now)
             counted = _counts(verdict) and not is_repeat and not standing.is_waited_for(now)
             # Counted after every decision, as all take the same steps; it binds those that count.
-            limit = self.guard.find_limit(request, now, connection)
+            limit, is_reserve = self.guard.weigh(request, now, connection)
             if limit is not None and counted:
                 raise LimitReached(limit)
+            is_plain = verdict.permits and not verdict.is_released and not verdict.ruling.code
+            if is_reserve and counted and is_plain:
+                raise LimitReached(replace(verdict.ruling, code=RESERVE))  # it is judged again, and says so
             take_in(connection, request, now, self.guard.most_a_day, stands=standing.stands)
             try:
                 row = {

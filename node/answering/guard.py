@@ -19,7 +19,7 @@ from elsewhere.agreement.terms import Agreement, Limits
 from elsewhere.clock import from_ms, to_ms
 from elsewhere.database.ready import Ready
 from elsewhere.errors import MalformedElement
-from elsewhere.lookup import PROTOCOL_VERSION, SLOTS, Decision, EvaluateRequest, Ruling
+from elsewhere.lookup import PROTOCOL_VERSION, RESERVE, SLOTS, Decision, EvaluateRequest, Ruling
 from elsewhere.matchkeys import version as match_key_version
 from elsewhere.oprf.group import check_batch
 from elsewhere.roster import Roster
@@ -92,7 +92,7 @@ class Guard:
         decided = self._decide(request, roster, agreement, now)
         is_repeat = is_asked_again(connection, request, now)
         standing = find_standing(connection, request, now)
-        limited = self.find_limit(request, now, connection)
+        limited, is_reserve = self.weigh(request, now, connection, own=int(is_repeat))
         skewed, differing = self._find_skew(request, now), _find_difference(request, agreement)
         dead = self._find_dead(request, view.own, now)
         key = view.digest(request.collection, request.epoch)
@@ -112,7 +112,9 @@ class Guard:
         if isinstance(decided, Review):
             words = ("agreement.review", decided.clause, decided.remedy)
             return Verdict(Ruling(Decision.REVIEW, *words, expected_by_ms=to_ms(decided.expected_by)))
-        return Verdict(Ruling(Decision.PERMIT, clause=decided.clause), decided.tier.name, decided.obligations)
+        code = RESERVE if is_reserve else ""
+        ruling = Ruling(Decision.PERMIT, code, clause=decided.clause)
+        return Verdict(ruling, decided.tier.name, decided.obligations)
 
     def max_age_days(self, collection: str) -> int:
         """How old a source may be before answers say so, as agreed; 0 without an agreement."""
@@ -126,6 +128,17 @@ class Guard:
 
         Called once cheaply before the work and once, decisively, inside the transaction that counts it.
         """
+        return self.weigh(request, now, connection)[0]
+
+    def weigh(
+        self, request: EvaluateRequest, now: datetime, connection: Connection, *, own: int = 0
+    ) -> tuple[Ruling | None, bool]:
+        """Say which limit a further question would break, and whether it draws on the reserve for RED.
+
+        Args:
+            request, now, connection: as for `judge`.
+            own: 1 where this question is counted already, having been asked before.
+        """
         agreement = self.trust.agreement
         limits = agreement.limits if agreement is not None else Limits()
         # An agency cannot widen its limits by asking through several nodes or with several keys: it is
@@ -134,13 +147,16 @@ class Guard:
         since = {"day": to_ms(now - DAY), "minute": to_ms(now - MINUTE)}
         day_agency, day_person, minute_person = _COUNTS.row(connection, {**asked, **since})
         reserve = limits.red_reserve if request.terms.urgency == "RED" else 0
-        if day_agency >= limits.per_agency_per_day + reserve:
-            return _limited("limits.agency_day", f"{limits.per_agency_per_day} questions a day to one agency")
-        if day_person >= limits.per_person_per_day + reserve:
-            return _limited("limits.person_day", f"{limits.per_person_per_day} questions a day to one person")
-        if minute_person >= limits.burst:
-            return _limited("limits.burst", f"{limits.burst} questions a minute to one person")
-        return None
+        per_agency, per_person = limits.per_agency_per_day, limits.per_person_per_day
+        is_beyond = day_agency - own >= per_agency or day_person - own >= per_person
+        limited = None
+        if day_agency >= per_agency + reserve:
+            limited = _limited("limits.agency_day", f"{per_agency} questions a day to one agency")
+        elif day_person >= per_person + reserve:
+            limited = _limited("limits.person_day", f"{per_person} questions a day to one person")
+        elif minute_person >= limits.burst:
+            limited = _limited("limits.burst", f"{limits.burst} questions a minute to one person")
+        return limited, is_beyond and reserve > 0
 
     def _find_skew(self, request: EvaluateRequest, now: datetime) -> Ruling | None:
         skew = abs(now - from_ms(request.issued_ms))

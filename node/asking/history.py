@@ -95,6 +95,8 @@ class History:
             # Denials and limits belong into the asker's log as well as into the custodian's.
             states: dict[str, Json] = {a.custodian: a.code or a.state.value for a in answers}
             facts: dict[str, Json] = {"lookup_id": lookup_id, "states": states}
+            if beyond := [answer.custodian for answer in answers if answer.from_reserve]:
+                facts["from_reserve"] = [*beyond]
             book.append(connection, book.make_entry(kind, facts, now, random=self.random))
 
     def answers(self, connection: Connection, lookup_id: str) -> list[CustodianAnswer]:

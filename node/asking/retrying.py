@@ -21,13 +21,14 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.agreement.vocabulary import vocabulary
-from elsewhere.asking import CustodianAnswer, State
+from elsewhere.asking import Ask, CustodianAnswer, State
 from elsewhere.clock import Clock, to_ms
 from elsewhere.errors import ElsewhereError
 from elsewhere.matchkeys import version as match_key_version
 from elsewhere.roster import Member
 from node.asking.history import History, Opening
 from node.asking.rounds import Lookup
+from node.asking.secondlook import await_after
 from node.membership.trust import Trust
 from node.store.engine import Store
 from node.store.exchange import waiting
@@ -162,7 +163,7 @@ class Retrier:
         elif row.for_review and not (answer.state.is_answer or answer.state is State.DENIED):
             await self._postpone(row)  # an agency that is busy or out of date has not decided
         else:
-            late = partial(self._keep_late, row=row, answer=answer, now=self._parts.clock())
+            late = partial(self._keep_late, row=row, ask=what.ask, answer=answer)
             await self._parts.writer.run(late)
             _log.info("retry.answered", custodian=row.custodian, attempts=row.attempts + 1)
 
@@ -192,11 +193,11 @@ class Retrier:
         change = update(waiting).where(*_is(row)).values(values)
         await self._parts.writer.run(lambda connection: connection.execute(change))
 
-    def _keep_late(
-        self, connection: Connection, row: Row[Any], answer: CustodianAnswer, now: datetime
-    ) -> None:
+    def _keep_late(self, connection: Connection, row: Row[Any], ask: Ask, answer: CustodianAnswer) -> None:
         """A late answer into the history, and the custodian off the list, in one."""
+        now = self._parts.clock()
         self._parts.history.keep(connection, row.lookup_id, [answer], now=now, kind="late")
+        await_after(connection, row.lookup_id, ask, [answer], now)
         _drop(connection, row)
 
 

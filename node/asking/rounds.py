@@ -20,7 +20,7 @@ import structlog
 from elsewhere.asking import Ask, CustodianAnswer, State
 from elsewhere.clock import Clock, from_ms
 from elsewhere.errors import ElsewhereError, GatewayUnreachable
-from elsewhere.lookup import Decision, EvaluateReply, Head, Reveal, Ruling
+from elsewhere.lookup import RESERVE, Decision, EvaluateReply, Head, Reveal, Ruling
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Member
 from elsewhere.wire.v1 import common_pb2, link_pb2
@@ -298,9 +298,11 @@ class Exchange:
         """Give one custodian its state, once."""
         if answer.custodian in lookup.answers:
             return
-        now = asyncio.get_running_loop().time()
+        now, part = asyncio.get_running_loop().time(), lookup.parts.get(answer.custodian)
+        stated = part.stated if part is not None else None
         answer = replace(
             answer,
+            from_reserve=stated is not None and stated.code == RESERVE and lookup.ask.urgency == "RED",
             elapsed_ms=int((now - lookup.began) * 1000),
             duty_contact=results.duty_contact(self._parts.maker.trust.agreement, answer.custodian),
         )

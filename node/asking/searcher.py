@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from elsewhere.asking import Ask, CustodianAnswer, Done, Event, Started, coverage_of, summarise
 from elsewhere.canonical import Json
-from elsewhere.errors import DeskBusy, ElsewhereError
+from elsewhere.errors import AskInvalid, DeskBusy, ElsewhereError
 from elsewhere.question import QuestionSecrets, commit
 from elsewhere.roster import Member
 from elsewhere.secondlook import check_reason, needs_second_look
@@ -27,7 +27,7 @@ from node.asking.history import History, Opening
 from node.asking.questions import choose
 from node.asking.retrying import Retrier
 from node.asking.rounds import Exchange, ExchangeParts, Lookup
-from node.asking.secondlook import await_look
+from node.asking.secondlook import await_after, await_look
 from node.store.writer import Writer
 
 T = TypeVar("T")
@@ -146,6 +146,8 @@ class Searcher:
         secrets = parts.maker.new_secrets(ask)
         facts = {**self._facts(ask, secrets, asked), "desk_client": desk_client}
         is_alone = needs_second_look(str(facts["basis"]))
+        if is_alone and ask.urgency != "RED":
+            raise AskInvalid("urgency: expected RED on vital interests; otherwise ask on another basis")
         if is_alone or ask.reason:
             check_reason(ask.reason)
             facts["reason"] = ask.reason
@@ -182,16 +184,14 @@ class Searcher:
     async def _run(self, lookup: Lookup) -> None:
         """Drive a lookup to its end, keep what was told, and have the rest asked again later."""
         await self._exchange.run(lookup)
-        now = self._parts.exchange.clock()
+        now, answers = self._parts.exchange.clock(), list(lookup.answers.values())
+
+        def keep(connection: Connection) -> None:
+            self._parts.history.keep(connection, lookup.id.hex(), answers, now=now)
+            await_after(connection, lookup.id.hex(), lookup.ask, answers, now)
+
         try:
-            await self._parts.writer.run(
-                partial(
-                    self._parts.history.keep,
-                    lookup_id=lookup.id.hex(),
-                    answers=list(lookup.answers.values()),
-                    now=now,
-                )
-            )
+            await self._parts.writer.run(keep)
             await self._parts.retrier.take(lookup)
         except ElsewhereError as err:
             # The asker has the answers; only the history lacks them.

@@ -1,4 +1,4 @@
-"""Questions of this agency that were asked on the asker's own word, until a second person has looked at them.
+"""Questions of this agency that a second person looks at: on the asker's own word, or beyond a limit.
 
 Sees:     account, purpose and reason; never the child.
 Refuses:  a further such question while one is overdue; a look by whoever asked.
@@ -8,16 +8,19 @@ Source:   docs/break-glass.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from elsewhere.asking import Ask
+from elsewhere.asking import Ask, CustodianAnswer
 from elsewhere.clock import Clock, from_ms, to_ms
 from elsewhere.secondlook import (
     MAX_LOOKS,
+    MAX_NOTE,
     SamePerson,
     SecondLook,
     SecondLookGone,
@@ -29,6 +32,8 @@ from node.ledger import book
 from node.store.engine import Store
 from node.store.reviewing import second_look
 from node.store.writer import Writer
+
+BEYOND: Final = "answered beyond a day's limit, from the reserve for RED, by"
 
 
 def await_look(connection: Connection, lookup_id: str, ask: Ask, now: datetime) -> None:
@@ -42,6 +47,26 @@ def await_look(connection: Connection, lookup_id: str, ask: Ask, now: datetime) 
             f"expected a second person to have looked at {overdue} earlier such question(s) by now; "
             "see 'elsewhere node second-look list'. If a child is at risk, call the duty desks"
         )
+    _add(connection, lookup_id, ask, now)
+
+
+def await_after(
+    connection: Connection, lookup_id: str, ask: Ask, answers: Iterable[CustodianAnswer], now: datetime
+) -> None:
+    """Have a second person look at a question that was answered beyond a limit, in the caller's transaction.
+
+    Whoever answered says so, after it was asked. So nothing is refused here: a child is at risk today.
+    """
+    beyond = sorted(answer.custodian for answer in answers if answer.from_reserve)
+    waits = select(second_look.c.lookup_id).where(second_look.c.lookup_id == lookup_id)
+    if not beyond or connection.execute(waits).first() is not None:
+        return
+    reason = f"{BEYOND} {', '.join(beyond)}"
+    reason = f"{reason}. {ask.reason}" if ask.reason else reason
+    _add(connection, lookup_id, replace(ask, reason=reason[:MAX_NOTE]), now)
+
+
+def _add(connection: Connection, lookup_id: str, ask: Ask, now: datetime) -> None:
     row = {
         "lookup_id": lookup_id,
         "asker": ask.asker,

@@ -17,7 +17,7 @@ import node.answering.repeats
 from elsewhere.agreement.local import LocalPolicy
 from elsewhere.asking import Ask
 from elsewhere.clock import to_ms
-from elsewhere.lookup import AnswerState, Decision, RedeemReply, RedeemRequest, Reveal
+from elsewhere.lookup import RESERVE, AnswerState, Decision, RedeemReply, RedeemRequest, Reveal
 from elsewhere.matchkeys import question_keys
 from elsewhere.question import build_question
 from elsewhere.wire import kinds
@@ -70,13 +70,22 @@ async def test_a_persons_day_has_its_limit_and_a_reserve_for_red(tmp_path: Path)
     edits = (("per_person_per_day = 60", "per_person_per_day = 4"), ("red_reserve = 20", "red_reserve = 2"))
     async with pair(tmp_path, *edits) as two:
         assert await _codes(two, _many(two, 7, **AMBER)) == {"PERMIT": 4, "limits.person_day": 3}
-        assert await _codes(two, _many(two, 4)) == {"PERMIT": 2, "limits.person_day": 2}
+        assert await _codes(two, _many(two, 4)) == {RESERVE: 2, "limits.person_day": 2}
         assert await _codes(two, _many(two, 1, "colleague", **AMBER)) == {"PERMIT": 1}
         two.clock.by = timedelta(hours=23, minutes=59)
         two.restart_police()
         assert await _codes(two, _many(two, 1)) == {"limits.person_day": 1}
         two.clock.by = timedelta(hours=24, minutes=1)
         assert await _codes(two, _many(two, 1)) == {"PERMIT": 1}
+
+
+async def test_of_questions_asked_all_at_once_just_those_beyond_the_limit_draw_on_the_reserve(
+    tmp_path: Path,
+) -> None:
+    edits = (("per_person_per_day = 60", "per_person_per_day = 4"), ("red_reserve = 20", "red_reserve = 2"))
+    async with pair(tmp_path, *edits) as two:
+        parts = _many(two, 9)
+        assert await _codes(two, parts) == {"PERMIT": 4, RESERVE: 2, "limits.person_day": 3}
 
 
 async def test_an_agencys_day_has_its_limit_whoever_asks_there(tmp_path: Path) -> None:

@@ -207,6 +207,7 @@ def _answer_to_wire(event: CustodianAnswer) -> desk_pb2.AskAnswer:
         elapsed_ms=event.elapsed_ms,
         no_onward=event.no_onward,
         delete_by=_time_to_wire(event.delete_by),
+        from_reserve=event.from_reserve,
     )
 
 
@@ -235,6 +236,7 @@ def _answer_from_wire(found: desk_pb2.AskAnswer) -> CustodianAnswer:
         elapsed_ms=found.elapsed_ms,
         no_onward=found.no_onward,
         delete_by=_time_from_wire(found.delete_by),
+        from_reserve=found.from_reserve,
     )
 
 

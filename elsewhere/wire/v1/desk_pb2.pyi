@@ -313,6 +313,7 @@ class AskAnswer(_message.Message):
     ELAPSED_MS_FIELD_NUMBER: _builtins.int
     NO_ONWARD_FIELD_NUMBER: _builtins.int
     DELETE_BY_FIELD_NUMBER: _builtins.int
+    FROM_RESERVE_FIELD_NUMBER: _builtins.int
     custodian: _builtins.str
     """agency id"""
     custodian_name: _builtins.str
@@ -357,6 +358,8 @@ class AskAnswer(_message.Message):
     """the agreement lets whoever asked pass this answer on to nobody"""
     delete_by: _builtins.str
     """RFC 3339 time at which the node deletes it, as agreed; absent: nothing is agreed"""
+    from_reserve: _builtins.bool
+    """beyond a day's limit: a second person looks at the question (docs/break-glass.md)"""
     @_builtins.property
     def flags(self) -> _containers.RepeatedCompositeFieldContainer[Global___AskFlag]:
         """R3: coded flags, at most 8"""
@@ -387,10 +390,11 @@ class AskAnswer(_message.Message):
         elapsed_ms: _builtins.int = ...,
         no_onward: _builtins.bool = ...,
         delete_by: _builtins.str = ...,
+        from_reserve: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_reference", b"call_reference", "clause", b"clause", "code", b"code", "contact_in_hours", b"contact_in_hours", "contact_out_of_hours", b"contact_out_of_hours", "custodian", b"custodian", "custodian_name", b"custodian_name", "delete_by", b"delete_by", "duty_contact", b"duty_contact", "elapsed_ms", b"elapsed_ms", "expected_by", b"expected_by", "flags", b"flags", "last_contact_band", b"last_contact_band", "no_onward", b"no_onward", "receipt", b"receipt", "remedy", b"remedy", "service", b"service", "since", b"since", "source_age_days", b"source_age_days", "source_stale", b"source_stale", "state", b"state", "strength", b"strength", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_reference", b"call_reference", "clause", b"clause", "code", b"code", "contact_in_hours", b"contact_in_hours", "contact_out_of_hours", b"contact_out_of_hours", "custodian", b"custodian", "custodian_name", b"custodian_name", "delete_by", b"delete_by", "duty_contact", b"duty_contact", "elapsed_ms", b"elapsed_ms", "expected_by", b"expected_by", "flags", b"flags", "from_reserve", b"from_reserve", "last_contact_band", b"last_contact_band", "no_onward", b"no_onward", "receipt", b"receipt", "remedy", b"remedy", "service", b"service", "since", b"since", "source_age_days", b"source_age_days", "source_stale", b"source_stale", "state", b"state", "strength", b"strength", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
