@@ -52,6 +52,7 @@ class Showing:
         self._parts, self._every_s = parts, every_s
         self._held: dict[int, int] = {}  # by gateway: how many hashes it has, as far as is known
         self._told: dict[int, str] = {}  # by gateway: what is wrong with it, said once
+        self._overtaken: int | None = None  # number of the log that others have seen go further than it is here
 
     async def run(self) -> None:
         """Sign and show again and again until cancelled."""
@@ -65,9 +66,12 @@ class Showing:
         parts = self._parts
         try:
             await parts.writer.run(partial(sign_newest, signer=parts.signer(), now=parts.clock()))
+            number = await asyncio.to_thread(self._read, read_number)
         except (ElsewhereError, SQLAlchemyError) as err:
             _log.warning("log.not_signed", code=getattr(err, "code", "store.unavailable"))
             return
+        if self._overtaken != number:
+            self._overtaken = None  # begun anew, by people; until then nothing that a gateway says helps
         for place, source in enumerate(parts.gateways):
             channel, code = source(), ""
             if channel is None:
@@ -79,6 +83,8 @@ class Showing:
                 code = str(getattr(err, "code", "store.unavailable"))
                 self._held.pop(place, None)
             self._tell(place, code)
+            if code == ProofBroken.code:
+                self._overtaken = number
 
     def check_newest(self) -> None:
         """Return unless others have seen this log go further than it is, or nobody was asked yet.
@@ -86,16 +92,18 @@ class Showing:
         Raises:
             LedgerSetBack: what was charged for studies since is not known here.
         """
-        if not self.was_compared():
-            raise LedgerSetBack(
-                "expected to have compared this log with a gateway's copy; none was asked yet"
-            )
-        if ProofBroken.code in self._told.values():
+        if self._overtaken is not None:
             raise LedgerSetBack("expected the newest state of this log; others have seen it go further")
+        if not self._held:
+            raise LedgerSetBack("expected to have compared this log with a gateway's copy; none says now")
 
     def was_compared(self) -> bool:
-        """Whether a gateway was asked how far it has seen this log go."""
-        return bool(self._held or self._told)
+        """Whether a gateway has said how far it has seen this log go, and is linked ever since.
+
+        A call that broke says nothing: a gateway, or whoever sits before it, could break each of them and so
+        have a ledger believed that was restored.
+        """
+        return bool(self._held) or self._overtaken is not None
 
     def _tell(self, place: int, code: str) -> None:
         """Say what is wrong with a gateway, or that it is well again, once."""
@@ -122,6 +130,9 @@ class Showing:
             if now <= held:
                 raise LogShort(f"expected a gateway to take hashes from {held} on; it has {now}")
             held = now
+        if held > size:
+            # Another process of this node may have shown what it appended meanwhile.
+            size = await asyncio.to_thread(self._read, newest_size)
         if held > size:
             raise ProofBroken(
                 f"expected a gateway's copy of this log to have at most {size} entries; it has {held}"

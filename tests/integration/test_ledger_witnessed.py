@@ -13,16 +13,20 @@ from click.testing import CliRunner
 from sqlalchemy import Connection, delete, select, update
 
 from elsewhere.cli.main import commands
-from elsewhere.errors import ElsewhereError
+from elsewhere.errors import ElsewhereError, StoreUnavailable
 from elsewhere.receipt import open_member_receipt, open_receipt_proof
 from elsewhere.transparency.checkpoint import log_number, log_origin, open_checkpoint, open_log
 from elsewhere.transparency.frontier import Frontier
 from elsewhere.transparency.merkle import leaf_hash
 from elsewhere.transparency.witnesses import verifiers_of, witnesses_of
 from gateway.config import load_config as gateway_config
+from gateway.ledgers import Ledgers
 from gateway.store import Store as GatewayStore
 from gateway.store import _logs
+from node.errors import LedgerSetBack
 from node.ledger import book
+from node.ledger.checkpoints import newest_size
+from node.ledger.showing import Showing
 from node.ledger.tree import begin_anew
 from node.ledger.verify import read_whole
 from node.ledger.witness import BEHIND_AFTER
@@ -214,6 +218,7 @@ async def test_a_restored_store_begins_its_log_anew_and_everybody_who_watches_sa
         await back(made, "police")
         await seen_by_all(made)
         assert made.nodes["police"].showing._told[0] == "log.proof"
+        assert is_refused(made.nodes["police"].showing)
         words = ["node", "begin-log", "--reason", "restored", "--dir", str(tmp_path / "police"), "--yes"]
         assert (await asyncio.to_thread(CliRunner().invoke, commands, words)).exit_code == 0
         await seen_by_all(made)
@@ -226,6 +231,7 @@ async def test_a_restored_store_begins_its_log_anew_and_everybody_who_watches_sa
             assert log_number(open_log(note.encode(), first, public).checkpoint.origin, first) > 0
             assert own_entries(made.nodes[agency], "witness") == 1
         assert made.nodes["police"].showing._told[0] == ""
+        assert not is_refused(made.nodes["police"].showing), "begun anew"
         assert own_entries(made.nodes["police"], "log_begun") == 1
         assert made.gateway is not None
         witnessed = made.gateway.ledgers.shown("police")["police"].witnessed
@@ -235,6 +241,53 @@ async def test_a_restored_store_begins_its_log_anew_and_everybody_who_watches_sa
         # The receipt of what was lost still proves what it proved.
         receipt, member = open_member_receipt(lost, roster)
         assert open_receipt_proof(lost, receipt, member, roster.federation).checkpoint.origin == first
+
+
+def is_refused(showing: Showing) -> bool:
+    """Whether the ledger of studies must not be believed."""
+    try:
+        showing.check_newest()
+    except LedgerSetBack:
+        return True
+    return False
+
+
+async def test_a_gateway_that_breaks_calls_does_not_have_a_restored_ledger_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with small_federation(tmp_path) as made:
+        await made.ask("social", ask_about(ZOE))
+        await seen_by_all(made)
+        police, gateway = made.nodes["police"], made.gateway
+        assert gateway is not None
+        grow = Ledgers.grow
+
+        async def broken(self: Ledgers, agency: str, request: object) -> int:
+            raise StoreUnavailable("not now")
+
+        # As after a start: nobody has said anything yet, and each call breaks.
+        police.showing = Showing(police._ledger_parts(), 3600)
+        monkeypatch.setattr(Ledgers, "grow", broken)
+        assert is_refused(police.showing)
+        await police.showing.step()
+        assert (is_refused(police.showing), police.showing.was_compared()) == (True, False)
+
+        # Once one has said that it goes further, neither a broken call nor a link that is gone helps.
+        monkeypatch.setattr(Ledgers, "grow", grow)
+        with police._store.write() as connection:
+            book.append(connection, book.make_entry("note", {"n": 1}, NOW, random=bytes))
+        await police.showing.step()
+        assert not is_refused(police.showing)
+        with police._store.read() as connection:
+            before = newest_size(connection)
+        monkeypatch.setattr("node.ledger.showing.newest_size", lambda connection: before - 1)
+        police.showing = Showing(police._ledger_parts(), 3600)
+        await police.showing.step()
+        assert is_refused(police.showing)
+        monkeypatch.undo()
+        monkeypatch.setattr(Ledgers, "grow", broken)
+        await police.showing.step()
+        assert is_refused(police.showing)
 
 
 async def test_a_log_from_before_does_not_come_back(tmp_path: Path) -> None:
