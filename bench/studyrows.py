@@ -21,7 +21,7 @@ import duckdb
 from bench.figures import Figure
 from elsewhere.research.builder import Draft
 from node.studies.tables.counting import count
-from node.studies.tables.engines import open_table
+from node.studies.tables.engines import Within, open_table
 from node.studies.tables.sections import TableSection
 
 GROUP = "study-rows"
@@ -74,7 +74,7 @@ def _count(path: Path) -> dict[str, float]:
     section = TableSection(file=path.name, child="child", date="day", row="id", columns=columns)
     ours, floor = [], []
     for _ in range(ROUNDS):
-        with open_table(section, path.parent, MEMORY_MB) as opened:
+        with open_table(section, Within(path.parent, MEMORY_MB, 600)) as opened:
             began = time.perf_counter()
             count(opened, section, QUESTION)
             ours.append(time.perf_counter() - began)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -25,10 +26,16 @@ def doctor(directory: Path, as_json: bool) -> None:
     people to judge. Nothing is changed, and the node may run.
     """
     from node.config import load_config
+    from node.store.engine import open_store
     from node.studies.tables.doctor import examine
+    from node.studies.tables.reading import loaded_sources
 
-    section = load_config(directory).research
-    found = list(examine(section, directory))
+    config, loaded = load_config(directory), frozenset[str]()
+    section = config.research
+    if any(table.caseload for table in section.tables.values()):
+        with closing(open_store(config.store_url, config.store_password)) as store:
+            loaded = loaded_sources(store)
+    found = list(examine(section, directory, loaded))
     if as_json:
         click.echo(json.dumps({"findings": [one.to_json() for one in found]}))
     else:

@@ -52,7 +52,7 @@ class Showing:
         self._parts, self._every_s = parts, every_s
         self._held: dict[int, int] = {}  # by gateway: how many hashes it has, as far as is known
         self._told: dict[int, str] = {}  # by gateway: what is wrong with it, said once
-        self._overtaken: int | None = None  # number of the log that others have seen go further than it is here
+        self._overtaken: int | None = None  # number of the log that others have seen go further
 
     async def run(self) -> None:
         """Sign and show again and again until cancelled."""

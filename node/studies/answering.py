@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -56,6 +57,7 @@ from node.studies.errors import (
 
 EVERY: Final = "*"
 AT_ONCE: Final = 64  # queries prepared and not yet answered
+COUNTS: Final = 2  # tables counted at once
 T = TypeVar("T")
 
 
@@ -114,6 +116,8 @@ class Studies:
     def __init__(self, parts: StudyParts) -> None:
         self._parts = parts
         self._open: dict[bytes, _Open] = {}
+        # Threads of its own: a slow table keeps no thread from lookups, which share the event loop's.
+        self._counting = ThreadPoolExecutor(COUNTS, thread_name_prefix="counting")
 
     async def prepare(self, qid: bytes, envelope: bytes) -> Prepared:
         """Say that this node takes part in a query.
@@ -182,7 +186,8 @@ class Studies:
     ) -> bytes:
         """Count, make the share, and charge it."""
         try:
-            counts = await asyncio.to_thread(self._count, query)
+            loop = asyncio.get_running_loop()
+            counts = await loop.run_in_executor(self._counting, self._count, query)
             made = await self._do(partial(self._make, query, roster, counts, keys))
             await self._put(made, self._parts.trust.agreement, query.project)
         finally:

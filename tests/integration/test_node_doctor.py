@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import tomli_w
 from click.testing import CliRunner, Result
+from pyarrow import parquet
 
 from elsewhere.cli.main import commands
 from tests.integration.test_study_tables import COLUMNS, FILES, Plain, is_day, made_rows
@@ -90,3 +92,49 @@ def test_codes_that_are_not_mapped_are_counted_in_columns_of_several(kind: str, 
 
     assert found["factors: with a code that is not mapped, which counts nowhere"] == 3
     assert found["factors: empty"] == 1
+
+
+def said_of(root: Path, **changes: Any) -> tuple[int, dict[str, int | None]]:
+    """How it ended, and what it found."""
+    said = run(folder(root, **FILES["csv"](root, made_rows(5)), **changes), "--json")
+    return said.exit_code, {one["what"]: one["rows"] for one in json.loads(said.output)["findings"]}
+
+
+def test_a_wrong_column_for_the_child_shows_in_children_and_in_what_the_clamp_cuts(tmp_path: Path) -> None:
+    _, right = said_of(tmp_path)
+    _, wrong = said_of(tmp_path, child="nfa")
+
+    assert right["children"] == 60
+    assert wrong["children"] == 5
+    cut = "beyond the first 12 of their child and year, which count nowhere"
+    assert (wrong[cut] or 0) > 10 * (right.get(cut) or 0)
+
+
+def test_a_row_id_that_is_none_is_counted(tmp_path: Path) -> None:
+    what = "with a row id that is missing or another row's, so that chance decides which of a day come first"
+
+    assert what not in said_of(tmp_path)[1]
+    assert said_of(tmp_path, row="src")[1][what] == 400 - 4
+
+
+def test_a_caseload_that_was_never_loaded_is_a_fault(tmp_path: Path) -> None:
+    status, found = said_of(tmp_path, caseload="nosuch")
+
+    assert status == 1
+    assert "caseload names nosuch, which was never loaded, so every question is refused" in found
+
+
+def test_a_table_of_which_no_row_counts_is_a_fault(tmp_path: Path) -> None:
+    status, found = said_of(tmp_path, date="src")
+
+    assert status == 1
+    assert "no row has both a child's id and a day: nothing can be counted" in found
+
+
+def test_a_column_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    rows = pa.table({**{name: ["1"] for name in ("id", "child", "day", "age", "nfa")}, "hrs": [{"a": 1}]})
+    parquet.write_table(rows, tmp_path / "rows.parquet")
+
+    said = run(folder(tmp_path, file="rows.parquet"))
+
+    assert (said.exit_code, "hours: cannot be read" in said.output) == (1, True)

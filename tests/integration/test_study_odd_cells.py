@@ -14,16 +14,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from sqlalchemy import insert
 
 from elsewhere.research.builder import Draft
 from elsewhere.research.question import Question
+from node.store.caseload import load, source
 from node.store.engine import open_store
 from node.studies.tables.counting import count
-from node.studies.tables.engines import open_table
+from node.studies.tables.doctor import examine
+from node.studies.tables.engines import Opened, Within, open_table
 from node.studies.tables.reading import Tables
 from node.studies.tables.sections import ColumnSection, ResearchSection, TableSection
 from tests.integration.test_study_tables import FILES
@@ -47,7 +51,7 @@ def check_counted(folder: Path, **place: str) -> None:
     section = TableSection(child="child", date="day", row="id", columns=dict(MAPPED), **place)
     for make in QUESTIONS:
         question = make()
-        with open_table(section, folder, 256) as opened:
+        with open_table(section, Within(folder, 256, 60)) as opened:
             found = count(opened, section, question)
         if question.metric.kind == "count":
             assert len(GOOD) <= sum(found) <= len(GOOD) + 1
@@ -106,6 +110,70 @@ def test_anything_in_any_column_of_sqlite(cell: object, types: str, tmp_path: Pa
     check_counted(tmp_path, file="rows.sqlite", table="rows")
 
 
+def address_of(postgres: Server) -> str:
+    """A new database, as a mapping names it."""
+    return postgres.new_database().replace(f"&port={postgres.port}", "").replace("@/", f"@:{postgres.port}/")
+
+
+@pytest.mark.needs("postgres")
+def test_a_servers_own_types_and_schemas(postgres: Server, tmp_path: Path) -> None:
+    url = address_of(postgres)
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("create schema care")
+        db.execute("create type care.sort as enum ('M', 'other')")
+        db.execute("create table care.rows (id int, child uuid, day timestamptz, kind care.sort, hours int)")
+        # Half past eleven at night in New York is a day later in UTC.
+        values = "(1, gen_random_uuid(), '2024-12-31 23:30-05', 'M', 5)"
+        db.execute(f"insert into care.rows values {values}, (2, gen_random_uuid(), '2025-03-04', 'other', 5)")
+    columns: dict[str, str | ColumnSection] = {"kind": "kind", "hours": "hours"}
+    section = TableSection(url=url, table="care.rows", child="child", date="day", row="id", columns=columns)
+
+    with open_table(section, Within(tmp_path, 256, 60)) as opened:
+        found = count(opened, section, Draft("missing", 2025).group_by("kind").count())
+        hours = count(opened, section, Draft("missing", 2025).sum("hours"))
+    settings = ResearchSection(tables={"missing": section})
+    said = {one.what: one.rows for one in examine(settings, tmp_path)}
+
+    assert (sum(found), hours) == (1, [10])
+    assert said["kind: a code that is not mapped; counts in no group"] == 1
+
+
+@pytest.mark.needs("postgres")
+def test_a_table_that_a_server_has_locked_is_given_up(postgres: Server, tmp_path: Path) -> None:
+    url = address_of(postgres)
+    with psycopg.connect(url) as db:
+        db.execute("create table rows (id int, child text, day date, kind text, hours int)")
+        db.commit()
+        db.execute("lock table rows in access exclusive mode")
+        section = TableSection(
+            url=url, table="rows", child="child", date="day", row="id", columns=dict(MAPPED)
+        )
+        with (
+            pytest.raises(psycopg.errors.QueryCanceled),
+            open_table(section, Within(tmp_path, 256, 1)) as opened,
+        ):
+            count(opened, section, QUESTIONS[0]())
+
+
+def test_a_count_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    rows = 200_000
+    columns = {"id": range(rows), "child": [f"c{n}" for n in range(rows)], "day": ["2025-03-04"] * rows}
+    table = {
+        **{name: list(one) for name, one in columns.items()},
+        "kind": ["M"] * rows,
+        "hours": ["5"] * rows,
+    }
+    parquet.write_table(pa.table(table), tmp_path / "rows.parquet")
+    section = TableSection(file="rows.parquet", child="child", date="day", row="id", columns=dict(MAPPED))
+
+    def count_for_long(opened: Opened) -> None:
+        for _ in range(1000):
+            count(opened, section, QUESTIONS[1]())
+
+    with pytest.raises(duckdb.InterruptException), open_table(section, Within(tmp_path, 256, 0.01)) as opened:
+        count_for_long(opened)
+
+
 @pytest.mark.needs("postgres")
 @pytest.mark.parametrize(
     ("types", "cells"),
@@ -116,7 +184,7 @@ def test_anything_in_any_column_of_sqlite(cell: object, types: str, tmp_path: Pa
     ],
 )
 def test_numbers_of_a_server(types: str, cells: Sequence[str], postgres: Server, tmp_path: Path) -> None:
-    url = postgres.new_database().replace(f"&port={postgres.port}", "").replace("@/", f"@:{postgres.port}/")
+    url = address_of(postgres)
     with psycopg.connect(url, autocommit=True) as db:
         db.execute(f"create table rows (id int, child text, day date, kind text, hours {types})")
         for cell in cells:
@@ -146,7 +214,7 @@ def test_rows_without_a_child_are_not_one_child(kind: str, tmp_path: Path) -> No
         db.close()
     section = TableSection(child="child", date="day", row="id", columns={"hours": "hrs"}, **place)
 
-    with open_table(section, tmp_path, 256) as opened:
+    with open_table(section, Within(tmp_path, 256, 60)) as opened:
         assert count(opened, section, Draft("missing", 2025).sum("hours")) == [0]
 
 
@@ -168,7 +236,7 @@ def test_codes_of_several_are_found_whatever_the_spaces(
     parquet.write_table(pa.table(table), tmp_path / "rows.parquet")
     section = TableSection(file="rows.parquet", child="child", date="day", row="id", columns=columns)
 
-    with open_table(section, tmp_path, 256) as opened:
+    with open_table(section, Within(tmp_path, 256, 60)) as opened:
         assert sum(count(opened, section, Draft("assessment", 2025).where(factors="3A").count())) == 1
 
 
@@ -176,7 +244,7 @@ def test_what_does_not_fit_memory_is_in_a_folder_of_ones_own_and_removed(tmp_pat
     FILES["csv"](tmp_path, [])
     section = TableSection(file="rows.csv", child="child", date="day", row="id", columns={"hours": "hrs"})
 
-    with open_table(section, tmp_path, 256) as opened:
+    with open_table(section, Within(tmp_path, 256, 60)) as opened:
         (spill,) = tmp_path.glob("counting-*")
         (said,) = opened.connection.raw_sql("select current_setting('temp_directory')").fetchone()
         assert (said, spill.stat().st_mode & 0o777) == (str(spill), 0o700)
@@ -195,3 +263,21 @@ def test_a_table_holds_a_question_only_with_every_column_that_it_names(tmp_path:
         assert not tables.holds(Draft("missing", 2025).group_by("kind").count())
         assert not tables.holds(Draft("missing", 2025).where(kind="M").sum("hours"))
         assert not tables.holds(Draft("referral", 2025).count())
+
+
+def test_a_table_whose_caseload_was_never_loaded_is_not_held(tmp_path: Path) -> None:
+    columns: dict[str, str | ColumnSection] = {"hours": "hrs"}
+    mapped = TableSection(
+        file="rows.csv", caseload="cases", child="child", date="day", row="id", columns=columns
+    )
+    with closing(open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")) as store:
+        tables = Tables(ResearchSection(tables={"missing": mapped}), tmp_path, store)
+        assert not tables.holds(Draft("missing", 2025).count())
+
+        facts = {"format": "csv", "digest": bytes(32), "max_age_days": 7, "rows": 0, "refused": 0}
+        with store.write() as connection:
+            connection.execute(insert(load).values(id=1, source="cases", state="DONE", started_utc=0))
+            connection.execute(
+                insert(source).values(name="cases", load_id=1, read_utc=0, loaded_utc=0, **facts)
+            )
+        assert tables.holds(Draft("missing", 2025).count())

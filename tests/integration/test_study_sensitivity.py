@@ -12,7 +12,7 @@ import pytest
 from elsewhere.research.dictionary import dictionary
 from elsewhere.research.question import Metric, Question, ask
 from node.studies.tables.counting import count
-from node.studies.tables.engines import open_table
+from node.studies.tables.engines import Within, open_table
 from node.studies.tables.sections import TableSection
 
 Row = dict[str, str]
@@ -81,7 +81,7 @@ def counted(path: Path, question: Question, rows: Sequence[Row]) -> list[int]:
         row="id",
         columns={own: name for own, name in MAPPED[question.table].items()},
     )
-    with open_table(section, path.parent, 512, [(one, 1) for one in IDS]) as opened:
+    with open_table(section, Within(path.parent, 512, 60), [(one, 1) for one in IDS]) as opened:
         return count(opened, section, question)
 
 

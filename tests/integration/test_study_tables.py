@@ -24,7 +24,7 @@ from elsewhere.research.builder import Draft
 from elsewhere.research.dictionary import UNKNOWN, Kind, dictionary
 from elsewhere.research.question import Question
 from node.studies.tables.counting import count
-from node.studies.tables.engines import open_table
+from node.studies.tables.engines import Within, open_table
 from node.studies.tables.sections import TableSection
 from tests.postgres_server import Server
 
@@ -249,7 +249,7 @@ def test_a_file_is_counted_as_plain_python_counts_it(
     question = DRAFTS[draft]()
     mapped = section(question.table, **FILES[kind](tmp_path, rows))
 
-    with open_table(mapped, tmp_path, 256, MERGED) as opened:
+    with open_table(mapped, Within(tmp_path, 256, 60), MERGED) as opened:
         found = count(opened, mapped, question)
 
     assert found == Plain(question, mapped).counted(rows, dict(MERGED))
@@ -278,7 +278,7 @@ def test_a_server_counts_as_plain_python_counts(
     question = DRAFTS[draft]()
     mapped = section(question.table, url=database, table="rows")
 
-    with open_table(mapped, tmp_path, 256, MERGED) as opened:
+    with open_table(mapped, Within(tmp_path, 256, 60), MERGED) as opened:
         found = count(opened, mapped, question)
 
     assert found == Plain(question, mapped).counted(rows, dict(MERGED))
@@ -299,7 +299,7 @@ def test_days_and_numbers_may_be_typed(seed: int, tmp_path: Path) -> None:
     question = DRAFTS["sum"]()
     mapped = section("missing", file="rows.parquet")
 
-    with open_table(mapped, tmp_path, 256) as opened:
+    with open_table(mapped, Within(tmp_path, 256, 60)) as opened:
         found = count(opened, mapped, question)
 
     assert found == Plain(question, mapped).counted(rows, {})
@@ -311,5 +311,5 @@ def test_a_ragged_file_is_not_counted_at_all(tmp_path: Path) -> None:
         file.write("9999,c1,2025-06-15\n")
     mapped = section("referral", file="rows.csv")
 
-    with pytest.raises(duckdb.Error), open_table(mapped, tmp_path, 256) as opened:
+    with pytest.raises(duckdb.Error), open_table(mapped, Within(tmp_path, 256, 60)) as opened:
         count(opened, mapped, DRAFTS["count"]())

@@ -6,17 +6,21 @@ Promises: whoever reads the findings learns how many rows count nowhere and why,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from elsewhere.canonical import Json
 from elsewhere.research.dictionary import UNKNOWN, Column, Kind, Table, dictionary
 from node.errors import LibraryMissing
 from node.studies.tables.counting import child_of, day_of, has_code, is_day, number_of, own_codes
 from node.studies.tables.engines import Opened, open_table
+from node.studies.tables.reading import within
 from node.studies.tables.sections import ColumnSection, ResearchSection, TableSection
+
+_ROWS: Final = "rows"
+_COUNTED: Final = "with both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,13 @@ class Finding:
         return {"table": self.table, "what": self.what, "rows": self.rows, "fault": self.is_fault}
 
 
-def examine(section: ResearchSection, folder: Path) -> Iterator[Finding]:
+def examine(section: ResearchSection, folder: Path, loaded: Collection[str] = ()) -> Iterator[Finding]:
     """Look at every mapped table.
+
+    Args:
+        section: of the node's settings.
+        folder: the node's.
+        loaded: the sources of its caseload.
 
     Raises:
         LibraryMissing: no engine is installed that could.
@@ -43,7 +52,7 @@ def examine(section: ResearchSection, folder: Path) -> Iterator[Finding]:
         table = dictionary().tables[name]
         lacking = [column for column in table.columns if column not in mapped.columns]
         try:
-            with open_table(mapped, folder, section.memory_mb) as opened:
+            with open_table(mapped, within(section, folder)) as opened:
                 yield from _look(opened, mapped, table)
         except LibraryMissing:
             raise
@@ -51,33 +60,77 @@ def examine(section: ResearchSection, folder: Path) -> Iterator[Finding]:
             # Engines and drivers quote cells in their errors.
             yield Finding(name, f"cannot be read: {type(err).__name__}", is_fault=True)
             continue
+        if mapped.caseload and mapped.caseload not in loaded:
+            what = f"caseload names {mapped.caseload}, which was never loaded, so every question is refused"
+            yield Finding(name, what, is_fault=True)
         if lacking:
             yield Finding(name, f"not mapped, so questions about them are refused: {', '.join(lacking)}")
 
 
 def _look(opened: Opened, section: TableSection, table: Table) -> Iterator[Finding]:
-    """Count what does not fit, in one pass."""
+    """Count what does not fit, column by column, so that one that cannot be read is named."""
     named = {section.child, section.date, section.row}
     named |= {section.column(name).column for name in section.columns}
     if missing := sorted(named - set(opened.table.columns)):
-        yield Finding(table.id, f"has no column {', '.join(missing)}", is_fault=True)
+        there = ", ".join(sorted(opened.table.columns))
+        yield Finding(table.id, f"has no column {', '.join(missing)}; it has {there}", is_fault=True)
         return
+    yield from _of_rows(opened, section, table)
+    for name in section.columns:
+        try:
+            counts = _of_column(opened, section.column(name), table.columns[name])
+            yield from _counted(opened, table, counts)
+        except Exception as err:
+            yield Finding(table.id, f"{name}: cannot be read: {type(err).__name__}", is_fault=True)
+
+
+def _of_rows(opened: Opened, section: TableSection, table: Table) -> Iterator[Finding]:
+    """Count rows, children, days and row ids."""
     rows = opened.table
     child, day = child_of(rows, section), day_of(rows, section)
+    has_child, has_day = child.notnull(), is_day(opened, day).fill_null(False)
+    row = rows[section.row]
     counts = {
-        "rows": rows.count(),
-        "without a child's id, which count nowhere": rows.count(where=child.isnull()),
-        "without a day that can be read, which count nowhere": rows.count(
-            where=~is_day(opened, day).fill_null(False)
+        _ROWS: rows.count(),
+        "children": child.nunique(),
+        "without a child's id, which count nowhere": rows.count(where=~has_child),
+        "without a day that can be read, which count nowhere": rows.count(where=~has_day),
+        "with a row id that is missing or another row's, so that chance decides which of a day come first": (
+            rows.count() - row.nunique()
         ),
+        _COUNTED: rows.count(where=has_child & has_day),
     }
-    for name in section.columns:
-        counts |= _of_column(opened, section.column(name), table.columns[name])
+    found = {one.what: one for one in _counted(opened, table, counts)}
+    if _COUNTED not in found and found[_ROWS].rows:
+        yield Finding(
+            table.id, "no row has both a child's id and a day: nothing can be counted", is_fault=True
+        )
+    yield from (one for what, one in found.items() if what != _COUNTED)
+    years = _beyond_clamp(opened, section, table)
+    if years:
+        what = f"beyond the first {table.clamp} of their child and year, which count nowhere"
+        yield Finding(table.id, what, years)
+
+
+def _beyond_clamp(opened: Opened, section: TableSection, table: Table) -> int:
+    """How many rows the clamp leaves out, in calendar years; a school year cuts a little otherwise."""
+    rows = opened.table
+    child, day = child_of(rows, section), day_of(rows, section)
+    year = day.substr(0, 4) if day.type().is_string() else day.year()
+    dated = rows.filter(child.notnull(), is_day(opened, day)).select(child=child, year=year)
+    per_child = dated.group_by(["child", "year"]).aggregate(n=dated.count())
+    beyond = (per_child["n"] - table.clamp).clip(lower=0).sum().fill_null(0)
+    (row,) = opened.connection.to_pyarrow(per_child.aggregate(beyond=beyond)).to_pylist()
+    return int(row["beyond"])
+
+
+def _counted(opened: Opened, table: Table, counts: Mapping[str, Any]) -> Iterator[Finding]:
+    """Have the engine count, in one pass; what is nothing is not said, but for the rows."""
     keys = {what: f"n{place}" for place, what in enumerate(counts)}
-    found = rows.aggregate(**{key: counts[what] for what, key in keys.items()})
+    found = opened.table.aggregate(**{key: counts[what] for what, key in keys.items()})
     (row,) = opened.connection.to_pyarrow(found).to_pylist()
     for what, key in keys.items():
-        if row[key] or what == "rows":
+        if row[key] or what == _ROWS:
             yield Finding(table.id, what, int(row[key]))
 
 

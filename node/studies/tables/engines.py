@@ -13,6 +13,7 @@ import csv
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,19 @@ from node.caseload.sql_url import parameters
 from node.errors import LibraryMissing
 from node.studies.tables.sections import TableSection
 
+CONNECT_S: Final = 10  # to a server
+AGAIN_S: Final = 0.2  # until an engine that was told to stop is told again
 _MATCHES: Final = "elsewhere_matches"
 _SPILL: Final = "counting-"
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """What reading a table may take."""
+
+    folder: Path  # where relative paths start: the node's folder
+    memory_mb: int  # of the embedded engine
+    count_s: float  # after which the engine is told to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +52,13 @@ class Opened:
 
 @contextlib.contextmanager
 def open_table(
-    section: TableSection, folder: Path, memory_mb: int, merged: Sequence[tuple[str, int]] = ()
+    section: TableSection, within: Within, merged: Sequence[tuple[str, int]] = ()
 ) -> Iterator[Opened]:
     """Open one table.
 
     Args:
         section: its mapping.
-        folder: where relative paths start: the node's folder.
-        memory_mb: what the embedded engine may use.
+        within: bounds.
         merged: ids of children that have more than one, each with the number of its child. They are handed to
             the engine as a table of this session alone; a role of a server needs TEMPORARY for that.
 
@@ -60,33 +71,85 @@ def open_table(
     except ImportError:
         raise LibraryMissing("ibis-framework[duckdb]", "studies") from None
     with contextlib.ExitStack() as ends:
-        matches = _matches
         if section.url:
-            given = parameters(urlsplit(section.url))
-            if section.password_file:
-                given["password"] = read_secret(folder / section.password_file).decode().rstrip("\r\n")
-            connection = ibis.postgres.connect(**given)
+            connection = _postgres(section, within)
             ends.callback(connection.disconnect)
-            connection.con.execute("SET TimeZone = 'UTC'")
-            table = connection.table(section.table)
+            table, matches = _postgres_table(connection, section), _matches
             known = _hand_over(connection, merged)
             connection.con.execute("SET default_transaction_read_only = on")
             connection.con.commit()
         elif section.file.endswith(".sqlite"):
-            connection = ibis.sqlite.connect(folder / section.file)
+            connection = ibis.sqlite.connect(within.folder / section.file)
             ends.callback(connection.disconnect)
             connection.con.create_function(_MATCHES, 2, _has_form, deterministic=True)
             table, matches = _sqlite_text(connection, section), _matches_in_sqlite
             known = _hand_over(connection, merged)
             connection.raw_sql("PRAGMA query_only = on")
+            ends.enter_context(_ended_after(within.count_s, connection.con.interrupt))
         else:
-            connection = _duckdb(memory_mb, ends.enter_context(_spill(folder)))
+            connection = _duckdb(within.memory_mb, ends.enter_context(_spill(within.folder)))
             ends.callback(connection.disconnect)
-            path = folder / section.file
+            path = within.folder / section.file
             is_parquet = path.suffix == ".parquet"
             table = connection.read_parquet(path) if is_parquet else _csv(connection, path, section)
+            matches = _matches
             known = _hand_over(connection, merged)
+            ends.enter_context(_ended_after(within.count_s, connection.con.interrupt))
         yield Opened(connection, table, matches, known)
+
+
+@contextlib.contextmanager
+def _ended_after(seconds: float, interrupt: Callable[[], object]) -> Iterator[None]:
+    """Have an engine of this process stop what it does, so that no count holds a thread for good."""
+    is_over = threading.Event()
+
+    def watch() -> None:
+        wait_s = seconds
+        while not is_over.wait(wait_s):
+            interrupt()  # one that falls between two statements is lost
+            wait_s = AGAIN_S
+
+    watcher = threading.Thread(target=watch, name="count-ends", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+def _postgres(section: TableSection, within: Within) -> Any:
+    """A session with a server, which ends by itself what takes too long, waiting for locks included."""
+    import ibis
+
+    given = parameters(urlsplit(section.url))
+    if section.password_file:
+        given["password"] = read_secret(within.folder / section.password_file).decode().rstrip("\r\n")
+    connection = ibis.postgres.connect(**given, connect_timeout=CONNECT_S)
+    connection.con.execute("SET TimeZone = 'UTC'")
+    connection.con.execute(f"SET statement_timeout = {round(1000 * within.count_s)}")
+    return connection
+
+
+def _postgres_table(connection: Any, section: TableSection) -> Any:
+    """The table, with columns of types that people made, enumerations above all, as text."""
+    schema, _, name = section.table.rpartition(".")
+    table = connection.table(name, database=schema or None)
+    found = connection.con.execute(
+        "SELECT column_name FROM information_schema.columns WHERE data_type = 'USER-DEFINED' "
+        "AND table_name = %s AND table_schema = coalesce(nullif(%s, ''), current_schema())",
+        (name, schema),
+    ).fetchall()
+    if not found:
+        return table
+    made = {column for (column,) in found}
+    cells = ", ".join(
+        f"CAST({_quoted(one)} AS text) AS {_quoted(one)}" if one in made else _quoted(one)
+        for one in table.columns
+    )
+    place = f"{_quoted(schema)}.{_quoted(name)}" if schema else _quoted(name)
+    types = {one: "string" if one in made else kind for one, kind in table.schema().items()}
+    return connection.sql(f"SELECT {cells} FROM {place}", schema=types)  # noqa: S608 - quoted
 
 
 def sweep(folder: Path) -> None:
@@ -174,7 +237,9 @@ def _hand_over(connection: Any, merged: Sequence[tuple[str, int]]) -> Any:
 def _csv(connection: Any, path: Path, section: TableSection) -> Any:
     """All cells as text, under the names of the header; the engine guesses nothing."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        names = next(csv.reader(file, delimiter=section.delimiter), [])
+        header = next(csv.reader(file, delimiter=section.delimiter), [])
+    # A header that ends with its delimiter has a column without a name.
+    names = [name or f"unnamed {place}" for place, name in enumerate(header)]
     return connection.read_csv(
         str(path),
         columns=dict.fromkeys(names, "string"),

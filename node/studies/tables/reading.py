@@ -13,11 +13,11 @@ from sqlalchemy import func, select
 
 from elsewhere.research.question import Question
 from node.caseload.index import current_load
-from node.store.caseload import member, record
+from node.store.caseload import member, record, source
 from node.store.engine import Store
 from node.studies.errors import NotMapped, TableUnread
 from node.studies.tables.counting import count
-from node.studies.tables.engines import open_table, sweep
+from node.studies.tables.engines import Within, open_table, sweep
 from node.studies.tables.sections import ResearchSection
 
 _log = structlog.get_logger(__name__)
@@ -28,13 +28,21 @@ class Tables:
 
     def __init__(self, section: ResearchSection, folder: Path, store: Store) -> None:
         self._section, self._folder, self._store = section, folder, store
+        self._loaded = frozenset[str]()  # sources of the caseload, as far as they were looked for
         sweep(folder)
 
     def holds(self, question: Question) -> bool:
-        """Whether the table and every column that a question names are mapped."""
+        """Whether the table and every column that a question names are mapped, and its children are known.
+
+        A caseload that was never loaded would let two ids of one child count as two children, unseen.
+        """
         section = self._section.tables.get(question.table)
         named = {*question.by, *(name for name, _ in question.where), question.metric.column} - {""}
-        return section is not None and named <= set(section.columns)
+        if section is None or not named <= set(section.columns):
+            return False
+        if section.caseload and section.caseload not in self._loaded:
+            self._loaded = loaded_sources(self._store)
+        return not section.caseload or section.caseload in self._loaded
 
     def vector(self, question: Question) -> list[int]:
         """Count exactly.
@@ -48,20 +56,20 @@ class Tables:
         section = self._section.tables[question.table]
         try:
             merged = self._merged(section.caseload)
-            with open_table(section, self._folder, self._section.memory_mb, merged) as opened:
+            with open_table(section, within(self._section, self._folder), merged) as opened:
                 return count(opened, section, question)
         except Exception as err:
             # Engines and drivers quote cells in their errors.
             _log.error("table.unread", table=question.table, kind=type(err).__name__)
             raise TableUnread("expected to read the table; its engine does not") from None
 
-    def _merged(self, source: str) -> list[tuple[str, int]]:
+    def _merged(self, of: str) -> list[tuple[str, int]]:
         """The ids of one source that mean a child who has more than one there, with the child's number."""
-        if not source:
+        if not of:
             return []
         with self._store.read() as connection:
             newest = current_load(connection)
-            ours = (member.c.load_id == newest, member.c.record_id == record.c.id, record.c.source == source)
+            ours = (member.c.load_id == newest, member.c.record_id == record.c.id, record.c.source == of)
             many = (
                 select(member.c.group_id)
                 .where(*ours)
@@ -70,3 +78,14 @@ class Tables:
             )
             found = select(record.c.person_ref, member.c.group_id).where(*ours, member.c.group_id.in_(many))
             return [(own, int(group)) for own, group in connection.execute(found.distinct())]
+
+
+def loaded_sources(store: Store) -> frozenset[str]:
+    """The sources of this node's caseload."""
+    with store.read() as connection:
+        return frozenset(connection.execute(select(source.c.name)).scalars())
+
+
+def within(section: ResearchSection, folder: Path) -> Within:
+    """What reading one of a node's tables may take."""
+    return Within(folder, section.memory_mb, section.count_s)

@@ -31,7 +31,7 @@ class TableSection(Section):
     file: str = Field(default="", description=".csv, .parquet or .sqlite; starts at the node's folder")
     url: str = Field(default="", description="postgresql:// URL, without a password")
     password_file: str = Field(default="", description="mode 0600; starts at the node's folder")
-    table: str = Field(default="", description="table or view, in a database")
+    table: str = Field(default="", description="table or view, in a database; schema.table in PostgreSQL")
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="of a CSV file")
     child: str = Field(min_length=1, description="own column: the child's id in the agency's own system")
     caseload: str = Field(
@@ -69,6 +69,7 @@ class ResearchSection(Section):
         default_factory=list, description='projects in which this agency takes no part; "*": all of them'
     )
     memory_mb: int = Field(default=1536, ge=64, le=1_048_576, description="for counting a file's rows")
+    count_s: int = Field(default=45, ge=1, le=3600, description="after which a count is ended, and fails")
     tables: dict[str, TableSection] = Field(
         default_factory=dict, description="by their names in the dictionary"
     )

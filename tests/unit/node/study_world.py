@@ -19,6 +19,7 @@ from elsewhere.roster import Member, Roster
 from elsewhere.sealing import SealingKey
 from elsewhere.signing import SigningKey
 from elsewhere.statement import KeyStatement, OprfKeyEntry, SealingKeyEntry
+from node.errors import LedgerSetBack
 from node.keys.live import KeyView
 from node.membership.trust import Trust
 from node.pool import Pool
@@ -73,6 +74,7 @@ class Agency:
     clock: Clock
     tables: Counts = field(default_factory=Counts)
     declines: list[str] = field(default_factory=list)
+    is_overtaken: bool = False  # whether others have seen this log go further
     pool: Pool = field(default_factory=lambda: Pool(1))
     _running: tuple[Store, Writer, Studies] | None = None
 
@@ -110,10 +112,14 @@ class Agency:
                 random=secrets.token_bytes,
                 declines=self.declines,
                 is_compared=lambda: True,
-                check_ledger=lambda: None,
+                check_ledger=self._check_ledger,
             )
         )
         self._running = store, writer, studies
+
+    def _check_ledger(self) -> None:
+        if self.is_overtaken:
+            raise LedgerSetBack("expected the newest state of this log")
 
     def stop(self) -> None:
         """Close it, as the end of the process does."""
@@ -192,7 +198,9 @@ def research(**changes: Any) -> Research:
             Researcher("ben", "Ben Lowe", "University of Northshire", SigningKey(b"b" * 32).public),
         ),
     }
-    project |= {name: value for name, value in changes.items() if name in project or name == "state"}
+    project |= {
+        name: value for name, value in changes.items() if name in project or name in ("state", "participants")
+    }
     whole |= {name: value for name, value in changes.items() if name in {*whole, "colluding"}}
     return Research(**whole, projects=(Project(**project),))
 

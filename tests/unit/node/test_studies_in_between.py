@@ -1,0 +1,133 @@
+"""Between a query and its share much may happen: no share leaves unpaid, twice, or under another name."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from elsewhere.errors import LogUnavailable
+from elsewhere.research.query import query_id
+from elsewhere.research.question import Question
+from node.store.writer import Writer
+from tests.unit.node.study_world import NAMES, Counts, World, make_world, signed
+from tests.unit.node.test_studies import charges, entries, refused
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = make_world(tmp_path)
+    yield made
+    made.stop()
+
+
+async def test_a_ledger_that_was_overtaken_takes_part_in_nothing(world: World) -> None:
+    world.agencies["social"].is_overtaken = True
+
+    assert await refused(world.prepare(signed(world.query()), ["social"])) == "refused.ledger"
+    await world.prepare(signed(world.query()), ["police"])
+
+
+@dataclass
+class Slow(Counts):
+    """Tables whose counting a test holds."""
+
+    has_begun: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+    def vector(self, question: Question) -> list[int]:
+        """Count once the test lets it."""
+        self.has_begun.set()
+        assert self.may_end.wait(30)
+        return super().vector(question)
+
+
+async def test_a_ledger_that_is_overtaken_while_rows_are_counted_gives_no_share(world: World) -> None:
+    tables = Slow()
+    world.agencies["social"].tables = tables
+    envelope = signed(world.query())
+    prepared = await world.prepare(envelope)
+
+    answer = asyncio.create_task(world.commit("social", envelope, prepared))
+    assert await asyncio.to_thread(tables.has_begun.wait, 30)
+    world.agencies["social"].is_overtaken = True
+    tables.may_end.set()
+
+    assert await refused(answer) == "refused.ledger"
+    assert (charges(world, "social"), entries(world, "social")) == ([], 0)
+
+
+async def test_another_roster_while_one_is_answered_is_refused(world: World) -> None:
+    tables = Slow()
+    world.agencies["social"].tables = tables
+    envelope = signed(world.query())
+    prepared = await world.prepare(envelope)
+
+    answer = asyncio.create_task(world.commit("social", envelope, prepared))
+    assert await asyncio.to_thread(tables.has_begun.wait, 30)
+    fewer = {name: prepared[name] for name in NAMES if name != "hospital"}
+    second = await refused(world.commit("social", envelope, fewer))
+    again = asyncio.create_task(world.commit("social", envelope, prepared))
+    tables.may_end.set()
+
+    assert second == "refused.second_roster"
+    assert await answer == await again
+    assert len(charges(world, "social")) == 1
+
+
+@pytest.mark.parametrize("error", [LogUnavailable("x"), OperationalError("x", {}, Exception())])
+async def test_a_store_that_takes_nothing_lets_nothing_leave(
+    world: World, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    envelope = signed(world.query())
+    prepared = await world.prepare(envelope)
+
+    async def fails(writer: Writer, change: Any) -> NoReturn:
+        raise error
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Writer, "run", fails)
+        assert await refused(world.commit("social", envelope, prepared)) == "refused.store"
+    assert charges(world, "social") == []
+    await world.commit("social", envelope, prepared)  # once there is room again
+    assert len(charges(world, "social")) == entries(world, "social") == 1
+
+
+async def test_a_charge_that_another_process_made_first_is_not_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    envelope = signed(world.query())
+    prepared = await world.prepare(envelope)
+
+    async def taken(writer: Writer, change: Any) -> NoReturn:
+        raise IntegrityError("x", {}, Exception())
+
+    monkeypatch.setattr(Writer, "run", taken)
+
+    assert await refused(world.commit("social", envelope, prepared)) == "refused.replay"
+
+
+async def test_a_query_under_another_name_is_refused(world: World) -> None:
+    envelope, other = signed(world.query()), signed(world.query())
+    studies = world.agencies["social"].studies
+    prepared = await world.prepare(envelope)
+    prepares = [one.prepare for one in prepared.values()]
+
+    assert await refused(studies.prepare(query_id(other), envelope)) == "refused.replay"
+    assert await refused(studies.prepare(bytes(32), envelope)) == "refused.replay"
+    assert await refused(studies.commit(query_id(other), envelope, prepares, {})) == "refused.replay"
+    assert charges(world, "social") == []
+
+
+async def test_who_takes_no_part_in_a_project_is_not_asked_into_it(world: World) -> None:
+    world.restate(participants=("police", "schools", "social"))
+    envelope = signed(world.query())
+
+    assert await refused(world.prepare(envelope, ["hospital"])) == "refused.member"
+    await world.prepare(envelope, ["police", "schools", "social"])
