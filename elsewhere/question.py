@@ -125,26 +125,22 @@ def commit(secrets: QuestionSecrets) -> bytes:
     return digest.digest()
 
 
-def check_opening(
-    keys: Sequence[bytes], secrets: QuestionSecrets, *, blinded: Sequence[bytes], commitment: bytes
-) -> None:
-    """Check, as an auditor, that a question on record was about this person and nobody else.
+def rebuild_question(keys: Sequence[bytes], secrets: QuestionSecrets, commitment: bytes) -> Question:
+    """Give, as an auditor, the question that was asked if it was about this person and nobody else.
 
     Args:
         keys: what the person yields under the stated match-key version, derived by the auditor.
         secrets: what the searcher opens.
-        blinded: the elements on record, in slot order.
         commitment: the commitment on record.
 
     Raises:
-        OpeningInvalid: commitment or elements do not follow from what was opened.
+        OpeningInvalid: the commitment does not follow from what was opened.
         TooManyKeys: the keys fill more than one question.
     """
     rebuilt = build_question(keys, secrets)
     if not hmac.compare_digest(rebuilt.commitment, commitment):
         raise OpeningInvalid("the commitment is for another person, seed or match-key version")
-    if not hmac.compare_digest(b"".join(rebuilt.blinded), b"".join(blinded)) or len(blinded) != SLOTS:
-        raise OpeningInvalid("the elements asked do not follow from the person and seed opened")
+    return rebuilt
 
 
 class _Stream:

@@ -196,6 +196,12 @@ def reject(directory: Path, agency_id: str, reason: str) -> None:
     Raises:
         EnrolmentRefused: no request of this agency waits, or the reason is none.
     """
+    member = read_succession(directory).roster.member(agency_id)
+    if member is not None:
+        raise EnrolmentRefused(
+            f"expected an agency that is no member; {agency_id} is one ({member.state}). To stop it: "
+            f"'elsewhere gateway propose --state {agency_id}=suspended'"
+        )
     if len(as_text(reason, "reason")) > MAX_REASON:
         raise EnrolmentRefused(f"expected a reason of at most {MAX_REASON} characters")
     with alone(directory):

@@ -100,8 +100,12 @@ class Ledgers:
     async def _kept(self, agency: str, stated: Checkpoint, newest: Checkpoint | None) -> Checkpoint | None:
         """The newest checkpoint of the log that is shown; None where that is begun anew.
 
-        Then the copy of the one before is put aside, and nothing is shown or proven of either until the new
-        one is taken: a proof made of both would accuse an honest agency.
+        Then the copy of the one before is put aside, and from there on nothing is shown or proven of either
+        until the new one is taken: a proof made of both would accuse an honest agency.
+
+        Raises:
+            ProofBroken: it is a log from before.
+            StoreUnavailable: the copy stays where it is, and the log before is the one shown.
         """
         first = self._log_of(agency).name
         number = log_number(stated.origin, first)
@@ -109,9 +113,9 @@ class Ledgers:
             raise ProofBroken("expected the log that was shown last, grown; it is one from before")
         if newest is None or stated.origin == newest.origin:
             return newest
+        await to_its_end(asyncio.to_thread(self._mirror.put_aside, agency, newest.origin))
         self._begun[agency] = number
         del self._notes[agency]
-        await to_its_end(asyncio.to_thread(self._mirror.put_aside, agency, newest.origin))
         return None
 
     async def cosign(self, caller: str, request: ledger_pb2.CosignRequest) -> None:

@@ -134,14 +134,18 @@ class Mirror:
             origin: the name of the one held. What was put aside under that name is left as it is.
         """
         files, aside = self._files(agency).folder, self._root / f"{agency}.before"
+        older = self._root / f"{agency}.before.before"  # until the other is in its place
         name = aside / "origin"
         with self._locks[agency]:
             if not files.exists() or (name.exists() and name.read_text("utf-8") == origin):
                 return
             try:
-                shutil.rmtree(aside, ignore_errors=True)
                 (files / name.name).write_text(origin, "utf-8")
+                shutil.rmtree(older, ignore_errors=True)
+                if aside.exists():
+                    aside.rename(older)
                 files.rename(aside)
+                shutil.rmtree(older, ignore_errors=True)
             except OSError:
                 raise StoreUnavailable("expected to put a log's copy aside; it failed") from None
 

@@ -85,14 +85,16 @@ def erase(source: str, person: str, directory: Path, yes: bool) -> None:
 @FOLDER
 def note(lookup_id: str, reason: str, directory: Path) -> None:
     """Note that the question LOOKUP_ID was asked in error. The question itself stays in every log."""
-    from node.auditing.subjects import note_error
+    from node.auditing.subjects import NOTE_CHARACTERS, note_error
     from node.config import load_config
     from node.owning import open_own
 
+    if not 1 <= len(reason.strip()) <= len(reason) <= NOTE_CHARACTERS or not reason.isprintable():
+        raise click.BadParameter(f"--reason: expected 1 to {NOTE_CHARACTERS} printable characters")
     with open_own(load_config(directory)) as store, store.write() as connection:
         is_there = note_error(connection, lookup_id.strip().lower(), reason, datetime.now(UTC))
     if not is_there:
-        raise click.ClickException("this agency asked no question of that id; 'elsewhere history' lists them")
+        raise click.ClickException("no question of that id was asked here; 'elsewhere audit show' lists them")
     click.echo("noted")
 
 

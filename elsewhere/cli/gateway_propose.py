@@ -19,7 +19,11 @@ _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help="T
 @_FOLDER
 @click.option("--admit", multiple=True, type=FILE, metavar="REQUEST", help="Let an agency in.")
 @click.option(
-    "--state", "states", multiple=True, metavar="AGENCY=STATE", help="active, suspended or revoked."
+    "--state",
+    "states",
+    multiple=True,
+    metavar="AGENCY=STATE",
+    help="active, probation, suspended or revoked.",
 )
 @click.option(
     "--steward",

@@ -72,7 +72,7 @@ def note_error(connection: Connection, lookup_id: str, reason: str, now: datetim
     )
     if not any(json.loads(body)["lookup_id"] == lookup_id for body in asked):
         return False
-    said = {"lookup_id": lookup_id, "note": "asked_in_error", "reason": reason[:NOTE_CHARACTERS]}
+    said = {"lookup_id": lookup_id, "note": "asked_in_error", "reason": reason}
     book.append(connection, book.make_entry("note", said, now))
     return True
 

@@ -90,7 +90,7 @@ def prepare(directory: Path, text: str, contacts: Contacts, *, now: datetime, ra
 
     Raises:
         TokenInvalid, TokenExpired: nothing was made.
-        EnrolmentRefused: the folder is another agency's.
+        EnrolmentRefused: the folder is another agency's, or the request made with this token says otherwise.
         As `node.membership.enrol.init`.
     """
     token = Token.from_text(text)
@@ -103,15 +103,30 @@ def prepare(directory: Path, text: str, contacts: Contacts, *, now: datetime, ra
         replace_file(request, file)
     elif load_config(directory).agency != token.agency_id:
         raise EnrolmentRefused(f"expected a folder of {token.agency_id}; this one is another agency's")
-    elif not request.exists():
+    elif not request.exists() or _is_another(directory, token):
         replace_file(request, _request_again(directory, who))
+    elif (made := open_request(request.read_bytes())).contact_in_hours != contacts.in_hours or (
+        made.contact_out_of_hours != contacts.out_of_hours
+    ):
+        raise EnrolmentRefused(
+            "expected the contacts of the request that was made with this token; with a further token, once"
+            " the operator has turned that request down, others can be given"
+        )
     destroy_secret(directory / TOKEN)
     write_secret(directory / TOKEN, token.to_text().encode())
     return open_request(request.read_bytes()).fingerprint
 
 
+def _is_another(directory: Path, token: Token) -> bool:
+    """Whether a token is another than the one that the request of this folder was made with."""
+    try:
+        return read_secret(directory / TOKEN) != token.to_text().encode()
+    except KeyFileMissing:
+        return True
+
+
 def _request_again(directory: Path, who: Applicant) -> bytes:
-    """A request for a further certificate, under the keys that this node has."""
+    """A request as it is meant now, under the keys that this node has."""
     key = read_signing(directory)
     return sign_request(
         key,

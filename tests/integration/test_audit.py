@@ -110,6 +110,7 @@ async def test_a_question_asked_in_error_is_noted_beside_the_question(tmp_path: 
         words = (found.started.lookup_id, "--reason", "wrong case", "--dir", tmp_path / "social")
         assert said(await audit("note", *words)) == "noted\n"
         assert (await audit("note", "0" * 32, *words[1:])).exit_code == 1
+        assert (await audit("note", words[0], "--reason", "x" * 201, *words[3:])).exit_code == 2
         with made.nodes["social"]._store.read() as connection:
             kinds = connection.execute(select(log.c.kind).order_by(log.c.seq)).scalars().all()
         assert "asked" in kinds

@@ -34,11 +34,11 @@ from elsewhere.invitation import (
 from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
 from elsewhere.wire.tls import make_authority, make_key, sign_gateway
 from elsewhere.wire.v1 import directory_pb2, directory_pb2_grpc
-from gateway.invitations import Invited, invite, reject, request_path, waiting
+from gateway.invitations import Invitation, Invited, hand_in, invite, reject, request_path, waiting
 from gateway.service import Gateway
 from node.errors import ClockApart, FingerprintDiffers, Intercepted
 from node.membership.hop import read_hop
-from node.membership.joining import TOKEN, Contacts, Standing, ask, prepare
+from node.membership.joining import REQUEST, TOKEN, Contacts, Standing, ask, prepare
 from tests.federation import Shifted
 from tests.gateway_support import attach, found, join, running, utc_now
 from tests.partnership import admit, set_state
@@ -103,6 +103,59 @@ async def test_who_is_turned_down_is_told_why_and_may_be_invited_again(tmp_path:
         told = await ask(node, {}, utc_now)
         assert (told.state, told.reason) == ("rejected", "another contact is needed")
         assert (await joining(node, token_of(gw, gateway))).state == "requested"
+
+
+async def test_a_request_that_was_turned_down_is_corrected_under_the_same_keys(tmp_path: Path) -> None:
+    gw, node = tmp_path / "gw", tmp_path / "police"
+    found(gw)
+    async with running(gw) as gateway:
+        first = token_of(gw, gateway)
+        await joining(node, first)
+        (wish,) = waiting(gw)
+        reject(gw, "police", "the duty number is wrong")
+
+        corrected = Contacts("0000 000 999", CONTACTS.out_of_hours)
+        with pytest.raises(EnrolmentRefused, match="with a further token"):
+            prepare(node, first, corrected, now=utc_now(), random=secrets.token_bytes)
+        text = token_of(gw, gateway, replace(POLICE, name="Northshire Constabulary"))
+        prepare(node, text, corrected, now=utc_now(), random=secrets.token_bytes)
+        assert (await ask(node, {}, utc_now)).state == "requested"
+
+        (again,) = waiting(gw)
+        assert (again.contact_in_hours, again.name) == ("0000 000 999", "Northshire Constabulary")
+        assert again.signing_key == wish.signing_key
+
+
+async def test_who_is_a_member_is_not_turned_down_but_stopped(tmp_path: Path) -> None:
+    gw, node = tmp_path / "gw", tmp_path / "police"
+    found(gw)
+    async with running(gw) as gateway:
+        await joining(node, token_of(gw, gateway))
+        admit(gw, request_path(gw, "police").read_bytes(), now=utc_now())
+        gateway.directory.refresh()
+        with pytest.raises(EnrolmentRefused, match="--state police=suspended"):
+            reject(gw, "police", "no more")
+        assert (await ask(node, {}, utc_now)).state == "active"
+
+
+async def test_a_gateway_takes_one_request_on_a_token(tmp_path: Path) -> None:
+    gw = tmp_path / "gw"
+    found(gw)
+    async with running(gw) as gateway:
+        token = Token.from_text(token_of(gw, gateway))
+        files = []
+        for contact in ("0000 000 001", "0000 000 002"):
+            whom, folder = Contacts(contact, contact), tmp_path / contact
+            prepare(folder, token.to_text(), whom, now=utc_now(), random=secrets.token_bytes)
+            files.append((folder / REQUEST).read_bytes())
+        (file,) = (gw / "invitations").glob("*.json")
+        held = Invitation.from_bytes(file.read_bytes())
+        roster = gateway.directory.roster
+        assert hand_in(gw, held, files[0], roster, now=utc_now()).is_used
+        assert hand_in(gw, held, files[0], roster, now=utc_now()).is_used
+        with pytest.raises(TokenUsed, match="another request"):
+            hand_in(gw, held, files[1], roster, now=utc_now())
+        assert request_path(gw, "police").read_bytes() == files[0]
 
 
 async def test_a_token_that_somebody_else_has_used_is_refused_to_both_of_them(tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ from sqlalchemy import Connection, delete, select, update
 from elsewhere.cli.main import commands
 from elsewhere.errors import ElsewhereError, StoreUnavailable
 from elsewhere.receipt import open_member_receipt, open_receipt_proof
-from elsewhere.transparency.checkpoint import log_number, log_origin, open_checkpoint, open_log
+from elsewhere.transparency.checkpoint import log_number, log_origin, open_checkpoint, open_log, stated_in
 from elsewhere.transparency.frontier import Frontier
 from elsewhere.transparency.merkle import leaf_hash
 from elsewhere.transparency.witnesses import verifiers_of, witnesses_of
 from gateway.config import load_config as gateway_config
 from gateway.ledgers import Ledgers
+from gateway.mirror import HashFiles, Mirror
 from gateway.store import Store as GatewayStore
 from gateway.store import _logs
 from node.errors import LedgerSetBack
@@ -306,3 +307,29 @@ async def test_a_log_from_before_does_not_come_back(tmp_path: Path) -> None:
         await seen_by_all(made)
         assert police.showing._told[0] == "log.proof"
         assert made.gateway.ledgers.shown("police")["police"].note == begun
+
+
+async def test_a_gateway_that_cannot_put_a_log_aside_keeps_it_and_takes_the_new_one_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with small_federation(tmp_path) as made:
+        await made.ask("social", ask_about(ZOE))
+        await seen_by_all(made)
+        police = made.nodes["police"]
+        assert made.gateway is not None
+        ledgers = made.gateway.ledgers
+        before = ledgers.shown("police")["police"].note
+        with police._store.write() as connection:
+            begin_anew(connection, NOW)
+
+        def full(*_: object) -> None:
+            raise StoreUnavailable("no room")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Mirror, "put_aside", full)
+            await seen_by_all(made)
+        assert ledgers.shown("police")["police"].note == before
+        await seen_by_all(made)
+        assert ledgers.shown("police")["police"].note != before
+        (aside,) = tmp_path.rglob("police.before")
+        assert HashFiles(aside).count() == stated_in(before).size

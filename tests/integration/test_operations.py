@@ -124,8 +124,14 @@ def run(shell: subprocess.Popen[str], block: str, words: dict[str, str]) -> str:
 
 
 def test_every_procedure_that_operators_need_is_there() -> None:
-    titles = ["Founding", "Joining", "Approving", "Changing keys", "Stopping a member"]
-    assert list(SECTIONS) == [*titles, "Losing a steward's key", "Restoring from a backup", "Leaving"]
+    titles = ["Founding", "Joining", "Approving", "Changing the agreement", "Changing keys"]
+    assert list(SECTIONS) == [
+        *titles,
+        "Stopping a member",
+        "Losing a steward's key",
+        "Restoring from a backup",
+        "Leaving",
+    ]
     assert all(blocks_of(text) for text in SECTIONS.values())
 
 
@@ -135,9 +141,10 @@ def test_the_page_is_followed_from_its_beginning_to_its_end(followed: dict[str, 
     assert followed["Joining"].count("requested") == 2
     assert followed["Approving"].count("active, a member") == 2
     assert "police: ready" in followed["Approving"]
+    assert "burst" in followed["Changing the agreement"]
     assert "made a new TLS key" in followed["Changing keys"]
     assert "social: running, not ready yet" in followed["Stopping a member"]
-    assert "in force: roster 6" in followed["Losing a steward's key"]
+    assert "in force: roster 7" in followed["Losing a steward's key"]
     assert "KNOWN" in followed["Restoring from a backup"]
     assert "sound: " in followed["Restoring from a backup"]
     assert "2 entries can be connected with this child no more" in followed["Restoring from a backup"]

@@ -16,8 +16,8 @@ from elsewhere.question import (
     Question,
     QuestionSecrets,
     build_question,
-    check_opening,
     commit,
+    rebuild_question,
 )
 
 KEYS = [f"key {n} of a synthetic child".encode() for n in range(28)]
@@ -63,7 +63,7 @@ def test_the_same_secrets_rebuild_the_same_question() -> None:
 
     assert (first.inputs, first.blinds, first.blinded) == (second.inputs, second.blinds, second.blinded)
     assert first.commitment == second.commitment
-    check_opening(KEYS, SECRETS, blinded=first.blinded, commitment=first.commitment)
+    assert rebuild_question(KEYS, SECRETS, first.commitment).blinded == first.blinded
 
 
 def test_another_seed_changes_the_order_of_slots_and_every_element() -> None:
@@ -101,14 +101,13 @@ def test_an_opening_with_anything_else_is_refused(opened: QuestionSecrets) -> No
     asked = build_question(KEYS, SECRETS)
 
     with pytest.raises(OpeningInvalid):
-        check_opening(KEYS, opened, blinded=asked.blinded, commitment=asked.commitment)
+        rebuild_question(KEYS, opened, asked.commitment)
 
 
 def test_a_second_child_in_spare_slots_is_found_by_the_opening() -> None:
     asked = build_question([*KEYS, b"a key of another child"], SECRETS)
 
-    with pytest.raises(OpeningInvalid, match="elements"):
-        check_opening(KEYS, SECRETS, blinded=asked.blinded, commitment=asked.commitment)
+    assert rebuild_question(KEYS, SECRETS, asked.commitment).blinded != asked.blinded
 
 
 def test_parts_of_a_commitment_cannot_be_shifted_into_each_other() -> None:
