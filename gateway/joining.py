@@ -3,8 +3,8 @@
 Holds:    the CA's key while a certificate is signed.
 Sees:     requests to join: public keys, names, duty numbers.
 Refuses:  whoever holds neither an invitation nor a certificate; a certificate for a member that is not
-          active or a researcher whom the agreement does not list, or under another name than the caller's
-          own; more calls than anybody has use for.
+          active or a researcher whom the agreement does not list, that its own key has not signed for, or
+          under another name than the caller's own; more calls than anybody has use for.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from elsewhere.clock import to_ms
 from elsewhere.enrolment import open_request
 from elsewhere.errors import ElsewhereError, KeyFileMissing, StoreUnavailable
 from elsewhere.invitation import NAME
+from elsewhere.renewal import open_renewal
 from elsewhere.research.errors import ResearcherRefused
 from elsewhere.wire.channel import RESEARCHER, agency_of
 from elsewhere.wire.status import CertificatesTaken, NoAuthority, to_status
@@ -132,26 +133,29 @@ class EnrolmentService(enrolment_pb2_grpc.EnrolmentServiceServicer):
         agency = ""
         try:
             agency = agency_of(context)
-            self._check_listed(agency)
+            csr_pem = open_renewal(request.renewal, self._key_of(agency), self._timing.utc_now())
+            # Counted only once it is signed: a thief of the TLS pair uses up none of them.
             if not self._pace.take(agency, self._timing.steady_s()):
                 raise CertificatesTaken(f"expected at most {RENEWALS} certificates of {agency} at once")
-            made = self._certify(agency, request.csr_pem)
+            made = self._certify(agency, csr_pem)
         except ElsewhereError as err:
             _log.warning("certificate refused", agency=agency, code=err.code)
             await context.abort(*to_status(err))
         _log.info("certificate renewed", agency=agency)
         return enrolment_pb2.RenewResponse(certificate_pem=made)
 
-    def _check_listed(self, name: str) -> None:
-        """Return only for an active member, or a researcher whom the agreement in force lists."""
+    def _key_of(self, name: str) -> bytes:
+        """The key of an active member, or of a researcher whom the agreement in force lists."""
         researcher = re.fullmatch(RESEARCHER, name)
         if researcher is None:
             self._directory.check_active(name)
-            return
+            return self._directory.roster.active(name).signing_key
         agreement = self._directory.agreement
         part = agreement.research if agreement is not None else None
-        if part is None or part.researcher(researcher[1]) is None:
+        found = part.researcher(researcher[1]) if part is not None else None
+        if found is None:
             raise ResearcherRefused("expected a researcher whom the agreement in force lists")
+        return found.key
 
     def _certify(self, agency: str, csr_pem: bytes) -> bytes:
         """Sign, where the CA's key is."""

@@ -275,8 +275,8 @@ class Node:
         ]
 
     def _renewal_parts(self) -> RenewalParts:
-        config, ca_pem, channels = self.config, self.trust.anchor.tls_ca_pem, self._linked.channels
-        return RenewalParts(config.dir, config.agency, ca_pem, self._store, channels, self._clock)
+        config, kept = self.config, (self._store, self._linked.channels, self._ledger_parts().key)
+        return RenewalParts(config.dir, config.agency, self.trust.anchor.tls_ca_pem, *kept, self._clock)
 
     def _desk_parts(self, callers: Callers) -> DeskParts:
         kept = (self._store, self._writer, self._clock)

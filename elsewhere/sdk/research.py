@@ -204,7 +204,7 @@ class Research:
         return priced(question, asking, self.agreement, self._documents.roster, terms)
 
     def _gateways(self) -> Gateways:
-        return connect(self._folder, now=self._clock())
+        return connect(self._folder, self._key(), now=self._clock())
 
     def _key(self) -> SigningKey:
         return read_signing_key(self._folder, self._passphrase)

@@ -20,10 +20,13 @@ import structlog
 from elsewhere.clock import Clock
 from elsewhere.errors import CertificateInvalid, GatewayUnreachable
 from elsewhere.fields import format_instant
+from elsewhere.renewal import sign_renewal
+from elsewhere.signing import SigningKey
 from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
 from elsewhere.wire.tls import check_issued, make_key, make_request
 from elsewhere.wire.v1 import enrolment_pb2, enrolment_pb2_grpc
 from node.config import NodeConfig
+from node.keys.ring import read_signing
 from node.links.calls import CallBroke, breaking
 from node.membership.hop import Hop, read_hop, write_hop
 from node.processes.rights import hold_right_to_keys
@@ -43,6 +46,7 @@ class RenewalParts:
     ca_pem: bytes
     store: Store
     channels: Callable[[], Sequence[grpc.aio.Channel]]  # to gateways, as they are linked now
+    key: Callable[[], SigningKey]  # this agency's, as it is now
     clock: Clock
     look_s: float = LOOK_EVERY_S
 
@@ -74,7 +78,8 @@ class Renewal:
         """
         parts = self._parts
         key_pem = make_key()
-        request = enrolment_pb2.RenewRequest(csr_pem=make_request(key_pem, parts.agency))
+        csr_pem = make_request(key_pem, parts.agency)
+        request = enrolment_pb2.RenewRequest(renewal=sign_renewal(parts.key(), csr_pem, parts.clock()))
         for channel in parts.channels():
             try:
                 with breaking():
@@ -112,7 +117,8 @@ async def renew_now(config: NodeConfig, ca_pem: bytes, store: Store, clock: Cloc
             await stack.enter_async_context(grpc.aio.secure_channel(address, shown, options=CLIENT_OPTIONS))
             for address in config.gateways
         ]
-        parts = RenewalParts(config.dir, config.agency, ca_pem, store, lambda: channels, clock)
+        own = read_signing(config.dir)
+        parts = RenewalParts(config.dir, config.agency, ca_pem, store, lambda: channels, lambda: own, clock)
         if not await Renewal(parts).renew(held):
             raise GatewayUnreachable("expected a gateway to certify the new key; none did")
     return read_hop(config.dir)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from elsewhere.canonical import canonical_json
+from elsewhere.canonical import Json, canonical_json
+from elsewhere.fields import format_instant
 from elsewhere.freshness import fresh_at, sign_as_gateway, sign_as_member
 from elsewhere.receipt import attach_proof, open_receipt_proof, sign_receipt
+from elsewhere.renewal import RENEWAL_TYPE, open_renewal
 from elsewhere.roster import Member
-from elsewhere.signing import sign_bytes
+from elsewhere.signing import enclose, sign_bytes
 from elsewhere.transparency.checkpoint import Checkpoint, log_origin, open_checkpoint, sign_checkpoint
 from elsewhere.transparency.merkle import check_consistency, check_inclusion, node_hash
 from elsewhere.transparency.note import Verifier, add_lines, cosign, only_by, open_note
@@ -78,6 +80,13 @@ def _freshness(data: bytes) -> None:
     Freshening(lambda: ROSTER, seeds.POLICE).exchange("police", data.decode("utf-8", "replace"))
 
 
+def _renewal(data: bytes) -> None:
+    """A member's wish for a certificate: what it signed itself, as nothing else is read."""
+    signature = sign_bytes(seeds.POLICE, RENEWAL_TYPE, data)
+    envelope = enclose(RENEWAL_TYPE, data, {seeds.POLICE.public: signature})
+    open_renewal(envelope, seeds.POLICE.public, seeds.NOW)
+
+
 def log_parsers() -> tuple[Parser, ...]:
     """Everything that is read of others' logs."""
     note = _note()
@@ -92,10 +101,12 @@ def log_parsers() -> tuple[Parser, ...]:
     fresh = add_lines(fresh, [sign_as_member(ROSTER, "police", seeds.POLICE, seeds.NOW)])
     notes = (add_lines(of_ours.decode(), [seen]),)
     draw = DrawFile("trust", "police", seeds.NOW.replace(microsecond=0), notes, bytes(64))
+    wish: dict[str, Json] = {"csr_pem": "x", "made_utc": format_instant(seeds.NOW)}
     return (
         Parser("checkpoint", _checkpoint, (note.encode(),)),
         Parser("log_proof", _proof, (proof.to_text().encode(),)),
         Parser("receipt_proof", _receipt, (receipt,), as_json(canonical_json)),
+        Parser("certificate_renewal", _renewal, (canonical_json(wish),), as_json(canonical_json)),
         Parser("roster_freshness", _freshness, (fresh.encode(),)),
         Parser("draw_file", _draw, (draw.to_bytes(),), as_json(lambda v: canonical_json(v) + b"\n")),
         wire(

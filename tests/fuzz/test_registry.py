@@ -31,7 +31,7 @@ CALLS = {
     "EnrolmentService.Join": ({"join_request"}, {PLAIN}),
     "EnrolmentService.Standing": ({PLAIN}, {"admission"}),
     "EnrolmentService.JoinResearcher": ({"certificate_request"}, {"admission"}),
-    "EnrolmentService.Renew": ({"certificate_request"}, {"certificate"}),
+    "EnrolmentService.Renew": ({"certificate_renewal", "certificate_request"}, {"certificate"}),
     "DirectoryService.Freshen": ({"roster_freshness"}, {"roster_freshness"}),
     "CatalogueService.Publish": ({"catalogue_publication", "catalogue_statement"}, {PLAIN}),
     "CatalogueService.Fetch": (

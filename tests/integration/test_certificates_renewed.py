@@ -15,7 +15,9 @@ from click.testing import CliRunner
 
 from elsewhere.asking import Coverage, State
 from elsewhere.cli.node_rotate import describe_keys, read_key_status, rotate
-from elsewhere.errors import CertificateInvalid, NotActive
+from elsewhere.errors import CertificateInvalid, NotActive, SignatureInvalid
+from elsewhere.renewal import sign_renewal
+from elsewhere.signing import SigningKey
 from elsewhere.wire.status import CertificatesTaken, NoAuthority
 from elsewhere.wire.tls import certificate_end, common_name, make_authority, make_key, make_request, sign_node
 from elsewhere.wire.v1 import enrolment_pb2, enrolment_pb2_grpc, link_pb2
@@ -36,11 +38,14 @@ async def renewed(node: Node) -> None:
     await until(lambda: node.links[0] is not before and node.links[0].attached.is_set())
 
 
-async def call(channel: grpc.aio.Channel, csr_pem: bytes) -> str:
+async def call(
+    channel: grpc.aio.Channel, csr_pem: bytes, signer: SigningKey, *, ago: timedelta = timedelta(0)
+) -> str:
     """Renew over a channel: the certificate's name, or the code of the refusal."""
+    renewal = sign_renewal(signer, csr_pem, utc_now() - ago)
     try:
         answer = await enrolment_pb2_grpc.EnrolmentServiceStub(channel).Renew(
-            enrolment_pb2.RenewRequest(csr_pem=csr_pem), timeout=PATIENCE_S
+            enrolment_pb2.RenewRequest(renewal=renewal), timeout=PATIENCE_S
         )
     except grpc.aio.AioRpcError as err:
         return str(err.details())
@@ -108,13 +113,28 @@ async def test_a_certificate_is_renewed_for_active_members_under_their_own_name_
     police, social = join(tmp_path, "police"), join(tmp_path, "social")
     key = make_key()
     async with running(tmp_path) as gateway, channel_to(gateway, police) as channel:
-        assert await call(channel, make_request(key, "police")) == "police"
-        assert await call(channel, make_request(key, social.agency_id)) == CertificateInvalid.code
-        assert await call(channel, b"x" * 20_000) == CertificateInvalid.code
+        assert await call(channel, make_request(key, "police"), police.signing) == "police"
+        others = make_request(key, social.agency_id)
+        assert await call(channel, others, police.signing) == CertificateInvalid.code
+        assert await call(channel, b"x" * 20_000, police.signing) == CertificateInvalid.code
         for state in ("suspended", "revoked"):
             set_state(tmp_path, "police", state, now=utc_now())
             gateway.directory.refresh()
-            assert await call(channel, make_request(key, "police")) == NotActive.code
+            assert await call(channel, make_request(key, "police"), police.signing) == NotActive.code
+
+
+async def test_who_has_the_tls_pair_alone_renews_nothing(tmp_path: Path) -> None:
+    found(tmp_path)
+    police, social = join(tmp_path, "police"), join(tmp_path, "social")
+    csr = make_request(make_key(), "police")
+    async with running(tmp_path) as gateway, channel_to(gateway, police) as channel:
+        for thief in (SigningKey(b"t" * 32), social.signing):
+            for _ in range(RENEWALS + 1):
+                assert await call(channel, csr, thief) == SignatureInvalid.code
+        # What he does uses up none of the agency's own, and what it signed long ago is no use to him.
+        assert await call(channel, csr, police.signing, ago=timedelta(minutes=6)) == CertificateInvalid.code
+        assert await call(channel, csr, police.signing, ago=timedelta(minutes=-6)) == CertificateInvalid.code
+        assert await call(channel, csr, police.signing) == "police"
 
 
 async def test_certificates_are_not_made_without_end_nor_without_the_cas_key(tmp_path: Path) -> None:
@@ -123,11 +143,12 @@ async def test_certificates_are_not_made_without_end_nor_without_the_cas_key(tmp
     csr = make_request(make_key(), "police")
     async with running(tmp_path) as gateway:
         async with channel_to(gateway, police) as channel:
-            told = [await call(channel, csr) for _ in range(RENEWALS + 1)]
+            told = [await call(channel, csr, police.signing) for _ in range(RENEWALS + 1)]
             assert told == ["police"] * RENEWALS + [CertificatesTaken.code]
         (tmp_path / "keys" / "ca.key").unlink()
         async with channel_to(gateway, social) as channel:
-            assert await call(channel, make_request(make_key(), "social")) == NoAuthority.code
+            csr = make_request(make_key(), "social")
+            assert await call(channel, csr, social.signing) == NoAuthority.code
 
 
 async def test_a_certificate_of_another_authority_or_name_is_not_taken(tmp_path: Path) -> None:

@@ -35,11 +35,13 @@ from elsewhere.sdk.researcher.folder import (
     read_about,
     read_pair,
     read_signing_key,
+    write_pair,
 )
 from elsewhere.sdk.researcher.trust import read_documents
+from elsewhere.signing import SigningKey
 from elsewhere.toml import parse_toml
 from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
-from elsewhere.wire.tls import certificate_end, common_name, renewal_due
+from elsewhere.wire.tls import certificate_end, common_name, make_request, sign_node
 from elsewhere.wire.v1 import (
     catalogue_pb2,
     catalogue_pb2_grpc,
@@ -56,6 +58,7 @@ from elsewhere.wire.v1 import (
     study_pb2,
     study_pb2_grpc,
 )
+from gateway.folder import read_authority
 from gateway.researchers import InvitedResearcher, invite_researcher
 from gateway.service import Gateway
 from tests import partnership
@@ -263,19 +266,24 @@ async def test_an_agreed_researcher_renews_at_half_life_and_another_goes_on_with
         join(gw, agency)
     async with running(gw) as gateway:
         about = await enrolling(folder, token_of(gw, gateway))
-        pair = read_secret(folder / TLS_PAIR)
-        half = renewal_due(read_pair(folder)[1]) + timedelta(seconds=1)
-        await asyncio.to_thread(connect, folder, now=half)
-        assert read_secret(folder / TLS_PAIR) == pair  # not listed: nothing new
-        await asyncio.to_thread(connect, folder, now=utc_now())
-        assert read_secret(folder / TLS_PAIR) == pair  # not due
+        key, first = read_signing_key(folder), read_secret(folder / TLS_PAIR)
+        await asyncio.to_thread(connect, folder, key, now=utc_now())
+        assert read_secret(folder / TLS_PAIR) == first  # not due
+
+        key_pem, then = read_pair(folder)[0], utc_now() - timedelta(days=20)
+        csr = make_request(key_pem, "researcher:ana")
+        aged = sign_node(read_authority(gw), csr, agency="researcher:ana", now=then)
+        write_pair(folder, key_pem, aged)
+        await asyncio.to_thread(connect, folder, key, now=utc_now())
+        assert read_pair(folder) == (key_pem, aged)  # due, but not listed: nothing new
 
         list_researcher(gw, about)
         gateway.directory.refresh()
-        # Nobody's clock is ahead here, so what is certified now is good at that time, too.
-        await asyncio.to_thread(connect, folder, now=half)
+        await asyncio.to_thread(connect, folder, SigningKey(b"t" * 32), now=utc_now())
+        assert read_pair(folder) == (key_pem, aged)  # whoever has the TLS pair alone gets no other
+        await asyncio.to_thread(connect, folder, key, now=utc_now())
 
-        assert read_secret(folder / TLS_PAIR) != pair
+        assert read_pair(folder)[0] != key_pem
         assert common_name(read_pair(folder)[1]) == "researcher:ana"
 
 

@@ -21,6 +21,7 @@ from elsewhere.fields import format_instant
 from elsewhere.invitation import ResearcherToken, TokenExpired
 from elsewhere.keyfiles import destroy_secret, read_secret, replace_file, write_secret
 from elsewhere.random import RandomBytes
+from elsewhere.renewal import sign_renewal
 from elsewhere.sdk.researcher.calls import CALL_S, GatewayRefused, Gateways
 from elsewhere.sdk.researcher.folder import (
     ABOUT,
@@ -34,6 +35,7 @@ from elsewhere.sdk.researcher.folder import (
     write_pair,
 )
 from elsewhere.sdk.researcher.trust import keep_documents, open_documents, read_documents
+from elsewhere.signing import SigningKey
 from elsewhere.wire.channel import client_credentials
 from elsewhere.wire.tls import check_issued, check_pair, make_key, make_request, renewal_due
 from elsewhere.wire.v1 import enrolment_pb2, enrolment_pb2_grpc
@@ -83,8 +85,13 @@ def enrol(folder: Path, text: str, *, passphrase: str, now: datetime, random: Ra
     return _take(folder, token, key_pem, Admission.from_bytes(answer.admission), now=now)
 
 
-def connect(folder: Path, *, now: datetime) -> Gateways:
+def connect(folder: Path, key: SigningKey, *, now: datetime) -> Gateways:
     """The gateways, with a certificate that is renewed first if half of its life is over.
+
+    Args:
+        folder: the researcher's.
+        key: signs queries, and the wish for a certificate.
+        now: aware UTC time.
 
     Raises:
         NotEnrolled, KeyFileExposed: no usable certificate.
@@ -96,7 +103,8 @@ def connect(folder: Path, *, now: datetime) -> Gateways:
     if now < renewal_due(cert_pem):
         return held
     next_key = make_key()
-    request = enrolment_pb2.RenewRequest(csr_pem=make_request(next_key, _common_name(about)))
+    renewal = sign_renewal(key, make_request(next_key, _common_name(about)), now)
+    request = enrolment_pb2.RenewRequest(renewal=renewal)
     try:
         answer = held.call(
             lambda channel: enrolment_pb2_grpc.EnrolmentServiceStub(channel).Renew(request, timeout=CALL_S)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!elsewhere/wire/v1/enrolment.proto\x12\x11\x65lsewhere.wire.v1\"\x1e\n\x0bJoinRequest\x12\x0f\n\x07request\x18\x01 \x01(\x0c\"\x0e\n\x0cJoinResponse\"\x11\n\x0fStandingRequest\"m\n\x10StandingResponse\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0erequest_digest\x18\x03 \x01(\x0c\x12\x11\n\tadmission\x18\x04 \x01(\x0c\x12\x0f\n\x07sent_ms\x18\x05 \x01(\x04\"\x1f\n\x0cRenewRequest\x12\x0f\n\x07\x63sr_pem\x18\x01 \x01(\x0c\"(\n\rRenewResponse\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\"(\n\x15JoinResearcherRequest\x12\x0f\n\x07\x63sr_pem\x18\x01 \x01(\x0c\"+\n\x16JoinResearcherResponse\x12\x11\n\tadmission\x18\x01 \x01(\x0c\x32\xe3\x02\n\x10\x45nrolmentService\x12G\n\x04Join\x12\x1e.elsewhere.wire.v1.JoinRequest\x1a\x1f.elsewhere.wire.v1.JoinResponse\x12S\n\x08Standing\x12\".elsewhere.wire.v1.StandingRequest\x1a#.elsewhere.wire.v1.StandingResponse\x12J\n\x05Renew\x12\x1f.elsewhere.wire.v1.RenewRequest\x1a .elsewhere.wire.v1.RenewResponse\x12\x65\n\x0eJoinResearcher\x12(.elsewhere.wire.v1.JoinResearcherRequest\x1a).elsewhere.wire.v1.JoinResearcherResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!elsewhere/wire/v1/enrolment.proto\x12\x11\x65lsewhere.wire.v1\"\x1e\n\x0bJoinRequest\x12\x0f\n\x07request\x18\x01 \x01(\x0c\"\x0e\n\x0cJoinResponse\"\x11\n\x0fStandingRequest\"m\n\x10StandingResponse\x12\r\n\x05state\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0erequest_digest\x18\x03 \x01(\x0c\x12\x11\n\tadmission\x18\x04 \x01(\x0c\x12\x0f\n\x07sent_ms\x18\x05 \x01(\x04\"%\n\x0cRenewRequest\x12\x0f\n\x07renewal\x18\x02 \x01(\x0cJ\x04\x08\x01\x10\x02\"(\n\rRenewResponse\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\"(\n\x15JoinResearcherRequest\x12\x0f\n\x07\x63sr_pem\x18\x01 \x01(\x0c\"+\n\x16JoinResearcherResponse\x12\x11\n\tadmission\x18\x01 \x01(\x0c\x32\xe3\x02\n\x10\x45nrolmentService\x12G\n\x04Join\x12\x1e.elsewhere.wire.v1.JoinRequest\x1a\x1f.elsewhere.wire.v1.JoinResponse\x12S\n\x08Standing\x12\".elsewhere.wire.v1.StandingRequest\x1a#.elsewhere.wire.v1.StandingResponse\x12J\n\x05Renew\x12\x1f.elsewhere.wire.v1.RenewRequest\x1a .elsewhere.wire.v1.RenewResponse\x12\x65\n\x0eJoinResearcher\x12(.elsewhere.wire.v1.JoinResearcherRequest\x1a).elsewhere.wire.v1.JoinResearcherResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,13 +40,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STANDINGRESPONSE']._serialized_start=123
   _globals['_STANDINGRESPONSE']._serialized_end=232
   _globals['_RENEWREQUEST']._serialized_start=234
-  _globals['_RENEWREQUEST']._serialized_end=265
-  _globals['_RENEWRESPONSE']._serialized_start=267
-  _globals['_RENEWRESPONSE']._serialized_end=307
-  _globals['_JOINRESEARCHERREQUEST']._serialized_start=309
-  _globals['_JOINRESEARCHERREQUEST']._serialized_end=349
-  _globals['_JOINRESEARCHERRESPONSE']._serialized_start=351
-  _globals['_JOINRESEARCHERRESPONSE']._serialized_end=394
-  _globals['_ENROLMENTSERVICE']._serialized_start=397
-  _globals['_ENROLMENTSERVICE']._serialized_end=752
+  _globals['_RENEWREQUEST']._serialized_end=271
+  _globals['_RENEWRESPONSE']._serialized_start=273
+  _globals['_RENEWRESPONSE']._serialized_end=313
+  _globals['_JOINRESEARCHERREQUEST']._serialized_start=315
+  _globals['_JOINRESEARCHERREQUEST']._serialized_end=355
+  _globals['_JOINRESEARCHERRESPONSE']._serialized_start=357
+  _globals['_JOINRESEARCHERRESPONSE']._serialized_end=400
+  _globals['_ENROLMENTSERVICE']._serialized_start=403
+  _globals['_ENROLMENTSERVICE']._serialized_end=758
 # @@protoc_insertion_point(module_scope)

@@ -106,17 +106,19 @@ Global___StandingResponse: _TypeAlias = StandingResponse  # noqa: Y015
 class RenewRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    CSR_PEM_FIELD_NUMBER: _builtins.int
-    csr_pem: _builtins.bytes
-    """PKCS #10 request, PEM, at most 16 KiB: a P-256 key under the caller's name alone"""
+    RENEWAL_FIELD_NUMBER: _builtins.int
+    renewal: _builtins.bytes
+    """DSSE envelope, at most 32 KiB: a PKCS #10 request for a P-256 key under the caller's name alone, and when it was
+    made; signed with the member's key in the roster, or the researcher's in the agreement.
+    """
     def __init__(
         self,
         *,
-        csr_pem: _builtins.bytes = ...,
+        renewal: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr_pem", b"csr_pem"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["renewal", b"renewal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

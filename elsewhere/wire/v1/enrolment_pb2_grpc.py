@@ -78,8 +78,8 @@ class EnrolmentServiceServicer:
 
     def Renew(self, request, context):
         """Certifies a new TLS key of the calling member or researcher, as the certificate names it that it calls with.
-        Refused unless the roster lists the member as active, or the agreement the researcher; and by a gateway that
-        does not have the key of the CA.
+        Refused unless it is signed by the very member that the roster lists as active, or researcher that the agreement
+        lists; and by a gateway that does not have the key of the CA.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,8 +41,8 @@ class EnrolmentServiceStub:
     """What has become of the calling invitation, or what the calling member is. Any certificate of the CA."""
     Renew: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.RenewRequest, _enrolment_pb2.RenewResponse]
     """Certifies a new TLS key of the calling member or researcher, as the certificate names it that it calls with.
-    Refused unless the roster lists the member as active, or the agreement the researcher; and by a gateway that
-    does not have the key of the CA.
+    Refused unless it is signed by the very member that the roster lists as active, or researcher that the agreement
+    lists; and by a gateway that does not have the key of the CA.
     """
     JoinResearcher: _grpc.UnaryUnaryMultiCallable[_enrolment_pb2.JoinResearcherRequest, _enrolment_pb2.JoinResearcherResponse]
     """Certifies the TLS key of the researcher that the calling certificate was made for as an invitation. For one
@@ -62,8 +62,8 @@ class EnrolmentServiceAsyncStub(EnrolmentServiceStub):
     """What has become of the calling invitation, or what the calling member is. Any certificate of the CA."""
     Renew: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.RenewRequest, _enrolment_pb2.RenewResponse]  # type: ignore[assignment]
     """Certifies a new TLS key of the calling member or researcher, as the certificate names it that it calls with.
-    Refused unless the roster lists the member as active, or the agreement the researcher; and by a gateway that
-    does not have the key of the CA.
+    Refused unless it is signed by the very member that the roster lists as active, or researcher that the agreement
+    lists; and by a gateway that does not have the key of the CA.
     """
     JoinResearcher: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.JoinResearcherRequest, _enrolment_pb2.JoinResearcherResponse]  # type: ignore[assignment]
     """Certifies the TLS key of the researcher that the calling certificate was made for as an invitation. For one
@@ -98,8 +98,8 @@ class EnrolmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_enrolment_pb2.RenewResponse, _abc.Awaitable[_enrolment_pb2.RenewResponse]]:
         """Certifies a new TLS key of the calling member or researcher, as the certificate names it that it calls with.
-        Refused unless the roster lists the member as active, or the agreement the researcher; and by a gateway that
-        does not have the key of the CA.
+        Refused unless it is signed by the very member that the roster lists as active, or researcher that the agreement
+        lists; and by a gateway that does not have the key of the CA.
         """
 
     @_abc_1.abstractmethod
