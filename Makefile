@@ -39,9 +39,10 @@ bench: dev-environment  ## times beside their floors, in ten minutes; FULL=1: a 
 	@$(BIN)/python -m bench $(if $(FULL),--full) $(if $(RECORDS),--records $(RECORDS)) \
 	  $(if $(PUBLISH),--publish docs/benchmarks.md)
 
-faults: dev-environment  ## two hundred faults and three hundred kills of real processes, twenty minutes; FAULTS=500
-	@KILLS=$$(($(FAULTS) / 2)) $(BIN)/python -m pytest -q tests/fault/test_log_killed.py \
-	  tests/fault/test_study_killed.py tests/fault/test_study_steps_killed.py
+faults: dev-environment  ## two hundred faults, and as many kills of each kind, half an hour; FAULTS=500 SEED=7
+	@KILLS=$$(($(FAULTS) / 2)) $(BIN)/python -m pytest -q tests/fault/test_log_killed.py
+	@KILLS=$(FAULTS) $(BIN)/python -m pytest -q tests/fault/test_study_killed.py \
+	  tests/fault/test_study_steps_killed.py
 	@$(BIN)/python -m tests.campaign --faults $(FAULTS) $(if $(SEED),--seed $(SEED))
 
 check: dev-environment  ## style, types, who may import whom, and the wire contract

@@ -139,6 +139,24 @@ def test_a_servers_own_types_and_schemas(postgres: Server, tmp_path: Path) -> No
 
 
 @pytest.mark.needs("postgres")
+def test_whether_some_child_has_two_ids_is_not_told_by_a_refusal(postgres: Server, tmp_path: Path) -> None:
+    url = address_of(postgres)
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("create table rows (id int, child text, day date, kind text, hours int)")
+        db.execute(f'revoke temporary on database "{db.info.dbname}" from public, {db.info.user}')
+    section = TableSection(url=url, table="rows", child="child", date="day", row="id", columns=dict(MAPPED))
+
+    for merged in ([], [("c1", 1), ("c2", 1)]):
+        with (
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+            open_table(section, Within(tmp_path, 256, 60), merged),
+        ):
+            pass
+    with open_table(section, Within(tmp_path, 256, 60)) as opened:
+        assert count(opened, section, QUESTIONS[0]()) == [0] * QUESTIONS[0]().width
+
+
+@pytest.mark.needs("postgres")
 def test_a_table_that_a_server_has_locked_is_given_up(postgres: Server, tmp_path: Path) -> None:
     url = address_of(postgres)
     with psycopg.connect(url) as db:

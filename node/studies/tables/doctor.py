@@ -52,7 +52,7 @@ def examine(section: ResearchSection, folder: Path, loaded: Collection[str] = ()
         table = dictionary().tables[name]
         lacking = [column for column in table.columns if column not in mapped.columns]
         try:
-            with open_table(mapped, within(section, folder)) as opened:
+            with open_table(mapped, within(section, folder), [] if mapped.caseload else None) as opened:
                 yield from _look(opened, mapped, table)
         except LibraryMissing:
             raise

@@ -52,7 +52,7 @@ class Opened:
 
 @contextlib.contextmanager
 def open_table(
-    section: TableSection, within: Within, merged: Sequence[tuple[str, int]] = ()
+    section: TableSection, within: Within, merged: Sequence[tuple[str, int]] | None = None
 ) -> Iterator[Opened]:
     """Open one table.
 
@@ -60,7 +60,8 @@ def open_table(
         section: its mapping.
         within: bounds.
         merged: ids of children that have more than one, each with the number of its child. They are handed to
-            the engine as a table of this session alone; a role of a server needs TEMPORARY for that.
+            the engine as a table of this session alone, also when there are none: a role of a server needs
+            TEMPORARY for that, and whether it is refused must not tell of children. None: ids are not merged.
 
     Raises:
         LibraryMissing: ibis, or the driver of this kind of database, is not installed.
@@ -214,14 +215,15 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _hand_over(connection: Any, merged: Sequence[tuple[str, int]]) -> Any:
-    """Give the engine the ids that mean one child, in a table of this session; None if there are none."""
-    if not merged:
+def _hand_over(connection: Any, merged: Sequence[tuple[str, int]] | None) -> Any:
+    """Give the engine the ids that mean one child, in a table of this session."""
+    if merged is None:
         return None
     import ibis
     import pyarrow as pa
 
-    rows = pa.table({"own": [own for own, _ in merged], "number": [f"\x01{number}" for _, number in merged]})
+    own, numbers = [one for one, _ in merged], [f"\x01{number}" for _, number in merged]
+    rows = pa.table({"own": pa.array(own, pa.string()), "number": pa.array(numbers, pa.string())})
     if connection.name == "duckdb":
         return ibis.memtable(rows)
     if connection.name == "sqlite":

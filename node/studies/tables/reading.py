@@ -63,10 +63,10 @@ class Tables:
             _log.error("table.unread", table=question.table, kind=type(err).__name__)
             raise TableUnread("expected to read the table; its engine does not") from None
 
-    def _merged(self, of: str) -> list[tuple[str, int]]:
+    def _merged(self, of: str) -> list[tuple[str, int]] | None:
         """The ids of one source that mean a child who has more than one there, with the child's number."""
         if not of:
-            return []
+            return None
         with self._store.read() as connection:
             newest = current_load(connection)
             ours = (member.c.load_id == newest, member.c.record_id == record.c.id, record.c.source == of)
