@@ -17,7 +17,7 @@ from elsewhere.errors import DeskMalformed, ElsewhereError
 NEEDS: Final = "SECOND_PERSON"  # the obligation of a basis
 MAX_NOTE: Final = 1000
 MAX_NAME: Final = 200
-MAX_LOOKS: Final = 500  # in one list
+MAX_LOOKS: Final = 200  # in one list, which fits a desk message however long the reasons are
 
 
 class ReasonMissing(ElsewhereError):

@@ -14,12 +14,12 @@ from elsewhere.cli.ask import account_name
 from elsewhere.cli.desk_options import desk_options, open_desk
 from elsewhere.cli.words import printable
 from elsewhere.fields import format_instant
-from elsewhere.secondlook import SecondOpinion
+from elsewhere.secondlook import MAX_LOOKS, SecondOpinion
 
 
 @click.group("second-look")
 def second_look() -> None:
-    """Look at questions that were asked on vital interests, on the asker's own word."""
+    """Look at questions asked on the asker's own word, or beyond a day's limit, of the reserve for RED."""
 
 
 @second_look.command("list", short_help="Show the questions that a second person has to look at.")
@@ -48,6 +48,8 @@ def list_(as_json: bool, **given: Any) -> None:
         click.echo(f"  due {format_instant(one.due_utc)}; {printable(one.asker)}: {printable(one.reason)}")
     if not found:
         click.echo("no question waits for a second person")
+    if len(found) == MAX_LOOKS:
+        click.echo(f"these {MAX_LOOKS} are due first; more may wait")
 
 
 @second_look.command("give", short_help="Record what a second person finds.")

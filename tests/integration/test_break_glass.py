@@ -13,7 +13,16 @@ from sqlalchemy import select
 
 from elsewhere.asking import State
 from elsewhere.sdk.desk import AsyncDesk
-from elsewhere.secondlook import ReasonMissing, SamePerson, SecondLookGone, SecondLookOverdue, SecondOpinion
+from elsewhere.secondlook import (
+    MAX_LOOKS,
+    MAX_NAME,
+    MAX_NOTE,
+    ReasonMissing,
+    SamePerson,
+    SecondLookGone,
+    SecondLookOverdue,
+    SecondOpinion,
+)
 from elsewhere.workdays import end_of_next_working_day
 from node.program import Node
 from node.store.exchange import log
@@ -111,3 +120,21 @@ async def test_none_is_asked_while_a_look_is_overdue(made: Federation) -> None:
     assert usual.state_of("police") is State.KNOWN_CURRENT
     assert again.lookup_id
     assert entries(made.nodes["social"], "second_look")[-1]["was_overdue"] is True
+
+
+async def test_a_list_that_is_full_of_long_reasons_is_shown(made: Federation) -> None:
+    row = {"asker": "\u00e9" * MAX_NAME, "purpose": "S47_ENQUIRY", "reason": "\U00020000" * MAX_NOTE}
+    rows = [
+        {
+            **row,
+            "lookup_id": f"{number:032x}",
+            "asked_ms": 1_700_000_000_000,
+            "due_ms": 1_700_000_000_000 + number * 1000,
+        }
+        for number in range(MAX_LOOKS + 1)
+    ]
+    with made.nodes["social"]._store.write() as connection:
+        connection.execute(second_look.insert(), rows)
+    async with desk_of(made) as desk:
+        found = await desk.second_looks()
+    assert [one.lookup_id for one in found] == [one["lookup_id"] for one in rows[:MAX_LOOKS]]

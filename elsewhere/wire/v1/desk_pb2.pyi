@@ -793,7 +793,7 @@ class ListSecondLooksResponse(_message.Message):
     LOOKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def looks(self) -> _containers.RepeatedCompositeFieldContainer[Global___SecondLook]:
-        """at most 500, the first due at the front; none: nobody waits"""
+        """at most 200, the first due at the front; none: nobody waits"""
 
     def __init__(
         self,
