@@ -29,6 +29,7 @@ SEED_SIZE = 32
 MINIMUM_SIZE = 4096
 STEPS_PER_DOUBLING = 8
 _DOMAIN = b"elsewhere/catalogue/padding/v1"
+_SPARE = 64  # draws that met a tag that was there already, and were drawn again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +124,34 @@ def check_delta_padding(
     if not 0 <= record_tags <= len(delta):
         raise PaddingInvalid("the delta has fewer tags than records are stated")
     _check_drawn(delta, seed, _delta_label(version), len(delta) - record_tags)
+
+
+def count_padding(delta: ShortTags, *, seed: bytes, version: int) -> int:
+    """Tell how many tags of a delta its committed seed yields."""
+    return int(contains(as_set(_stream(seed, _delta_label(version), len(delta))), delta).sum())
+
+
+def check_whole(tags: ShortTags, records: ShortTags, *, seed: bytes, versions: int, delta_size: int) -> None:
+    """Check, as an auditor, that every tag ever published stands for a record or is padding.
+
+    Args:
+        tags: the whole catalogue, ascending.
+        records: the tags of all records that the custodian has had in this epoch, ascending.
+        seed: as opened by the custodian, and committed to.
+        versions: how many there have been; each may have been a delta, with padding of its own.
+        delta_size: tags of each delta.
+
+    Raises:
+        PaddingInvalid: says how many tags are neither: stuffing.
+    """
+    labels = [(b"snapshot", len(tags)), *((_delta_label(n + 1), delta_size) for n in range(versions))]
+    rest = tags[~contains(records, tags)]
+    for label, count in labels:
+        if not len(rest):
+            break
+        rest = rest[~contains(as_set(_stream(seed, label, count + _SPARE)), rest)]
+    if len(rest):
+        raise PaddingInvalid(f"{len(rest)} tags stand for no record and are no padding")
 
 
 def _check_commitment(seed: bytes, commitment: bytes) -> None:

@@ -18,6 +18,7 @@ _LAZY = {
     ),
     "draw": Lazy("elsewhere.cli.audit_opening", "draw", "Hand out what draws another agency's questions."),
     "open": Lazy("elsewhere.cli.audit_opening", "open_", "Open drawn questions: was each about one child?"),
+    "padding": Lazy("elsewhere.cli.audit_padding", "padding", "Check what this agency's catalogues hold."),
 }
 
 

@@ -23,18 +23,19 @@ import structlog
 from sqlalchemy import ColumnElement, Connection, Table, Update, delete, insert, select, update
 
 from elsewhere.canonical import Json
-from elsewhere.catalogue.files import read_catalogue, write_catalogue
+from elsewhere.catalogue.files import write_catalogue
 from elsewhere.catalogue.padding import SEED_SIZE, commit_seed, next_delta, pad
-from elsewhere.catalogue.sealed import KEY_SIZE, open_delta, seal_delta
+from elsewhere.catalogue.sealed import KEY_SIZE, seal_delta
 from elsewhere.catalogue.statement import CatalogueStatement, delta_root, snapshot_root
 from elsewhere.catalogue.tags import Catalogue, ShortTags, as_set, union
 from elsewhere.clock import Clock
-from elsewhere.errors import CatalogueBroken, ElsewhereError
+from elsewhere.errors import ElsewhereError
 from elsewhere.lookup import Head
 from elsewhere.random import RandomBytes
-from elsewhere.signing import SigningKey, open_document, sign_document
+from elsewhere.signing import SigningKey, sign_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
 from node.caseload.index import current_load, record_count, short_tags_since
+from node.catalogues.ownfile import OwnPiece, read_deltas, read_snapshot, read_statement, snapshot_path
 from node.catalogues.times import MAX_BACKLOG_TICKS
 from node.ledger import book
 from node.processes.lead import Lead
@@ -61,20 +62,6 @@ class OwnParts:
     clock: Clock
     random: RandomBytes
     delta_tags: int
-
-
-@dataclass(frozen=True, slots=True)
-class OwnPiece:
-    """One published version; a snapshot is encrypted from the set as it is sent."""
-
-    statement: CatalogueStatement
-    envelope: bytes = field(repr=False)
-    ciphertext: bytes = field(repr=False)  # of a delta; empty for a snapshot
-
-    @property
-    def head(self) -> Head:
-        """Its version and root."""
-        return Head(self.statement.version, self.statement.root)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -336,18 +323,8 @@ class OwnCatalogue:
 
     def _rebuild(self, pieces: tuple[OwnPiece, ...], key: bytes, term: int) -> Catalogue:
         """Read the snapshot's file and apply the deltas; raises CatalogueBroken unless the roots agree."""
-        if not pieces or not pieces[0].statement.is_snapshot:
-            raise CatalogueBroken("expected the published snapshot in the store; it is not there")
-        snapshot = pieces[0].statement
-        path = self._path(snapshot.version, term)
-        catalogue = read_catalogue(path, key=self._parts.local, which=snapshot.which)
-        root = snapshot.root
-        for piece in pieces[1:]:
-            told = piece.statement
-            tags = open_delta(piece.ciphertext, key, told.which, delta_size=told.delta_size)
-            root = delta_root(root, tags)
-            if root != told.root:
-                raise CatalogueBroken(f"expected the root of version {told.version}; another came out")
+        catalogue = read_snapshot(self._parts.folder, pieces, self._parts.local, term)
+        for tags in read_deltas(pieces, key):
             catalogue = catalogue.with_delta(tags)
         return catalogue
 
@@ -374,14 +351,11 @@ class OwnCatalogue:
 
     def _read_statement(self, envelope: bytes) -> CatalogueStatement:
         """Read a statement of our own."""
-        return CatalogueStatement.from_json(
-            open_document(envelope, CATALOGUE_STATEMENT_TYPE, [self._parts.signing.public])
-        )
+        return read_statement(envelope, self._parts.signing.public)
 
     def _path(self, version: int, term: int) -> Path:
         """The file of one snapshot."""
-        last = f"{version}.{term}" if term else f"{version}"
-        return self._parts.folder / f"own.{self.collection}.{self.epoch}.{last}.cat"
+        return snapshot_path(self._parts.folder, self.name, version, term)
 
     def _sweep(self, *, keep: Path | None) -> None:
         """Remove the files of all snapshots but one; what a later term made is none of ours."""

@@ -31,7 +31,8 @@ from elsewhere.wire.channel import MAX_GRANTS
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
 from node.catalogues.ended import drop_others
 from node.catalogues.grants import in_force, recipients, seal_grant
-from node.catalogues.own import OwnCatalogue, OwnParts, OwnPiece, OwnState
+from node.catalogues.own import OwnCatalogue, OwnParts, OwnState
+from node.catalogues.ownfile import OwnPiece
 from node.catalogues.shown import shows_another
 from node.catalogues.standing import Name, Standing
 from node.catalogues.takers import ChannelSource, Taker

@@ -95,6 +95,7 @@ REACHED = {
     "node.caseload.sources.open_source": "export",
     "node.catalogues.grants.open_grant": "catalogue_piece",
     "node.catalogues.holding.Reader.read_statement": "catalogue_piece",
+    "node.catalogues.ownfile.read_statement": "catalogue_statement",  # once this agency's signature holds
     "node.membership.directory.DirectoryIntake.take_directory": "directory",
     "node.links.link.Intake.take_directory": "directory",
     "node.membership.trust.Trust.take_directory": "directory",

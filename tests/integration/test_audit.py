@@ -253,3 +253,12 @@ async def test_one_witness_does_not_stand_for_the_other_nor_twice_for_itself(tmp
             last = connection.execute(select(log.c.body).order_by(log.c.seq.desc()).limit(1)).scalar_one()
         assert list(json.loads(last)["draws"]) == ["police"]
         assert isinstance((await audit("open", "--draw", file, "--draw", file, *rest)).exception, NoteInvalid)
+
+
+async def test_catalogues_are_checked_while_the_node_runs(tmp_path: Path) -> None:
+    async with small_federation(tmp_path) as made:
+        result = await audit("padding", "--dir", made.folder / "police", "--json")
+        found = json.loads(said(result))["catalogues"]
+        assert {one["collection"] for one in found} == {"involvement", "protected"}
+        assert all(one["for_records"] > 0 for one in found if one["collection"] == "involvement")
+        assert "sound: 2 catalogues" in said(await audit("padding", "--dir", made.folder / "police"))
