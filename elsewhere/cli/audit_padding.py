@@ -25,7 +25,7 @@ def padding(directory: Path, as_json: bool) -> None:
     then, and with 1 (catalogue.padding) otherwise. Compare the number of records with what the agency says
     that it has.
     """
-    from node.auditing.padding import Custody, check_catalogues
+    from node.auditing.padding import Custody, audit_catalogues
     from node.config import load_config
     from node.keys.ring import KeyRing
     from node.owning import open_own
@@ -33,7 +33,7 @@ def padding(directory: Path, as_json: bool) -> None:
     config, ring = load_config(directory), KeyRing.load(directory)
     custody = Custody(directory / "catalogues", ring.local, ring.signing.public)
     with open_own(config) as store, store.read() as connection:
-        found = list(check_catalogues(connection, custody))
+        found = list(audit_catalogues(connection, custody))
     if as_json:
         click.echo(json.dumps({"catalogues": [asdict(one) for one in found]}))
         return

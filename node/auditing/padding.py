@@ -43,7 +43,7 @@ class Sound:
     records: int  # in force now
 
 
-def check_catalogues(connection: Connection, custody: Custody) -> Iterator[Sound]:
+def audit_catalogues(connection: Connection, custody: Custody) -> Iterator[Sound]:
     """Check every catalogue that this agency has published in the epochs that it still keeps.
 
     Raises:
@@ -54,12 +54,12 @@ def check_catalogues(connection: Connection, custody: Custody) -> Iterator[Sound
     for row in connection.execute(select(published).order_by(published.c.collection, published.c.epoch)):
         pieces = _pieces(connection, row, custody.public)
         try:
-            yield _check(connection, custody, row, pieces)
+            yield _audit(connection, custody, row, pieces)
         except PaddingInvalid as err:
             raise PaddingInvalid(f"{row.collection}, epoch {row.epoch}: {err}") from None
 
 
-def _check(connection: Connection, custody: Custody, row: Row[Any], pieces: list[OwnPiece]) -> Sound:
+def _audit(connection: Connection, custody: Custody, row: Row[Any], pieces: list[OwnPiece]) -> Sound:
     """Check one: its snapshot, each delta, and then everything together."""
     catalogue = read_snapshot(custody.folder, pieces, custody.local, row.snapshot_term)
     first, seed = pieces[0].statement, bytes(row.seed)

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 
 from elsewhere.catalogue.tags import ShortTags
 from elsewhere.errors import PaddingInvalid
-from node.auditing.padding import Custody, Sound, check_catalogues
+from node.auditing.padding import Custody, Sound, audit_catalogues
 from node.catalogues.own import OwnCatalogue
 from node.store.exchange import log, published
 from tests.unit.node.exchange_world import DELTA_TAGS, Agency, make_agencies, numbers
@@ -29,7 +29,7 @@ def police(tmp_path: Path) -> Iterator[Agency]:
 def checked(agency: Agency) -> list[Sound]:
     custody = Custody(agency.folder / "catalogues", agency.local, agency.signing.public)
     with agency.store.read() as connection:
-        return list(check_catalogues(connection, custody))
+        return list(audit_catalogues(connection, custody))
 
 
 def stuff(own: OwnCatalogue, tags: ShortTags) -> None:
