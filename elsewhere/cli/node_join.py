@@ -21,7 +21,7 @@ POLL_S = 5.0
 _WORDS = {
     "requested": "the request is with the gateway's operator; nobody has decided yet",
     "rejected": "the request was turned down",
-    "probation": "on probation: synthetic questions only, nothing about real children",
+    "probation": "on probation: in the roster, and asked and answered by nobody yet",
     "active": "a member",
     "suspended": "suspended: the stewards have stopped this agency; it asks and answers nothing",
     "revoked": "revoked: it is a member no more, and joins again under a new id and with new keys",

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 import structlog
-from sqlalchemy import Connection, delete, insert, literal, select, update
+from sqlalchemy import BigInteger, Connection, delete, insert, literal, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.clock import to_ms
@@ -261,7 +261,13 @@ def _begin(connection: Connection, shown: _Shown, before: Checkpoint, number: in
     values = {"note": shown.note, "seen_ms": to_ms(now), **other}
     connection.execute(update(watched).where(is_it).values(values))
     is_before = witnessed.c.agency == shown.agency
-    signed = select(witnessed.c.agency, literal(number), witnessed.c.size, witnessed.c.at_s, witnessed.c.note)
+    signed = select(
+        witnessed.c.agency,
+        literal(number, BigInteger()),
+        witnessed.c.size,
+        witnessed.c.at_s,
+        witnessed.c.note,
+    )
     kept = ("agency", "number", "size", "at_s", "note")
     connection.execute(insert(witnessed_before).from_select(kept, signed.where(is_before)))
     connection.execute(delete(witnessed).where(is_before))

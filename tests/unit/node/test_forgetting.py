@@ -25,6 +25,7 @@ from node.store.reviewing import notice, review
 from node.store.writer import Writer
 from tests.stores import PLACES
 
+pytestmark = pytest.mark.usefixtures("each_engine")
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 LONG_AGO = to_ms(NOW - timedelta(days=61))
 ANSWER = desk_pb2.AskAnswer(custodian="police", receipt=b"{}").SerializeToString()

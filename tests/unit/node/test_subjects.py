@@ -17,6 +17,7 @@ from node.store.engine import Store, open_store
 from node.store.exchange import log, subject
 from tests.stores import PLACES
 
+pytestmark = pytest.mark.usefixtures("each_engine")
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 
 
