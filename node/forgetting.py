@@ -52,13 +52,13 @@ class Forgetting:
 
     async def run(self) -> None:
         """Forget again and again until cancelled."""
-        is_first = True
+        is_erased = False
         expired: tuple[date, int] | None = None  # up to this day, of this load
         while True:
+            # A store is set back while no process runs, so once is enough.
+            is_erased = is_erased or await self._erase_again()
             try:
-                if is_first:  # a store is set back while no process runs
-                    await self._erase_again()
-                is_first, expired = False, await self._expire(expired)
+                expired = await self._expire(expired)
                 while await self.writer.run(partial(forget, now=self.clock())) == AT_ONCE:
                     continue
                 await self.writer.run(partial(forget_reviews, now=self.clock()))
@@ -72,10 +72,18 @@ class Forgetting:
                 _log.warning("forget.failed", code=getattr(err, "code", "store.unavailable"))
             await asyncio.sleep(EVERY_S)
 
-    async def _erase_again(self) -> None:
-        gone = await self.writer.run(partial(erase_again, directory=self.directory, now=self.clock()))
+    async def _erase_again(self) -> bool:
+        """Erase in a restored store what was erased before; gives whether that is done."""
+        again = partial(erase_again, directory=self.directory, now=self.clock())
+        try:
+            gone = await self.writer.run(again)
+        except (ElsewhereError, SQLAlchemyError, OSError) as err:
+            # Whatever else has served its time goes all the same.
+            _log.error("log.not_erased_again", code=getattr(err, "code", "store.unavailable"))
+            return False
         if gone:
             _log.warning("log.erased_again", entries=gone)
+        return True
 
     async def _expire(self, before: tuple[date, int] | None) -> tuple[date, int]:
         """Let records leave that may no longer be kept, once a day and once for each load."""

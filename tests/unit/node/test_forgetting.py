@@ -14,7 +14,7 @@ from sqlalchemy import Table, insert, select
 from elsewhere.clock import to_ms
 from elsewhere.wire.v1 import desk_pb2
 from node.asking.history import History
-from node.auditing.erasing import erase
+from node.auditing.erasing import FILE_NAME, erase
 from node.forgetting import Forgetting
 from node.keys.vault import Vault
 from node.ledger import book
@@ -83,6 +83,19 @@ async def test_a_node_forgets_by_itself_what_is_due(tmp_path: Path, monkeypatch:
     with store.read() as connection:
         bodies = connection.execute(select(log.c.body)).scalars().all()
     assert [b'"review":"lapsed"' in bytes(body) for body in bodies] == [True]
+    store.close()
+
+
+async def test_a_list_of_what_was_erased_that_is_damaged_keeps_nothing_else_from_going(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"cut sho")
+    store = open_store(PLACES.url(tmp_path))
+    with store.write() as connection:
+        for table, row in DUE.items():
+            connection.execute(insert(table), row)
+    await pass_once(store, tmp_path, monkeypatch)
+    assert set(counted(store).values()) == {0}
     store.close()
 
 
