@@ -247,6 +247,7 @@ class DeskStatus:
     members: tuple[MemberStatus, ...]
     processes: tuple[ProcessStatus, ...] = ()  # of this node, the one asked included; by name
     second_looks_overdue: int = 0  # questions that a second person should have looked at by now
+    reviews_waiting: int = 0  # questions of other agencies that a person here is to decide about
 
     def __post_init__(self) -> None:
         _expect(len(self.processes) <= MAX_PROCESSES, "number of processes")

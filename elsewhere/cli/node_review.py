@@ -33,8 +33,9 @@ def list_(as_json: bool, **given: Any) -> None:
     """
     with open_desk(given) as desk:
         found = desk.reviews()
+        more = desk.status().reviews_waiting - len(found) if len(found) == MAX_REVIEWS else 0
     if as_json:
-        click.echo(json.dumps({"reviews": [_to_json(one) for one in found]}))
+        click.echo(json.dumps({"reviews": [_to_json(one) for one in found], "more": max(more, 0)}))
         return
     for one in found:
         click.echo(f"{one.number}  {one.urgency}  {one.searcher}  {one.purpose}  {one.basis}  as {one.role}")
@@ -42,8 +43,8 @@ def list_(as_json: bool, **given: Any) -> None:
         click.echo(f"  person {one.pseudonym}, case {one.case}; {one.clause}")
     if not found:
         click.echo("no question waits")
-    if len(found) == MAX_REVIEWS:
-        click.echo(f"these {MAX_REVIEWS} are expected first; more may wait")
+    if more > 0:
+        click.echo(f"these {MAX_REVIEWS} are expected first; {more} more wait")
 
 
 def _deciding(command: Callable[..., None]) -> Callable[..., None]:

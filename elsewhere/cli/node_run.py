@@ -117,6 +117,7 @@ def _status_to_json(found: DeskStatus | None) -> dict[str, object]:
         "running": found is not None,
         "ready": found is not None and found.is_ready,
         "second_looks_overdue": found.second_looks_overdue if found is not None else 0,
+        "reviews_waiting": found.reviews_waiting if found is not None else 0,
         "members": [
             {
                 "custodian": member.custodian,
@@ -160,8 +161,12 @@ def _describe(found: DeskStatus) -> str:
         lines += [f"  process {process.name}: {_words_of(process)}" for process in found.processes]
     if found.second_looks_overdue:
         lines.append(
-            f"OVERDUE: {found.second_looks_overdue} question(s) asked on vital interests wait for a second "
-            "person; see 'elsewhere node second-look list'"
+            f"OVERDUE: {found.second_looks_overdue} question(s) asked on vital interests, or beyond a limit, "
+            "wait for a second person; see 'elsewhere node second-look list'"
+        )
+    if found.reviews_waiting:
+        lines.append(
+            f"{found.reviews_waiting} question(s) of others wait for a person here: 'node review list'"
         )
     if not found.is_ready:
         lines.append("It becomes ready once it is linked to a gateway, an agreement is in force, and the")

@@ -188,6 +188,13 @@ class Reviews:
         with self.store.read() as connection:
             return waiting_reviews(connection, self.clock())
 
+    def count(self) -> int:
+        """How many there are, those included that a list has no room for."""
+        with self.store.read() as connection:
+            open_ones = (review.c.state == "open", review.c.until_ms > to_ms(self.clock()))
+            query = select(func.count()).select_from(review).where(*open_ones)
+            return int(connection.execute(query).scalar_one())
+
     def decide(self, decision: ReviewDecision, who: str) -> None:
         """Record a decision durably; raises ReviewGone, LogUnavailable."""
         self.writer.submit(partial(decide, decision=decision, who=who, now=self.clock())).result()

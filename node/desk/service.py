@@ -101,19 +101,20 @@ class DeskService(desk_pb2_grpc.DeskServiceServicer):
     ) -> desk_pb2.StatusResponse:
         """Say whether a lookup could succeed now, and which processes of this node there are."""
 
-        def read() -> tuple[tuple[ProcessStatus, ...], int]:
+        def read() -> tuple[tuple[ProcessStatus, ...], int, int]:
             client_of(context)  # no token: it says nothing of anybody, and whoever runs the node looks at it
             with suppress(StoreUnavailable):
-                return self._parts.processes(), self._parts.second_looks.overdue()
-            return (), 0
+                overdue, waiting = self._parts.second_looks.overdue(), self._parts.reviews.count()
+                return self._parts.processes(), overdue, waiting
+            return (), 0, 0
 
         try:
-            processes, overdue = await asyncio.to_thread(read)
+            processes, overdue, waiting = await asyncio.to_thread(read)
         except Exception as err:
             await _refuse(context, err)
         # Not in the other thread: what it looks at is changed on the event loop.
         status = replace(self._parts.status(), processes=processes, second_looks_overdue=overdue)
-        return status_to_wire(status)
+        return status_to_wire(replace(status, reviews_waiting=waiting))
 
     async def History(  # noqa: N802
         self, request: desk_pb2.HistoryRequest, context: _Context

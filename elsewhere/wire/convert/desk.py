@@ -132,6 +132,7 @@ def status_to_wire(status: DeskStatus) -> desk_pb2.StatusResponse:
         members=members,
         processes=processes,
         second_looks_overdue=status.second_looks_overdue,
+        reviews_waiting=status.reviews_waiting,
     )
 
 
@@ -142,8 +143,8 @@ def status_from_wire(message: desk_pb2.StatusResponse) -> DeskStatus:
         for found in message.members
     )
     processes = (_process_from_wire(found) for found in message.processes)
-    overdue = message.second_looks_overdue
-    return DeskStatus(message.agency, message.ready, tuple(members), tuple(processes), overdue)
+    waiting = (message.second_looks_overdue, message.reviews_waiting)
+    return DeskStatus(message.agency, message.ready, tuple(members), tuple(processes), *waiting)
 
 
 def _process_from_wire(found: desk_pb2.StatusProcess) -> ProcessStatus:

@@ -476,12 +476,15 @@ class StatusResponse(_message.Message):
     MEMBERS_FIELD_NUMBER: _builtins.int
     SECOND_LOOKS_OVERDUE_FIELD_NUMBER: _builtins.int
     PROCESSES_FIELD_NUMBER: _builtins.int
+    REVIEWS_WAITING_FIELD_NUMBER: _builtins.int
     agency: _builtins.str
     """agency id"""
     ready: _builtins.bool
     """linked, with a roster and agreement in force, and catalogues of all reachable members held"""
     second_looks_overdue: _builtins.int
     """questions that a second person should have looked at by now"""
+    reviews_waiting: _builtins.int
+    """questions of other agencies that a person here is to decide about"""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatusMember]:
         """the others"""
@@ -498,10 +501,11 @@ class StatusResponse(_message.Message):
         members: _abc.Iterable[Global___StatusMember] | None = ...,
         second_looks_overdue: _builtins.int = ...,
         processes: _abc.Iterable[Global___StatusProcess] | None = ...,
+        reviews_waiting: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "members", b"members", "processes", b"processes", "ready", b"ready", "second_looks_overdue", b"second_looks_overdue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agency", b"agency", "members", b"members", "processes", b"processes", "ready", b"ready", "reviews_waiting", b"reviews_waiting", "second_looks_overdue", b"second_looks_overdue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

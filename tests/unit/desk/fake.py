@@ -27,7 +27,7 @@ from elsewhere.asking import (
 from elsewhere.errors import ElsewhereError
 from elsewhere.lookup import Contact, Flag
 from elsewhere.noticing import Notice, NoticeDone, NoticeGone
-from elsewhere.reviewing import ReviewDecision, ReviewGone, WaitingReview
+from elsewhere.reviewing import MAX_REVIEWS, ReviewDecision, ReviewGone, WaitingReview
 from elsewhere.secondlook import SamePerson, SecondLook, SecondOpinion
 from elsewhere.wire.convert.desk import ask_from_wire, event_to_wire, status_to_wire
 from elsewhere.wire.convert.desk_notice import done_from_wire, notices_to_wire
@@ -112,7 +112,7 @@ class FakeDesk(desk_pb2_grpc.DeskServiceServicer):
         self, request: desk_pb2.ListReviewsRequest, context: grpc.ServicerContext
     ) -> desk_pb2.ListReviewsResponse:
         """Give the questions that the test lets wait."""
-        return reviews_to_wire(self.reviews)
+        return reviews_to_wire(self.reviews[:MAX_REVIEWS])
 
     def DecideReview(  # noqa: N802
         self, request: desk_pb2.DecideReviewRequest, context: grpc.ServicerContext
@@ -164,7 +164,8 @@ class FakeDesk(desk_pb2_grpc.DeskServiceServicer):
             MemberStatus("school", "Northshire Schools", True, 7),
             MemberStatus("trust", "Northshire NHS Trust", self.is_ready, 3 if self.is_ready else 0),
         )
-        return status_to_wire(DeskStatus("police", self.is_ready, members))
+        waiting = len(self.reviews)
+        return status_to_wire(DeskStatus("police", self.is_ready, members, reviews_waiting=waiting))
 
     def History(  # noqa: N802
         self, request: desk_pb2.HistoryRequest, context: grpc.ServicerContext

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from elsewhere.cli.main import commands
 from elsewhere.noticing import Notice, NoticeDone, NoticeGone
-from elsewhere.reviewing import ReviewDecision, ReviewGone, ReviewInvalid, WaitingReview
+from elsewhere.reviewing import MAX_REVIEWS, ReviewDecision, ReviewGone, ReviewInvalid, WaitingReview
 from elsewhere.secondlook import ReasonMissing, SamePerson, SecondLook, SecondOpinion
 from tests.unit.desk.fake import RunningDesk
 
@@ -49,6 +49,14 @@ def test_the_list_shows_who_asks_and_why_and_says_when_nobody_waits(node: Runnin
         assert word in shown.output
     assert listed["number"] == ONE.number
     assert listed["expected_by"] == "2026-11-24T09:00:00Z"
+
+
+def test_the_list_says_how_many_more_wait_than_it_has_room_for(node: RunningDesk) -> None:
+    node.desk.reviews = [ONE] * (MAX_REVIEWS + 7)
+    assert "7 more wait" in _review(node, "list").output
+    assert json.loads(_review(node, "list", "--json").output)["more"] == 7
+    status = CliRunner().invoke(commands, ["node", "status", "--dir", str(node.folder)])
+    assert f"{MAX_REVIEWS + 7} question(s) of others wait" in status.output
 
 
 @pytest.mark.parametrize(("word", "releases"), [("release", True), ("refuse", False)])

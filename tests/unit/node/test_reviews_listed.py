@@ -10,9 +10,10 @@ from sqlalchemy import insert
 from elsewhere.canonical import Json, canonical_json
 from elsewhere.clock import to_ms
 from elsewhere.reviewing import MAX_REVIEWS
-from node.answering.reviewing import DECIDED_WITHIN, waiting_reviews
+from node.answering.reviewing import DECIDED_WITHIN, Reviews, waiting_reviews
 from node.store.engine import open_store
 from node.store.reviewing import review
+from node.store.writer import Writer
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -50,6 +51,10 @@ def test_no_number_of_questions_that_can_wait_hides_one_that_cannot(tmp_path: Pa
         connection.execute(insert(review), [*green, row(0, "RED", 4)])
     with store.read() as connection:
         found = waiting_reviews(connection, NOW)
+    writer = Writer(store)
+    assert Reviews(store, writer, lambda: NOW).count() == MAX_REVIEWS + 2
+    assert Reviews(store, writer, lambda: NOW + DECIDED_WITHIN).count() == 0
+    writer.close()
     store.close()
     assert len(found) == MAX_REVIEWS
     assert found[0].urgency == "RED"
