@@ -22,7 +22,7 @@ from elsewhere.roster import Roster
 class Newcomer:
     """Somebody whose key is new for them: what the steward is to hear from them is `fingerprint`."""
 
-    id: str  # agency id
+    id: str  # of the agency or researcher
     title: str  # such as "police (Northshire Police)"
     fingerprint: str
 
@@ -44,10 +44,27 @@ def newcomers(proposal: Proposal, me: bytes) -> list[Newcomer]:
         for member in proposal.roster.members
         if (member.agency_id, member.signing_key) not in known
     ]
-    return members + [
-        Newcomer(steward.agency_id, f"steward {steward.name} of {steward.agency_id}", steward.fingerprint)
-        for steward in proposal.roster.stewards
-        if (steward.agency_id, steward.key) not in stewards and steward.key != me
+    return (
+        members
+        + _researchers(proposal)
+        + [
+            Newcomer(steward.agency_id, f"steward {steward.name} of {steward.agency_id}", steward.fingerprint)
+            for steward in proposal.roster.stewards
+            if (steward.agency_id, steward.key) not in stewards and steward.key != me
+        ]
+    )
+
+
+def _researchers(proposal: Proposal) -> list[Newcomer]:
+    """Researchers whose key the agreement in force does not have under their id: the operator relays it."""
+    new, old = proposal.agreement, proposal.agreement_before
+    before = old.research.researchers if old is not None and old.research is not None else ()
+    known = {(one.id, one.key) for one in before}
+    listed = new.research.researchers if new is not None and new.research is not None else ()
+    return [
+        Newcomer(one.id, f"researcher {one.id} ({one.name}, {one.organisation})", one.fingerprint)
+        for one in listed
+        if (one.id, one.key) not in known
     ]
 
 

@@ -38,19 +38,20 @@ def found_partnership(
     cards = [word for id in ids for word in ("--steward", f"{id}-card.json")]
     where = ("--dir", "gw", "--federation", "Northshire", "--listen", listen)
     bench.run("gateway", "init", *where, *cards, "--out", "proposal-1.json")
-    _sign(bench, 1, heard)
+    _sign(bench, 1, ids, heard)
 
 
-def let_in(bench: Workbench, heard: Mapping[str, str]) -> None:
+def let_in(bench: Workbench, heard: Mapping[str, str], researchers: Mapping[str, str]) -> None:
     """Have the stewards let all agencies in, and hand each its admission.
 
     Args:
         bench: where commands run; each request to join lies there.
         heard: the fingerprint of each agency, as it read it out.
+        researchers: and of each researcher, by id.
     """
     requests = [word for id in heard for word in ("--admit", f"{id}-request.json")]
     bench.run("gateway", "propose", "--dir", "gw", *requests, "--out", "proposal-2.json")
-    _sign(bench, 2, heard)
+    _sign(bench, 2, list(heard), {**heard, **researchers})
     bench.run_together(
         [
             ("gateway", "admit", f"{id}-request.json", "--dir", "gw", "--out", f"{id}-admission.json")
@@ -73,8 +74,8 @@ def _keygen(id: str, name: str) -> tuple[str, ...]:
     )
 
 
-def _sign(bench: Workbench, number: int, heard: Mapping[str, str]) -> None:
-    """Have every steward sign a proposal, and enact it."""
+def _sign(bench: Workbench, number: int, ids: Sequence[str], heard: Mapping[str, str]) -> None:
+    """Have every agency's steward sign a proposal, and enact it."""
     proposal = f"proposal-{number}.json"
     told = [word for id, digits in heard.items() for word in ("--heard", f"{id}={digits}")]
     bench.run_together(
@@ -83,7 +84,7 @@ def _sign(bench: Workbench, number: int, heard: Mapping[str, str]) -> None:
                 *("steward", "sign", proposal, "--key", f"{id}-steward.key", *_PASSPHRASE, *told, "--yes"),
                 *("--out", f"{id}-{number}.sig"),
             )
-            for id in heard
+            for id in ids
         ]
     )
-    bench.run("gateway", "enact", proposal, *(f"{id}-{number}.sig" for id in heard), "--dir", "gw")
+    bench.run("gateway", "enact", proposal, *(f"{id}-{number}.sig" for id in ids), "--dir", "gw")

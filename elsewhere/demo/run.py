@@ -134,8 +134,9 @@ def _set_up(bench: Workbench, console: Console, wishes: Wishes) -> None:
     gateway = bench.serve("gateway", "run", "--dir", "gw")
     made = bench.run_together([_init(agency) for agency in AGENCIES])
     bench.wait_for_word(gateway, "ready", timeout_s=_READY_S)
-    enrol_researcher(bench, console)
-    let_in(bench, {agency.id: heard_in(said) for agency, said in zip(AGENCIES, made, strict=True)})
+    researchers = enrol_researcher(bench, console)
+    heard = {agency.id: heard_in(said) for agency, said in zip(AGENCIES, made, strict=True)}
+    let_in(bench, heard, researchers)
     bench.run_together([("node", "accept", f"{a.id}-admission.json", "--dir", a.id) for a in AGENCIES])
     map_tables(bench, console, [agency.id for agency in AGENCIES])
     bench.run_together(

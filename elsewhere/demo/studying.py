@@ -15,6 +15,7 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
+from elsewhere.demo.partnership import heard_in
 from elsewhere.demo.processes import CommandFailed, Workbench, program
 from elsewhere.demo.tables import agreement_part, table_mapping
 
@@ -23,8 +24,11 @@ ATTEMPTS: Final = 5
 _TOKEN: Final = "ana.token"  # noqa: S105 - a file's name
 
 
-def enrol_researcher(bench: Workbench, console: Console) -> None:
-    """Invite a researcher, have her enrol, and put her request into the agreement's text."""
+def enrol_researcher(bench: Workbench, console: Console) -> dict[str, str]:
+    """Invite a researcher, have her enrol, and put her request into the agreement's text.
+
+    Returns: the fingerprint that she reads to the stewards, under her id.
+    """
     who = ("--researcher", RESEARCHER, "--name", "Ana Okafor", "--organisation", "University of Northshire")
     token = bench.run("gateway", "invite", "--dir", "gw", *who)
     (bench.folder / _TOKEN).touch(0o600)
@@ -34,6 +38,7 @@ def enrol_researcher(bench: Workbench, console: Console) -> None:
     console.print("[dim]# gw/agreement.toml: who holds which table, one project, and her request[/dim]")
     with (bench.folder / "gw" / "agreement.toml").open("a", encoding="utf-8") as text:
         text.write(agreement_part(f"{entry}\n", datetime.date.today()))
+    return {RESEARCHER: heard_in(said)}
 
 
 def map_tables(bench: Workbench, console: Console, agencies: Sequence[str]) -> None:

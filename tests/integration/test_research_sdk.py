@@ -18,7 +18,7 @@ from elsewhere.agreement.document import AgreementRollback
 from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.cli.research import research as command
 from elsewhere.errors import RosterRollback, SignatureInvalid
-from elsewhere.research.errors import ProjectRefused, ResearcherRefused
+from elsewhere.research.errors import ProjectRefused, QuestionInvalid, ResearcherRefused
 from elsewhere.research.estimate import Estimate, Suppressed
 from elsewhere.sdk.research import Research, readd
 from elsewhere.sdk.researcher.ends import Failed, Opened, Refused
@@ -95,6 +95,20 @@ async def test_estimates_are_near_the_truth_with_what_they_cost_and_what_is_left
         assert (await beside(asker.budget)).least_nrho == end.budget_left_nrho
         assert {one.agency: one.state for one in end.participants} == dict.fromkeys(AGENCIES, "shared")
         assert told.count("shared") == len(AGENCIES)
+
+
+async def test_what_is_more_exact_than_is_allowed_is_refused_with_what_is(tmp_path: Path) -> None:
+    async with studying(tmp_path) as (_, folder):
+        study = Research(folder).table("referral", year=2025).count()
+        for ask in (study.preview, study.run):
+            with pytest.raises(QuestionInvalid, match="expected at least") as refusal:
+                await beside(partial(ask, accuracy=1e-3))
+        budget = await beside(study.research.budget)
+        possible = float(str(refusal.value).partition("at least ")[2].partition(",")[0])
+        there = await beside(partial(study.preview, accuracy=possible))
+
+    assert {one.researcher for one in budget.left} == {500_000_000}  # nothing was spent
+    assert possible - 0.2 < there.price.interval <= possible
 
 
 async def test_a_price_is_met_from_either_side(tmp_path: Path) -> None:

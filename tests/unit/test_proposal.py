@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from elsewhere.agreement.document import agreement_from_toml, sign_agreement
+from elsewhere.agreement.studies import HeldTable, Research
 from elsewhere.agreement.template import starting_agreement
 from elsewhere.agreement.terms import Agreement, Party, Validity
 from elsewhere.canonical import canonical_json
@@ -20,6 +21,7 @@ from elsewhere.proposalwords import describe, newcomers
 from elsewhere.roster import Member, Steward
 from elsewhere.signing import SigningKey
 from tests.partnership import KEYS, STEWARDS, anchor_of, first_roster, signed, sole, steward
+from tests.unit.node.study_world import research
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 POLICE = Member("police", "Police", "POLICE", "Police", "active", b"\x03" * 32)
@@ -49,6 +51,14 @@ def proposal(**changes: Any) -> Proposal:
 def said(**changes: Any) -> list[str]:
     """What is said of a changed roster, after the first line and before the agreement."""
     return describe(proposal(roster=replace(NEXT, **changes)))[1:-1]
+
+
+def studies() -> Research:
+    """A project with one researcher, of whom two agencies' data are asked."""
+    project = replace(research().projects[0], tables=("referral",), participants=())
+    held = (HeldTable("referral", ("police",)),)
+    people = research().researchers[:1]
+    return replace(research(), projects=(project,), tables=held, researchers=people, most_agencies=1)
 
 
 NEWCOMER = Member("council", "Council", "SOCIAL_CARE", "Council", "active", b"\x05" * 32)
@@ -152,9 +162,25 @@ def test_a_key_under_another_id_is_asked_about_like_any_new_one() -> None:
     with pytest.raises(DocumentInvalid, match="stay with its agency"):
         proposal(roster=roster)
     found = object.__new__(Proposal)  # as an older release would have let it through
-    for name, value in (("before", sole(FIRST)), ("roster", roster)):
+    parts = {"before": sole(FIRST), "roster": roster, "agreed": None, "agreement": None}
+    for name, value in parts.items():
         object.__setattr__(found, name, value)
     assert [one.id for one in newcomers(found, KEYS[0].public)] == ["clinic"]
+
+
+def test_a_researchers_key_is_asked_about_like_a_members() -> None:
+    held = replace(agreement(), research=studies())
+    (ana,) = studies().researchers
+    other = replace(ana, key=b"\x09" * 32)
+    swapped = replace(held, research=replace(studies(), researchers=(other,)))
+
+    assert [(one.id, one.fingerprint) for one in newcomers(proposal(agreement=held), KEYS[0].public)] == [
+        ("ana", ana.fingerprint)
+    ]
+    before = proposal(agreed=sign_agreement(KEYS, held), agreement=held)
+    assert newcomers(before, KEYS[0].public) == []
+    after = replace(before, agreement=replace(swapped, version=2))
+    assert [one.fingerprint for one in newcomers(after, KEYS[0].public)] == [other.fingerprint]
 
 
 def test_a_roster_for_longer_than_ninety_days_is_signed_by_nobody() -> None:

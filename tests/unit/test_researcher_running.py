@@ -73,6 +73,15 @@ def test_a_call_that_breaks_off_is_taken_up_at_the_same_gateway(played: Played) 
     assert played.called == ["one:1"] * 3
 
 
+def test_a_refusal_after_the_participants_were_fixed_is_taken_up_like_a_broken_call(played: Played) -> None:
+    busy = GatewayRefused("study.busy")
+    end = played.run([ASKED, FIXED, busy], [FIXED, OPENED]).end
+
+    assert end == research_pb2.STUDY_END_OPENED
+    with pytest.raises(GatewayUnreachable):  # which calls nothing free
+        played.run([ASKED, FIXED, busy], *[[busy]] * running.ATTEMPTS)
+
+
 def test_a_gateway_that_forgot_a_study_makes_it_failed_and_not_free(played: Played) -> None:
     end = played.run([ASKED, FIXED, AWAY], [ASKED, NOT_STARTED]).end
 

@@ -17,7 +17,7 @@ from elsewhere.errors import SignatureInvalid
 from elsewhere.fields import Fields
 from elsewhere.research.budget import STATEMENT_TYPE, BudgetStatement, open_budget
 from elsewhere.research.dictionary import Table
-from elsewhere.research.errors import ProjectRefused
+from elsewhere.research.errors import ProjectRefused, QuestionInvalid
 from elsewhere.research.estimate import Z, estimates
 from elsewhere.research.query import MICRO, Asking, Query, make_query
 from elsewhere.research.question import Question
@@ -94,6 +94,7 @@ def priced(
 
     Raises:
         AgreementRefused, ProjectRefused, TableRefused: it may not be asked.
+        QuestionInvalid: so exact an answer cannot be had.
     """
     bare = make_query(question, asking, agreement, roster)
     operators = len({roster.active(one).operator for one in bare.participants})
@@ -107,7 +108,16 @@ def priced(
     # Below this a share's own floor sets the noise: the answer would cost more and be no more exact.
     least = math.sqrt(bare.sensitivity_squared * NANO / (2 * bare.floor_nrho) * honest)
     query = replace(bare, sigma_micro=math.ceil(max(sigma, least) * MICRO))
-    return query, price_of(query, operators, len(query.participants))
+    price = price_of(query, operators, len(query.participants))
+    if terms.accuracy is not None and sigma < least:
+        # Not given for more: it would be charged the most there is, and be something else than was asked.
+        possible = math.ceil(10 * price.interval) / 10
+        raise QuestionInvalid(
+            "accuracy",
+            f"expected at least {possible:g}, which costs rho {price.charge_nrho / NANO:.4f}: the project "
+            f"lets no agency add less noise; wanted {terms.accuracy:g}. Ask for that, or name rho",
+        )
+    return query, price
 
 
 def price_of(query: Query, operators: int, agencies: int) -> Price:

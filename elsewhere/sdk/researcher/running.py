@@ -89,7 +89,7 @@ def run(gateways: Gateways, signed: Signed, *, accept_missing: bool, tell: Tell)
     Raises:
         GatewayUnreachable: the call broke off and could not be taken up again. Whether anything was charged
             is told by `Research.budget`.
-        GatewayRefused: the gateway does not take the query. Nothing was charged.
+        GatewayRefused: the gateway does not take the query. Nothing was charged: no roster had been fixed.
     """
     course = Course()
     for address in gateways.addresses:
@@ -98,6 +98,10 @@ def run(gateways: Gateways, signed: Signed, *, accept_missing: bool, tell: Tell)
         except GatewayUnreachable:
             if not course.states:
                 continue  # it has not taken the query
+        except GatewayRefused:
+            if not course.is_fixed:
+                raise
+            # Something may have been charged by now: it is taken up again, as a call that broke off.
         break
     else:
         raise GatewayUnreachable("expected an answer of a gateway; none came")
