@@ -108,7 +108,7 @@ async def test_what_is_more_exact_than_is_allowed_is_refused_with_what_is(tmp_pa
         there = await beside(partial(study.preview, accuracy=possible))
 
     assert {one.researcher for one in budget.left} == {500_000_000}  # nothing was spent
-    assert possible - 0.2 < there.price.interval <= possible
+    assert there.price.interval == pytest.approx(possible, abs=1e-3)
 
 
 async def test_a_price_is_met_from_either_side(tmp_path: Path) -> None:
