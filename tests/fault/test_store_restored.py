@@ -307,7 +307,7 @@ async def test_who_asks_a_node_whose_store_was_restored_is_told_nothing_before_a
             seen = await made.ask("social", ask_about(ZOE))
             assert seen.state("police") is not State.NOTHING_RETURNED
         await until(lambda: is_held(made, "social", "police", 3))
-        # A gateway may show a version a moment before the police state it: then it is STALE, which is no miss.
+        # A gateway may show a version a moment before the police state it: STALE then, which is no miss.
         while (seen := await made.ask("social", ask_about(ZOE))).state("police") is State.STALE:
             await asyncio.sleep(0.2)
         assert seen.state("police") is State.KNOWN_CURRENT
