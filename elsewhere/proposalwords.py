@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from elsewhere.agreement.diff import find_changes, find_shifts
+from elsewhere.agreement.study_shifts import find_study_shifts
 from elsewhere.agreement.terms import Agreement
 from elsewhere.fields import format_instant
 from elsewhere.proposal import Proposal
@@ -132,3 +133,5 @@ def _agreement(old: Agreement | None, new: Agreement | None, now: datetime) -> I
     for change in find_changes(old, new):
         yield f"  {change.clause}: {change.text}"
     yield from (f"  {shift.text}" for shift in find_shifts(old, new, now))
+    for study in find_study_shifts(old.research, new.research):
+        yield f"  researchers {'MAY NOW' if study.is_wider else 'may no longer'}: {study.text}"

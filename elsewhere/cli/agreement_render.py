@@ -27,20 +27,24 @@ def diff(old: Path, new: Path, at: datetime | None, as_json: bool) -> None:
     Texts or signed agreements. Both are tried at the time given, or the nearest at which they are in force.
     """
     from elsewhere.agreement.diff import find_changes, find_shifts
+    from elsewhere.agreement.study_shifts import find_study_shifts
 
     before, after = read(old), read(new)
     changes, shifts = find_changes(before, after), find_shifts(before, after, moment_or_now(at))
+    studies = find_study_shifts(before.research, after.research)
     if as_json:
-        told = {"shifts": [s.to_json() for s in shifts], "changes": [c.to_json() for c in changes]}
+        told = {
+            "shifts": [s.to_json() for s in shifts],
+            "studies": [s.to_json() for s in studies],
+            "changes": [c.to_json() for c in changes],
+        }
         click.echo(json.dumps(told, ensure_ascii=False))
         return
     for heading, is_wider in (("may now ask more:", True), ("lost:", False)):
-        some = [shift for shift in shifts if shift.is_wider is is_wider]
-        click.echo(
-            "\n".join(
-                [heading, *(f"  {printable(s.text)}" for s in some)] if some else [f"{heading} nothing"]
-            )
-        )
+        some = [shift.text for shift in shifts if shift.is_wider is is_wider]
+        some += [study.text for study in studies if study.is_wider is is_wider]
+        lines = [heading, *(f"  {printable(one)}" for one in some)] if some else [f"{heading} nothing"]
+        click.echo("\n".join(lines))
     click.echo("clauses:" if changes else "clauses: none says anything else")
     for change in changes:
         click.echo(printable(f"  {change.clause}: {change.text}"))

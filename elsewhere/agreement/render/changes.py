@@ -7,6 +7,7 @@ from datetime import datetime
 from elsewhere.agreement.diff import find_changes, find_shifts
 from elsewhere.agreement.render.full import ABOUT, LAWYER
 from elsewhere.agreement.render.page import Page
+from elsewhere.agreement.study_shifts import find_study_shifts
 from elsewhere.agreement.terms import Agreement
 
 
@@ -24,6 +25,7 @@ def changes_page(old: Agreement | None, new: Agreement, now: datetime) -> Page:
         page.say("No earlier version was given, so there is nothing to compare it with.", "version")
         return page
     shifts, changes = find_shifts(old, new, now), find_changes(old, new)
+    studies = find_study_shifts(old.research, new.research)
     for heading, is_wider, none in (
         ("Who may now ask more", True, "Nobody may ask more than before."),
         ("Who loses what", False, "Nobody may ask less than before."),
@@ -32,7 +34,10 @@ def changes_page(old: Agreement | None, new: Agreement, now: datetime) -> Page:
         some = [shift for shift in shifts if shift.is_wider is is_wider]
         for shift in some:
             page.item(f"{shift.text}.", f"purpose {shift.purpose}")
-        if not some:
+        more = [shift for shift in studies if shift.is_wider is is_wider]
+        for study in more:
+            page.item(f"{study.text}.", study.clause)
+        if not some and not more:
             page.say(none, "rules")
     page.heading("Every clause that changed")
     for change in changes:
