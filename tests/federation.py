@@ -27,6 +27,7 @@ from node.caseload.job import LoadJob
 from node.caseload.load import load_file
 from node.caseload.mapping import parse_mapping
 from node.caseload.tagkeys import FolderKeys
+from node.catalogues.stated import stated_heads
 from node.config import load_config
 from node.membership import enrol
 from node.program import Node
@@ -212,7 +213,13 @@ class Federation:
     def _is_settled(self, node: Node) -> bool:
         status = node.status()
         held = {m.custodian for m in status.members if m.catalogue_version > 0}
-        return status.is_ready and held >= self.nodes.keys() - {node.config.agency}
+        return status.is_ready and held >= self.nodes.keys() - {node.config.agency} and self._states(node)
+
+    def _states(self, node: Node) -> bool:
+        """Whether a node states what it published: others may hold that a moment before."""
+        with node._store.read() as connection:
+            heads = stated_heads(connection)
+        return all(name in heads and heads[name].version for name in node.keys.view.names)
 
     async def vouch(self) -> None:
         """Wait until others have vouched for every node's roster again, where all clocks moved by a week."""
