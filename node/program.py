@@ -311,7 +311,7 @@ class Node:
         config, kept = self.config, (self.trust, self._store, self._writer, lambda: self.keys.view)
         tables = Tables(config.research, config.dir, self._store)
         work = (tables, self._pool, self._clock, random)
-        ledger = (self.showing.was_compared, self.showing.check_newest)
+        ledger = (self.showing.is_sure, self.showing.check_newest)
         return StudyParts(config.agency, *kept, *work, config.research.declines, *ledger)
 
     def _sources(self) -> list[Callable[[], grpc.aio.Channel | None]]:

@@ -153,6 +153,8 @@ class Federation:
             "catalogue": {"tick_s": 60.0},
             "lookup": {"deadline_ms": 20_000},
         }
+        if "research" in settings:
+            base["log"] = {"watch_s": 0.5}  # who takes part in studies waits for a witness first
         if PLACES.server is not None:
             base["store"] = {"url": PLACES.url(self.folder / agency)}
         if agency in self._without_records:

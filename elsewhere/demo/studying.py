@@ -21,6 +21,8 @@ from elsewhere.demo.tables import agreement_part, table_mapping
 
 RESEARCHER: Final = "ana"
 ATTEMPTS: Final = 5
+# A node takes part once a witness has signed its log; nobody waits 20 seconds for that in a demonstration.
+_WATCHING: Final = "\n[log]\nwatch_s = 1.0\n"
 _TOKEN: Final = "ana.token"  # noqa: S105 - a file's name
 
 
@@ -43,10 +45,12 @@ def enrol_researcher(bench: Workbench, console: Console) -> dict[str, str]:
 
 def map_tables(bench: Workbench, console: Console, agencies: Sequence[str]) -> None:
     """Put into each node's settings where its tables are."""
-    console.print("[dim]# AGENCY/node.toml: where its own tables are, and what their codes mean[/dim]")
+    console.print(
+        "[dim]# AGENCY/node.toml: where its own tables are, and how often it looks at others' logs[/dim]"
+    )
     for agency in agencies:
         with (bench.folder / agency / "node.toml").open("a", encoding="utf-8") as text:
-            text.write(f"\n{table_mapping(agency)}")
+            text.write(f"\n{table_mapping(agency)}{_WATCHING}")
 
 
 def ask_total(bench: Workbench, console: Console, *, as_json: bool) -> None:

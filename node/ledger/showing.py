@@ -10,6 +10,7 @@ Source:   docs/ledger.md.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, TypeVar
@@ -26,6 +27,7 @@ from elsewhere.transparency.note import add_lines, only_by
 from elsewhere.transparency.witnesses import verifiers_of
 from elsewhere.wire.v1 import ledger_pb2, ledger_pb2_grpc
 from node.errors import LedgerSetBack
+from node.ledger.book import append, make_entry
 from node.ledger.checkpoints import newest_size, note_over, sign_newest
 from node.ledger.parts import LedgerParts
 from node.ledger.tree import StoredTree, read_number
@@ -41,6 +43,7 @@ _REMEDY: Final = (
     "others have seen another log of this agency. If the store was restored, run 'elsewhere node begin-log'; "
     "if not, somebody has altered it: run 'elsewhere audit verify' and tell your data protection officer"
 )
+BEGUN: Final = "begun"  # kind of the entry with which a log is shown to be the newest
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
@@ -53,13 +56,22 @@ class Showing:
         self._held: dict[int, int] = {}  # by gateway: how many hashes it has, as far as is known
         self._told: dict[int, str] = {}  # by gateway: what is wrong with it, said once
         self._overtaken: int | None = None  # number of the log that others have seen go further
+        self._number: int | None = None  # which log of this agency the next two are about
+        self._fresh = 0  # length of the log with an entry that was not there before; 0 before it was written
+        self._soon = asyncio.Event()  # there is something to show
+        self._witnessed = 0  # length at which a witness has signed it, as far as is known here
 
     async def run(self) -> None:
         """Sign and show again and again until cancelled."""
         while True:
             await self.step()
-            # Before the first link there was nobody to compare with, and studies wait for that.
-            await asyncio.sleep(self._every_s if self.was_compared() else min(FIRST_S, self._every_s))
+            # Studies wait for the first link, and then for a witness.
+            is_waiting = not self._held or self._witnessed < self._fresh
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(
+                    self._soon.wait(), min(FIRST_S, self._every_s) if is_waiting else self._every_s
+                )
+            self._soon.clear()
 
     async def step(self) -> None:
         """Sign how long the log is, and show that to every gateway that is linked."""
@@ -70,6 +82,8 @@ class Showing:
         except (ElsewhereError, SQLAlchemyError) as err:
             _log.warning("log.not_signed", code=getattr(err, "code", "store.unavailable"))
             return
+        if self._number != number:
+            self._number, self._fresh, self._witnessed = number, 0, 0
         if self._overtaken != number:
             self._overtaken = None  # begun anew, by people; until then nothing that a gateway says helps
         for place, source in enumerate(parts.gateways):
@@ -85,9 +99,16 @@ class Showing:
             self._tell(place, code)
             if code == ProofBroken.code:
                 self._overtaken = number
+        if not self._held:
+            self._fresh = 0  # a machine that is set back as a whole has lost its links, and nothing else
 
     def check_newest(self) -> None:
-        """Return unless others have seen this log go further than it is, or nobody was asked yet.
+        """Return only if this log is the newest there is, as a gateway and a witness say.
+
+        A gateway alone could have a ledger believed that was restored, and with it a second share for one
+        query: it would say that it has seen no more. So a witness must have signed the log with an entry in
+        it that was written since, and whoever has seen the log go further signs no such thing. A call that
+        broke says nothing.
 
         Raises:
             LedgerSetBack: what was charged for studies since is not known here.
@@ -96,14 +117,24 @@ class Showing:
             raise LedgerSetBack("expected the newest state of this log; others have seen it go further")
         if not self._held:
             raise LedgerSetBack("expected to have compared this log with a gateway's copy; none says now")
+        if not self._fresh or self._witnessed < self._fresh:
+            raise LedgerSetBack("expected a witness to have signed this log as it is now; none has yet")
 
-    def was_compared(self) -> bool:
-        """Whether a gateway has said how far it has seen this log go, and is linked ever since.
+    async def is_sure(self) -> bool:
+        """Whether it is known by now that this log is the newest there is, or that it is not.
 
-        A call that broke says nothing: a gateway, or whoever sits before it, could break each of them and so
-        have a ledger believed that was restored.
+        The first time it writes the entry that a witness is to sign. Its salt is drawn then, so no signature
+        from before can be over it.
         """
-        return bool(self._held) or self._overtaken is not None
+        if self._overtaken is None and self._held and not self._fresh:
+            entry = make_entry(BEGUN, {}, self._parts.clock())
+            try:
+                self._fresh = (await self._parts.writer.run(partial(append, entry=entry))).index + 1
+            except (ElsewhereError, SQLAlchemyError) as err:
+                _log.warning("log.not_signed", code=getattr(err, "code", "store.unavailable"))
+                return False
+            self._soon.set()
+        return self._overtaken is not None or 0 < self._fresh <= self._witnessed
 
     def _tell(self, place: int, code: str) -> None:
         """Say what is wrong with a gateway, or that it is well again, once."""
@@ -179,10 +210,12 @@ class Showing:
         verifiers = verifiers_of(self._parts.roster(), self._parts.agency)
         seen = open_log(witnessed, first, signer.key.public, verifiers)
         if seen.witnesses:
+            is_newer = seen.checkpoint.size > self._witnessed
             lines = (
                 only_by(witnessed.decode("utf-8"), verifiers).rpartition("\n\n")[2].splitlines(keepends=True)
             )
             await self._parts.writer.run(partial(_keep, seen=seen, lines=lines))
+            self._witnessed = seen.checkpoint.size if is_newer else self._witnessed
 
 
 def _keep(connection: Connection, seen: Seen, lines: Sequence[str]) -> None:

@@ -12,13 +12,14 @@ Source:   docs/protocol.md, "Studies"; docs/privacy-proof.md.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
@@ -42,7 +43,7 @@ from node.membership.trust import Trust
 from node.pool import Pool
 from node.store.engine import Store
 from node.store.writer import Writer
-from node.studies import budget
+from node.studies import budget, logged
 from node.studies.budget import Caps, Charge, Left, Spender
 from node.studies.errors import (
     LedgerUnwritten,
@@ -59,6 +60,7 @@ EVERY: Final = "*"
 AT_ONCE: Final = 64  # queries prepared and not yet answered
 COUNTS: Final = 2  # tables counted at once
 T = TypeVar("T")
+_log = structlog.get_logger(__name__)
 
 
 class Tables(Protocol):
@@ -87,9 +89,7 @@ class StudyParts:
     clock: Clock
     random: RandomBytes
     declines: Sequence[str]  # projects in which this agency takes no part; "*": all of them
-    is_compared: Callable[
-        [], bool
-    ]  # whether a gateway has said by now how far it has seen this node's log go
+    is_sure: Callable[[], Awaitable[bool]]  # whether it is known by now if this node's log is the newest
     check_ledger: Callable[[], None]  # raises LedgerSetBack where this node's log is not the newest there is
 
 
@@ -116,6 +116,7 @@ class Studies:
     def __init__(self, parts: StudyParts) -> None:
         self._parts = parts
         self._open: dict[bytes, _Open] = {}
+        self._is_restored = False  # whether every charge that the log holds is in the budget
         # Threads of its own: a slow table keeps no thread from lookups, which share the event loop's.
         self._counting = ThreadPoolExecutor(COUNTS, thread_name_prefix="counting")
 
@@ -132,6 +133,7 @@ class Studies:
         parts, now = self._parts, self._parts.clock()
         self._open = {one: held for one, held in self._open.items() if held.expires > now}
         query, agreement = self._verified(qid, envelope, now)
+        await self._restore()
         if qid in self._open:
             # A second key for one query would be a second mask for one share.
             raise QueryAnswered("expected a query that was not prepared before; ask with a new one")
@@ -163,7 +165,7 @@ class Studies:
             ElsewhereError: nothing was charged.
         """
         parts, now = self._parts, self._parts.clock()
-        query, _ = self._verified(qid, envelope, now)
+        query, agreement = self._verified(qid, envelope, now)
         terms = Terms(qid, query.participants, query.min_roster, query.colluding)
         roster = await self._do(partial(fix_roster, terms, prepares, parts.trust.roster))
         held = self._open.get(qid)
@@ -174,7 +176,9 @@ class Studies:
             return _again(kept, roster)
         if held.answering is None:
             keys = held.preparing.mask_keys(roster, seals, parts.keys().sealing)
-            work = asyncio.create_task(self._answer(held, query, roster, keys))
+            is_holder = _is_holder(parts.agency, agreement, query)
+            count = partial(parts.tables.vector, query.question) if is_holder else partial(_zeros, query)
+            work = asyncio.create_task(self._answer(held, roster, envelope, (count, keys)))
             held.answering = roster.rh, work
         rh, work = held.answering
         if rh != roster.rh:
@@ -182,17 +186,23 @@ class Studies:
         return await asyncio.shield(work)  # whoever asked may go away and ask again meanwhile
 
     async def _answer(
-        self, held: _Open, query: Query, roster: FixedRoster, keys: Mapping[str, bytes]
+        self,
+        held: _Open,
+        roster: FixedRoster,
+        envelope: bytes,
+        work: tuple[Callable[[], list[int]], Mapping[str, bytes]],
     ) -> bytes:
-        """Count, make the share, and charge it."""
+        """Count, make the share, and charge it, if the query may still be answered by then."""
+        qid, (count, keys) = roster.terms.qid, work
         try:
-            loop = asyncio.get_running_loop()
-            counts = await loop.run_in_executor(self._counting, self._count, query)
+            counts = await asyncio.get_running_loop().run_in_executor(self._counting, count)
+            # Counting takes its time. Meanwhile a project may have been closed, or its researcher struck off.
+            query, agreement = self._verified(qid, envelope, self._parts.clock())
             made = await self._do(partial(self._make, query, roster, counts, keys))
-            await self._put(made, self._parts.trust.agreement, query.project)
+            await self._put(made, caps_of(agreement, query.project))
         finally:
             held.answering = None
-        self._open.pop(roster.terms.qid, None)
+        self._open.pop(qid, None)
         return made.share
 
     async def state_budget(self, qid: bytes, envelope: bytes) -> bytes:
@@ -203,6 +213,7 @@ class Studies:
         asked.check_time(now)
         if found != qid:
             raise QueryAnswered("expected the request that the gateway names")
+        await self._restore()
         spender, caps = Spender(asked.project, asked.researcher), caps_of(agreement, asked.project)
         read = partial(budget.read_left, spender=spender, caps=caps, now=now)
         left = await asyncio.to_thread(self._read, read)
@@ -229,7 +240,7 @@ class Studies:
             raise NotMember("expected a query that names this agency")
         if {query.project, EVERY} & set(parts.declines):
             raise LocalVeto("expected a project in which this agency takes part; its own policy does not")
-        if self._is_holder(agreement, query) and not parts.tables.holds(query.question):
+        if _is_holder(parts.agency, agreement, query) and not parts.tables.holds(query.question):
             # Before anybody is charged; it looks at settings alone.
             raise NotMapped("expected a mapping of the table and its columns, which this agency is to hold")
         parts.check_ledger()
@@ -247,10 +258,6 @@ class Studies:
             raise AgreementRefused("expected an agreement that this agency's steward has signed")
         return agreement
 
-    def _is_holder(self, agreement: Agreement, query: Query) -> bool:
-        held = agreement.research.table(query.question.table) if agreement.research is not None else None
-        return held is not None and self._parts.agency in held.holders
-
     def _sealing_key(self, agency: str, now: datetime) -> SealingPublic:
         """What to seal to: the newest key that another member states and that is still good."""
         self._parts.trust.member(agency, now)
@@ -259,13 +266,6 @@ class Studies:
         if not keys:
             raise NotMember("expected a sealing key of every participant; one states none")
         return max(keys, key=lambda entry: entry.not_after_utc).public
-
-    def _count(self, query: Query) -> list[int]:
-        """This agency's own counts; zeros if it does not hold the table, and takes part all the same."""
-        agreement = self._parts.trust.agreement
-        if agreement is None or not self._is_holder(agreement, query):
-            return [0] * query.width
-        return self._parts.tables.vector(query.question)
 
     def _make(
         self, query: Query, roster: FixedRoster, counts: Sequence[int], keys: Mapping[str, bytes]
@@ -287,15 +287,30 @@ class Studies:
         signed = sign_share(parts.keys().signing, share)
         return Charge(roster.terms.qid, roster.rh, spender, cost, query.expires_utc, signed, entry)
 
-    async def _put(self, made: Charge, agreement: Agreement | None, project: str) -> None:
+    async def _put(self, made: Charge, caps: Caps) -> None:
         """Make it durable."""
-        self._parts.check_ledger()
-        caps = caps_of(agreement, project)
         change = partial(budget.put_charge, made=made, caps=caps, now=self._parts.clock())
         try:
-            await self._parts.writer.run(change)
+            await self._write(change)
         except IntegrityError:
             raise QueryAnswered("expected a query that has no share yet; another process gave one") from None
+
+    async def _restore(self) -> None:
+        """See to it, once a process, that the budget holds every charge that the log holds."""
+        if self._is_restored:
+            return
+        count = await self._write(logged.restore)
+        if count:
+            _log.error("studies.charges_restored", count=count)
+        self._is_restored = True
+
+    async def _write(self, change: Callable[[Connection], T]) -> T:
+        """Have something made durable."""
+        self._parts.check_ledger()
+        try:
+            return await self._parts.writer.run(change)
+        except IntegrityError:
+            raise
         except (LogUnavailable, SQLAlchemyError):
             raise LedgerUnwritten("expected to make the charge durable; the store takes nothing") from None
 
@@ -315,6 +330,17 @@ def caps_of(agreement: Agreement | None, project: str) -> Caps:
     if research is None or found is None:
         raise AgreementRefused("expected a project of the agreement")
     return Caps(found.cap_nrho, found.researcher_cap_nrho, research.node_cap_nrho, research.period)
+
+
+def _is_holder(agency: str, agreement: Agreement, query: Query) -> bool:
+    """Whether an agency is to hold the table that a query asks."""
+    held = agreement.research.table(query.question.table) if agreement.research is not None else None
+    return held is not None and agency in held.holders
+
+
+def _zeros(query: Query) -> list[int]:
+    """What an agency adds that does not hold the table, and takes part all the same."""
+    return [0] * query.width
 
 
 def cost_of(query: Query) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import grpc
@@ -22,6 +22,7 @@ from elsewhere.wire.v1 import study_pb2, study_pb2_grpc
 from node.config import NodeConfig
 from node.links.calls import CallBroke, breaking
 from node.studies.answering import Studies, StudyParts
+from node.studies.errors import TooManyStudies
 
 AGAIN_S: Final = 0.5  # until a gateway is dialled again, or looked whether it is linked
 AT_ONCE: Final = 32  # calls of one gateway under way
@@ -38,7 +39,7 @@ class Attending:
         studies: what answers.
         gateways: for each, its channel while it is linked.
         tick_s: shares leave a multiple of it after their call came.
-        is_ready: whether this node knows by now that its ledger is the newest: before, it would refuse.
+        is_ready: whether this node knows by now whether its ledger is the newest: before, it would refuse.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Attending:
         gateways: Sequence[Callable[[], grpc.aio.Channel | None]],
         tick_s: float,
         *,
-        is_ready: Callable[[], bool],
+        is_ready: Callable[[], Awaitable[bool]],
     ) -> None:
         self._studies, self._gateways, self._tick_s = studies, gateways, tick_s
         self._is_ready = is_ready
@@ -62,7 +63,7 @@ class Attending:
         """Attend at one gateway again and again."""
         while True:
             channel = source()
-            if channel is not None and self._is_ready():
+            if channel is not None and await self._is_ready():
                 try:
                     with breaking():
                         await self._attend(channel)
@@ -83,7 +84,11 @@ class Attending:
         try:
             while isinstance(frame := await call.read(), study_pb2.AttendResponse):
                 check_from_gateway(frame)
-                if frame.WhichOneof("frame") is None or len(under_way) >= AT_ONCE:
+                if frame.WhichOneof("frame") is None:
+                    continue
+                if len(under_way) >= AT_ONCE:
+                    # At once, and not in silence: whoever waits would wait until the query has run out.
+                    await outgoing.put(_refusal(frame, TooManyStudies.code))
                     continue
                 task = asyncio.create_task(self._answer(frame, outgoing))
                 under_way.add(task)
@@ -100,7 +105,6 @@ class Attending:
         """Answer one call."""
         came = asyncio.get_running_loop().time()
         kind = frame.WhichOneof("frame")
-        qid = bytes(getattr(frame, kind).qid) if kind else b""
         steps: dict[str | None, Callable[[], Coroutine[Any, Any, study_pb2.AttendRequest]]] = {
             "prepare": lambda: self._prepare(frame.prepare),
             "commit": lambda: self._commit(frame.commit),
@@ -110,12 +114,11 @@ class Attending:
             answer = await steps[kind]()
         except ElsewhereError as err:
             _log.warning("study.refused", step=kind, code=err.code)
-            code = err.code if REFUSAL.fullmatch(err.code) else OTHER
-            answer = study_pb2.AttendRequest(refused=study_pb2.StudyRefused(qid=qid, code=code))
+            answer = _refusal(frame, err.code if REFUSAL.fullmatch(err.code) else OTHER)
         except Exception as err:
             # A mistake of ours, or a table that cannot be read: its own words could quote a row.
             _log.error("study.failed", step=kind, kind=type(err).__name__)
-            answer = study_pb2.AttendRequest(refused=study_pb2.StudyRefused(qid=qid, code=MISTAKE))
+            answer = _refusal(frame, MISTAKE)
         if kind == "commit" and self._tick_s:
             took = asyncio.get_running_loop().time() - came
             await asyncio.sleep(self._tick_s - took % self._tick_s)
@@ -143,5 +146,16 @@ def make_attending(
     gateways: Sequence[Callable[[], grpc.aio.Channel | None]],
 ) -> Attending:
     """Make the part of a node that takes part in studies."""
-    tick_s = config.research.tick_ms / 1000
-    return Attending(Studies(parts), gateways, tick_s, is_ready=parts.is_compared)
+
+    async def is_ready() -> bool:
+        agreement = parts.trust.agreement
+        return agreement is not None and agreement.research is not None and await parts.is_sure()
+
+    return Attending(Studies(parts), gateways, config.research.tick_ms / 1000, is_ready=is_ready)
+
+
+def _refusal(frame: study_pb2.AttendResponse, code: str) -> study_pb2.AttendRequest:
+    """Say no to a call."""
+    kind = frame.WhichOneof("frame")
+    qid = bytes(getattr(frame, kind).qid) if kind else b""
+    return study_pb2.AttendRequest(refused=study_pb2.StudyRefused(qid=qid, code=code))

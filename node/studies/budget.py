@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, func, insert, select, update
 
@@ -23,10 +22,9 @@ from node.errors import LedgerSetBack
 from node.ledger import book
 from node.ledger.tree import read_number
 from node.store.studies import charge, settled
+from node.studies import logged
 from node.studies.errors import BudgetSpent, ClockWentBack, QueryAnswered
-
-KIND: Final = "study"  # of the entry in the log
-SETTLED: Final = "study_settled"
+from node.studies.logged import SETTLED, STUDY
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,7 @@ def put_charge(connection: Connection, made: Charge, caps: Caps, now: datetime) 
             project=made.spender.project,
             researcher=made.spender.researcher,
             nrho=made.nrho,
-            time_ms=to_ms(now),
+            time_ms=to_ms(made.entry.time),
             until_ms=to_ms(made.until),
             share=made.share,
         )
@@ -166,7 +164,7 @@ def make_entry(
 ) -> book.Entry:
     """Make the log's entry of a charge: what was asked, by whom, for which roster, and what it cost."""
     said: dict[str, Json] = {"project": spender.project, "researcher": spender.researcher, "nrho": nrho}
-    return book.make_entry(KIND, {**facts, **said}, now, random=random)
+    return book.make_entry(STUDY, {**facts, **said}, now, random=random)
 
 
 def settle(
@@ -181,29 +179,20 @@ def settle(
     Args:
         spent: who had spent how much, in nano-rho, beyond what this ledger holds.
         reason: from where that is known; it stays in the log.
-        random: draws what stands for the queries.
+        random: draws the entry's salt.
 
     Returns: False if there was nothing to settle; then nothing was changed.
     """
     if not is_unsettled(connection):
         return False
     number = read_number(connection)
-    connection.execute(insert(settled).values(number=number, time_ms=to_ms(now)))
-    listed: list[Json] = []
-    for spender, nrho in spent:
-        row = {
-            "qid": random(32),
-            "rh": bytes(32),
-            "nrho": nrho,
-            "time_ms": to_ms(now),
-            "until_ms": to_ms(now),
-        }
-        connection.execute(
-            insert(charge).values(project=spender.project, researcher=spender.researcher, **row)
-        )
-        listed.append({"project": spender.project, "researcher": spender.researcher, "nrho": nrho})
+    listed: list[Json] = [
+        {"project": spender.project, "researcher": spender.researcher, "nrho": nrho}
+        for spender, nrho in spent
+    ]
     facts: dict[str, Json] = {"spent": listed, "reason": reason, "log": number}
     book.append(connection, book.make_entry(SETTLED, facts, now, random=random))
+    logged.restore(connection)  # what the entry says was spent, as after any loss
     return True
 
 

@@ -178,14 +178,7 @@ async def test_with_the_gateways_help_it_is_noticed_by_another_member(tmp_path: 
         await seen_by_all(made)
         before = {agency: noted(made.nodes[agency], "police")[0] for agency in ("social", "hospital")}
         await forge(made, FORGERIES[how])
-        # The gateway forgets what it had, and takes whatever it is given now.
-        await made.kill_gateway()
-        shutil.rmtree(tmp_path / "gw" / "logs")
-        forgetful = GatewayStore(gateway_config(tmp_path / "gw").store_url)
-        with forgetful._write() as db:
-            db.execute(_logs.delete())
-        forgetful.close()
-        await made.start_gateway()
+        await forgetful(made)
         await back(made, "police")
         await seen_by_all(made)
         for agency in ("social", "hospital"):  # a log that is shorter may be one that a gateway got late
@@ -200,6 +193,26 @@ async def test_with_the_gateways_help_it_is_noticed_by_another_member(tmp_path: 
         assert made.gateway.ledgers.shown("police")["police"].witnessed == ""
 
 
+async def forgetful(made: Federation) -> None:
+    """Have the gateway forget what it had of logs: it takes whatever it is given now."""
+    folder = made.folder / "gw"
+    await made.kill_gateway()
+    shutil.rmtree(folder / "logs")
+    kept = GatewayStore(gateway_config(folder).store_url)
+    with kept._write() as db:
+        db.execute(_logs.delete())
+    kept.close()
+    await made.start_gateway()
+
+
+def put_back(folder: Path, backup: bytes) -> None:
+    """Restore a node's store from a copy."""
+    for path in folder.glob("store.sqlite*"):
+        path.unlink()
+    (folder / "store.sqlite").touch(0o600)
+    (folder / "store.sqlite").write_bytes(backup)
+
+
 async def test_a_restored_store_begins_its_log_anew_and_everybody_who_watches_says_so(tmp_path: Path) -> None:
     async with small_federation(tmp_path) as made:
         await made.ask("social", ask_about(ZOE))
@@ -211,11 +224,7 @@ async def test_a_restored_store_begins_its_log_anew_and_everybody_who_watches_sa
         seen = {agency: noted(made.nodes[agency], "police")[0] for agency in ("social", "hospital")}
 
         await made.stop("police")
-        for path in (tmp_path / "police").glob("store.sqlite*"):
-            path.unlink()
-        store = tmp_path / "police" / "store.sqlite"
-        store.touch(0o600)
-        store.write_bytes(backup)
+        put_back(tmp_path / "police", backup)
         await back(made, "police")
         await seen_by_all(made)
         assert made.nodes["police"].showing._told[0] == "log.proof"
@@ -232,7 +241,11 @@ async def test_a_restored_store_begins_its_log_anew_and_everybody_who_watches_sa
             assert log_number(open_log(note.encode(), first, public).checkpoint.origin, first) > 0
             assert own_entries(made.nodes[agency], "witness") == 1
         assert made.nodes["police"].showing._told[0] == ""
-        assert not is_refused(made.nodes["police"].showing), "begun anew"
+        assert is_refused(made.nodes["police"].showing), "begun anew, and nobody has signed it yet"
+        assert not await made.nodes["police"].showing.is_sure()
+        await seen_by_all(made)
+        assert await made.nodes["police"].showing.is_sure()
+        assert not is_refused(made.nodes["police"].showing)
         assert own_entries(made.nodes["police"], "log_begun") == 1
         assert made.gateway is not None
         witnessed = made.gateway.ledgers.shown("police")["police"].witnessed
@@ -271,14 +284,16 @@ async def test_a_gateway_that_breaks_calls_does_not_have_a_restored_ledger_belie
         monkeypatch.setattr(Ledgers, "grow", broken)
         assert is_refused(police.showing)
         await police.showing.step()
-        assert (is_refused(police.showing), police.showing.was_compared()) == (True, False)
+        assert (is_refused(police.showing), await police.showing.is_sure()) == (True, False)
 
         # Once one has said that it goes further, neither a broken call nor a link that is gone helps.
         monkeypatch.setattr(Ledgers, "grow", grow)
         with police._store.write() as connection:
             book.append(connection, book.make_entry("note", {"n": 1}, NOW, random=bytes))
         await police.showing.step()
-        assert not is_refused(police.showing)
+        assert (is_refused(police.showing), await police.showing.is_sure()) == (True, False), "not witnessed"
+        await seen_by_all(made)
+        assert (is_refused(police.showing), await police.showing.is_sure()) == (False, True)
         with police._store.read() as connection:
             before = newest_size(connection)
         monkeypatch.setattr("node.ledger.showing.newest_size", lambda connection: before - 1)
@@ -289,6 +304,27 @@ async def test_a_gateway_that_breaks_calls_does_not_have_a_restored_ledger_belie
         monkeypatch.setattr(Ledgers, "grow", broken)
         await police.showing.step()
         assert is_refused(police.showing)
+
+
+async def test_a_gateway_that_says_it_saw_no_more_does_not_have_a_restored_ledger_believed(
+    tmp_path: Path,
+) -> None:
+    async with small_federation(tmp_path) as made:
+        await made.stop("police")
+        backup = (tmp_path / "police" / "store.sqlite").read_bytes()
+        await made.start("police")
+        await made.ask("social", ask_about(ZOE))
+        await seen_by_all(made)
+        await made.stop("police")
+        put_back(tmp_path / "police", backup)
+        await forgetful(made)
+        await back(made, "police")
+
+        police = made.nodes["police"].showing
+        for _ in range(3):
+            await seen_by_all(made)
+            assert police._overtaken is None, "the gateway takes it for the newest"
+            assert (is_refused(police), await police.is_sure()) == (True, False)
 
 
 async def test_a_log_from_before_does_not_come_back(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ async def test_what_was_spent_is_shown_and_a_restore_is_settled(tmp_path: Path) 
         await made.stop("social")  # its folder now has the agreement
         directory = tmp_path / "social"
         now, ana = datetime.now(UTC), Spender("early-help", "ana")
-        entry = budget.make_entry({}, ana, 250_000_000, now, bytes)
+        entry = budget.make_entry(budget.facts_of(bytes(32), bytes(32), {}, []), ana, 250_000_000, now, bytes)
         caps = budget.Caps(10**9, 10**9, 10**9, timedelta(days=1))
         paid = Charge(bytes(32), bytes(32), ana, 250_000_000, now, b"share", entry)
         with open_own(load_config(directory)) as store, store.write() as connection:

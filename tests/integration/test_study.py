@@ -57,6 +57,20 @@ async def test_a_sum_over_agencies_opens_to_the_truth_and_noise(tmp_path: Path) 
         assert any(total != 16 * true for total, true in zip(totals, truth, strict=True))
 
 
+async def test_a_call_beyond_what_a_node_does_at_once_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with federation(tmp_path) as made:
+        await started(made)
+        asker = Asker(made)
+        monkeypatch.setattr("node.studies.attending.AT_ONCE", 0)
+
+        found = await asker.ask(asker.query(ask("referral", 2025, {}, ["nfa"])))
+
+        assert found.end == research_pb2.STUDY_END_NOT_STARTED
+        assert {code for _, code in found.states.values()} == {"refused.busy"}
+
+
 def truth_of(question: Question) -> list[int]:
     """What is counted, worked out plainly."""
     counts = dict.fromkeys(question.cells(), 0)

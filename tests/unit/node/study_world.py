@@ -111,11 +111,14 @@ class Agency:
                 clock=self.clock,
                 random=secrets.token_bytes,
                 declines=self.declines,
-                is_compared=lambda: True,
+                is_sure=self._is_sure,
                 check_ledger=self._check_ledger,
             )
         )
         self._running = store, writer, studies
+
+    async def _is_sure(self) -> bool:
+        return True
 
     def _check_ledger(self) -> None:
         if self.is_overtaken:
@@ -158,7 +161,11 @@ class World:
 
     def restate(self, **changes: Any) -> None:
         """Have all agree on another research part."""
-        self.agreement = agreement_of(research(**changes))
+        self.adopt(research(**changes))
+
+    def adopt(self, part: Research) -> None:
+        """Have all agree on this research part."""
+        self.agreement = agreement_of(part)
         for agency in self.agencies.values():
             agency.trust.agreement = self.agreement
 

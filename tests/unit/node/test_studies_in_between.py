@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from elsewhere.agreement.studies import HeldTable
 from elsewhere.errors import LogUnavailable
 from elsewhere.research.query import query_id
 from elsewhere.research.question import Question
 from node.store.writer import Writer
-from tests.unit.node.study_world import NAMES, Counts, World, make_world, signed
+from tests.unit.node.study_world import NAMES, Counts, World, make_world, research, signed
 from tests.unit.node.test_studies import charges, entries, refused
 
 
@@ -60,6 +62,59 @@ async def test_a_ledger_that_is_overtaken_while_rows_are_counted_gives_no_share(
     tables.may_end.set()
 
     assert await refused(answer) == "refused.ledger"
+    assert (charges(world, "social"), entries(world, "social")) == ([], 0)
+
+
+def close(world: World) -> None:
+    """The stewards close the project."""
+    world.restate(state="closed")
+
+
+def strike_off(world: World) -> None:
+    """They take its researcher out."""
+    world.restate(people=("ben",))
+
+
+def take_the_table_away(world: World) -> None:
+    """They agree that another agency holds the table."""
+    tables = (HeldTable("referral", ("schools",)), HeldTable("contact", ("social",)))
+    world.adopt(replace(research(), tables=tables))
+
+
+def run_out(world: World) -> None:
+    """The query runs out."""
+    world.clock.now += timedelta(minutes=31)
+
+
+def decline(world: World) -> None:
+    """The agency takes no part any more."""
+    world.agencies["social"].declines.append("early-help")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (close, "refused.agreement"),
+        (strike_off, "refused.researcher"),
+        (take_the_table_away, "refused.agreement"),
+        (run_out, "refused.expired"),
+        (decline, "refused.local"),
+    ],
+)
+async def test_what_may_no_longer_be_asked_once_rows_are_counted_gives_no_share(
+    world: World, change: Callable[[World], None], code: str
+) -> None:
+    tables = Slow()
+    world.agencies["social"].tables = tables
+    envelope = signed(world.query())
+    prepared = await world.prepare(envelope)
+
+    answer = asyncio.create_task(world.commit("social", envelope, prepared))
+    assert await asyncio.to_thread(tables.has_begun.wait, 30)
+    change(world)
+    tables.may_end.set()
+
+    assert await refused(answer) == code
     assert (charges(world, "social"), entries(world, "social")) == ([], 0)
 
 

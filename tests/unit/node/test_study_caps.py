@@ -18,6 +18,7 @@ from node.store.exchange import log
 from node.studies import budget
 from node.studies.budget import Caps, Charge, Left, Spender
 from node.studies.errors import BudgetSpent
+from node.studies.logged import SETTLED
 from tests.unit.node.study_world import NOW
 
 CAPS = Caps(project=1_000, researcher=600, node=2_000, period=timedelta(days=365))
@@ -71,6 +72,6 @@ def test_what_was_settled_is_in_the_log(store: Store) -> None:
         assert budget.settle(connection, [(Spender("missing", "ana"), 7)], "the police know", NOW, bytes)
 
     with store.read() as connection:
-        row = connection.execute(select(log).where(log.c.kind == budget.SETTLED)).one()
+        row = connection.execute(select(log).where(log.c.kind == SETTLED)).one()
     assert json.loads(row.body)["spent"] == [{"project": "missing", "researcher": "ana", "nrho": 7}]
     assert left(store, "missing", "ana").researcher == 593
