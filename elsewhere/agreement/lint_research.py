@@ -12,6 +12,7 @@ from elsewhere.agreement.studies import Project, Research
 from elsewhere.agreement.terms import Agreement
 
 MUCH_NRHO = 1_000_000_000  # rho 1: an epsilon of about 8 at a delta of a millionth
+TELLING_NRHO = 500_000_000  # rho 0.5: an epsilon of about 5
 Found = tuple[str, str, str]  # code, key, message
 
 
@@ -59,5 +60,11 @@ def _project(
         yield "research.ended", "it is open, and its time is over"
     if project.valid_until > agreement.validity.valid_until:
         yield "research.dates", "it goes on after the agreement has ended"
+    if project.floor_nrho > TELLING_NRHO:
+        yield (
+            "research.floor",
+            f"its floor of rho {project.floor_nrho / 1e9:g} is what one query may cost a child if all other "
+            "agencies pooled their shares: much for one query",
+        )
     if project.cap_nrho > research.node_cap_nrho:
         yield "research.caps", "it may spend more than one agency's node answers for"

@@ -92,6 +92,7 @@ def show_preview(found: Preview, *, as_json: bool) -> None:
                 "interval": found.price.interval,
                 "rho": found.price.rho,
                 "epsilon": found.price.epsilon,
+                "rho_alone": found.price.rho_alone,
                 "budget_left": found.budget.least_nrho / NANO,
                 "budget_left_after": found.left_after_nrho / NANO,
                 "is_affordable": found.is_affordable,
@@ -100,9 +101,11 @@ def show_preview(found: Preview, *, as_json: bool) -> None:
             }
         )
         return
+    click.echo(found.question.words)
     click.echo(f"{found.question.width} numbers from {len(found.agencies)} agencies; nothing was charged")
-    click.echo(f"  within        ±{found.price.interval:.1f} a number, 19 times in 20")
+    click.echo(f"  within        {found.price.within(found.question)}, 19 times in 20")
     click.echo(f"  cost          rho {found.price.rho:.4f}, epsilon {found.price.epsilon:.2f} at delta 1e-6")
+    click.echo(f"  worst case    rho {found.price.rho_alone:.4f}, if all other agencies pooled their shares")
     click.echo(f"  budget left   rho {found.budget.least_nrho / NANO:.4f}")
     after = f"rho {found.left_after_nrho / NANO:.4f}"
     click.echo(
@@ -132,15 +135,17 @@ def show_end(end: End, *, as_json: bool) -> None:
 
 
 def _show_opened(end: Opened) -> None:
-    """Estimates, and what they cost."""
+    """What was asked, estimates, and what they cost."""
+    click.echo(end.question.words)
     has_slots = len(end.question.slots) > 1 or end.question.metric.kind == "quantile"
     table = _table(*end.question.by, *(["number"] if has_slots else []), "estimate", "95 % interval")
     for cell in end.cells:
         table.add_row(*cell.keys, *([cell.slot] if has_slots else []), *describe(cell))
     _console().print(table)
     click.echo(f"agencies       {len(end.agencies)}: {', '.join(end.agencies)}")
-    click.echo(f"interval       ±{end.price.interval:.1f} a number, 19 times in 20")
+    click.echo(f"interval       {end.price.within(end.question)}, 19 times in 20")
     click.echo(f"cost           rho {end.price.rho:.4f}, epsilon {end.price.epsilon:.2f} at delta 1e-6")
+    click.echo(f"worst case     rho {end.price.rho_alone:.4f}, if all other agencies pooled their shares")
     click.echo(f"budget left    rho {end.budget_left_nrho / NANO:.4f}")
     click.echo(f"query          {end.query_id}")
     if end.path is not None:

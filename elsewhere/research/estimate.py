@@ -59,7 +59,9 @@ def estimates(
     for place, keys in enumerate(question.cells()):
         group = values[place * slots : (place + 1) * slots]
         if question.metric.kind == "mean":
-            found.append(_mean(keys, group, scale, display))
+            group[1] /= question.count_weight
+        if question.metric.kind == "mean":
+            found.append(_mean(keys, group, (scale, scale / question.count_weight), display))
         elif question.metric.kind == "quantile":
             found += _quantiles(keys, question, group, scale, display)
         else:
@@ -81,16 +83,16 @@ def _total(
 
 
 def _mean(
-    keys: tuple[str, ...], group: Sequence[float], scale: float, display: Display
+    keys: tuple[str, ...], group: Sequence[float], scales: tuple[float, float], display: Display
 ) -> Estimate | Suppressed:
-    """The ratio of a sum and a count, which have noise of the same size each, drawn apart."""
-    total, count = group
-    if count - Z * scale < max(display.suppress_under, 1):
+    """The ratio of a sum and a count, each with noise of its own scale, drawn apart (Fieller 1954)."""
+    (total, count), (of_total, of_count) = group, scales
+    if count - Z * of_count < max(display.suppress_under, 1):
         return Suppressed(keys, "mean")
     value = total / count
-    g = (Z * scale / count) ** 2  # below 1, as the count's interval stays above 0
+    g = (Z * of_count / count) ** 2  # below 1, as the count's interval stays above 0
     middle = value / (1 - g)
-    half = Z * scale / count / (1 - g) * math.sqrt(1 + value**2 - g)
+    half = Z / count / (1 - g) * math.sqrt((1 - g) * of_total**2 + (value * of_count) ** 2)
     return Estimate(keys, "mean", value, middle - half, middle + half, max(0.0, round(value, 1)))
 
 

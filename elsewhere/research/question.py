@@ -186,15 +186,38 @@ class Question:
         if self.unit == "children":
             return self.at_most
         row = 1
-        if self.metric.kind in ("sum", "mean"):
-            row = self._table.column(self.metric.column).reach ** 2 + (self.metric.kind == "mean")
+        if self.metric.kind == "sum":
+            row = self._table.column(self.metric.column).reach ** 2
+        elif self.metric.kind == "mean":
+            row = 2 * self.count_weight**2
         for name in self.by:
             row *= self._table.column(name).most
         return self.clamp**2 * row
 
+    @property
+    def count_weight(self) -> int:
+        """By how much the count of a mean is multiplied before noise is added.
+
+        Sum and count get noise of one size. A row moves the sum by up to the column's bound and the count by
+        1, so the count would drown in noise that only the sum is in need of. Weighed by the bound it moves as
+        much as the sum, and its noise is that of the sum divided by the bound.
+        """
+        return max(1, self._table.column(self.metric.column).reach)
+
     def days(self) -> tuple[date, date]:
         """The year's first day, and the first day after it."""
         return self._table.year(self.year)
+
+    @property
+    def words(self) -> str:
+        """What is asked, on one line."""
+        metric, where = self.metric, [f"{name}={'|'.join(keys)}" for name, keys in self.where]
+        of = f" of {metric.column}" if metric.column else ""
+        what = f"{metric.kind}{of}"
+        if self.unit == "children":
+            what = f"children, each in at most {self.at_most} groups"
+        by = [f"by {', '.join(self.by)}"] if self.by else []
+        return ", ".join([f"{self.table} {self.year}: {what}", *where, *by])
 
     def to_json(self) -> dict[str, Json]:
         """Write it."""

@@ -158,8 +158,9 @@ class Plain:
         elif metric.kind == "sum":
             group[0] += value
         else:
+            column = dictionary().tables[self.question.table].columns[metric.column]
             group[0] += value
-            group[1] += 1
+            group[1] += max(1, abs(column.low), abs(column.high))
 
     def _is_about(self, row: dict[str, str]) -> bool:
         return all(set(self._keys(row, name)) & set(keys) for name, keys in self.question.where)

@@ -159,6 +159,7 @@ def test_every_document_speaks_of_it_and_names_its_clause() -> None:
         ({"most_agencies": 1}, "research.holders"),
         ({"valid_until": NOW + timedelta(days=900)}, "research.dates"),
         ({"node_cap_nrho": 1_000_000_001}, "research.much"),
+        ({"floor_nrho": 500_000_001}, "research.floor"),
         ({"people": ("ana",)}, "research.idle"),
         ({"node_cap_nrho": 5}, "research.caps"),
     ],

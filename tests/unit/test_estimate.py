@@ -44,8 +44,9 @@ def test_no_count_is_shown_below_zero() -> None:
 def test_a_mean_is_suppressed_while_its_count_may_be_small() -> None:
     question = Draft("missing", 2025).mean("hours")
 
-    assert estimates(question, opened([500.0, 17.0]), 4.0, SHOW) == (Suppressed((), "mean"),)
-    (found,) = estimates(question, opened([5000.0, 100.0]), 4.0, SHOW)
+    # The count is weighed by 720, the most hours there are, and its noise with it: 4 * 720 is 4 rows.
+    assert estimates(question, opened([500.0, 720 * 17.0]), 4.0 * 720, SHOW) == (Suppressed((), "mean"),)
+    (found,) = estimates(question, opened([5000.0, 720 * 100.0]), 4.0 * 720, SHOW)
     assert isinstance(found, Estimate)
     assert found.value == 50.0
     assert found.low < 50.0 < found.high
@@ -56,8 +57,8 @@ def test_the_interval_of_a_mean_holds_the_truth_in_ninety_five_of_a_hundred() ->
 
     hits = 0
     for _ in range(4000):
-        totals = opened([3000 + draw.gauss(0, 6), 120 + draw.gauss(0, 6)])
-        (found,) = estimates(question, totals, 6.0, SHOW)
+        totals = opened([3000 + draw.gauss(0, 4320), 720 * 120 + draw.gauss(0, 4320)])
+        (found,) = estimates(question, totals, 4320.0, SHOW)
         assert isinstance(found, Estimate)
         hits += found.low <= 25.0 <= found.high
 

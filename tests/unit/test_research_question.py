@@ -19,7 +19,7 @@ SENSITIVITY: list[tuple[Question, int]] = [
     (draft().count(), 4**2),
     (draft().group_by("need", "age_band").count(), 4**2),
     (draft("missing").sum("hours"), (12 * 720) ** 2),
-    (draft("missing").mean("hours"), 12**2 * (720**2 + 1)),
+    (draft("missing").mean("hours"), 2 * (12 * 720) ** 2),
     (draft("missing").histogram("hours", [0, 24, 720]), 12**2),
     (draft("missing").quantile("hours", [0.5]), 12**2),
     (draft("assessment").group_by("factors").count(), 3**2 * 10),

@@ -55,11 +55,19 @@ class Price:
     interval: float  # an estimate is within so much of the truth, 19 times in 20
     charge_nrho: int  # at every agency that takes part
     epsilon: float  # what the charge amounts to at delta 1e-6
+    rho_alone: float  # the worst case: what an agency's own share costs if all others collude
 
     @property
     def rho(self) -> float:
         """The charge as rho."""
         return self.charge_nrho / NANO
+
+    def within(self, question: Question) -> str:
+        """How near to the truth its numbers are, in words; of a mean its sum and count."""
+        if question.metric.kind != "mean":
+            return f"±{self.interval:.1f} a number"
+        of_count = self.interval / question.count_weight
+        return f"±{self.interval:.1f} of the sum and ±{of_count:.1f} of the count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +89,22 @@ class Opened:
         return tuple(cell for cell in self.cells if isinstance(cell, Estimate))
 
     def __getitem__(self, keys: str | tuple[str, ...]) -> Estimate | Suppressed:
-        """The cell of a group by its keys; of several slots the first."""
+        """The number of a group by its keys, in the order of the question's columns.
+
+        Where a group has several numbers - bins, quantiles - the name of the one that is meant comes last.
+
+        Raises:
+            KeyError: there is no such group, or it has several numbers; says which there are.
+        """
         wanted = (keys,) if isinstance(keys, str) else tuple(keys)
-        for cell in self.cells:
-            if cell.keys == wanted:
-                return cell
-        raise KeyError(keys)
+        found = [cell for cell in self.cells if wanted in (cell.keys, (*cell.keys, cell.slot))]
+        if len(found) == 1:
+            return found[0]
+        groups = list(dict.fromkeys(cell.keys for cell in self.cells))
+        if found:
+            raise KeyError(f"expected one of its numbers as well: {', '.join(one.slot for one in found)}")
+        columns = ", ".join((*self.question.by, *(["number"] if _has_slots(self.cells) else []))) or "()"
+        raise KeyError(f"expected a group by its keys, {columns}; the first is {groups[0]!r}, not {keys!r}")
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a cell; a suppressed one has no numbers."""
@@ -102,6 +120,7 @@ class Opened:
             "interval": self.price.interval,
             "rho": self.price.rho,
             "epsilon": self.price.epsilon,
+            "rho_alone": self.price.rho_alone,
             "delta": DELTA,
             "budget_left": self.budget_left_nrho / NANO,
             "agencies": len(self.agencies),
@@ -123,20 +142,21 @@ class Opened:
 
         axes = ax if ax is not None else Figure(layout="constrained").add_subplot()
         shown = self.estimates
-        labels = [_label(cell) for cell in shown]
+        labels = [_label(cell, has_slots=_has_slots(self.cells)) for cell in shown]
         below = [max(0.0, cell.shown - cell.low) for cell in shown]
         above = [max(0.0, cell.high - cell.shown) for cell in shown]
         axes.bar(range(len(shown)), [cell.shown for cell in shown], yerr=[below, above], capsize=3)
         axes.set_xticks(range(len(shown)), labels, rotation=60, ha="right")
         left_out = len(self.cells) - len(shown)
-        title = f"{self.question.table} {self.question.year}, {len(self.agencies)} agencies, 95 % intervals"
+        title = f"{self.question.words}\n{len(self.agencies)} agencies, 95 % intervals"
         axes.set_title(title + (f"; {left_out} suppressed" if left_out else ""))
         return axes
 
     def caption(self) -> str:
         """What always stands with the numbers."""
         return (
-            f"{len(self.agencies)} agencies, 95 % interval ±{self.price.interval:.1f} a number, "
+            f"{self.question.words}. {len(self.agencies)} agencies, "
+            f"95 % interval {self.price.within(self.question)}, "
             f"rho {self.price.rho:.4f}, epsilon {self.price.epsilon:.2f} at delta 1e-6, "
             f"budget left rho {self.budget_left_nrho / NANO:.4f}. "
             "Totals over agencies count a child once at each agency that holds it."
@@ -223,8 +243,8 @@ def _has_slots(cells: Sequence[Estimate | Suppressed]) -> bool:
     return len({cell.slot for cell in cells}) > 1
 
 
-def _label(cell: Estimate) -> str:
-    return " ".join(cell.keys) or cell.slot
+def _label(cell: Estimate, *, has_slots: bool) -> str:
+    return " ".join((*cell.keys, *([cell.slot] if has_slots or not cell.keys else [])))
 
 
 def _library(name: str) -> Any:

@@ -131,7 +131,12 @@ def price_of(query: Query, operators: int, agencies: int) -> Price:
     )
     charge = charge_of(query)
     interval = Z * total_scale([scale] * agencies)
-    return Price(query.sigma, interval, charge, epsilon(charge / NANO))
+    return Price(query.sigma, interval, charge, epsilon(charge / NANO), _alone(query, scale))
+
+
+def _alone(query: Query, scale: float) -> float:
+    """What an agency's share costs a child there if all others pool theirs: docs/privacy-proof.md."""
+    return query.sensitivity_squared / (2 * scale**2)
 
 
 def charge_of(query: Query) -> int:
@@ -151,7 +156,13 @@ def opened(found: Sum, participants: Sequence[Participant], path: Path) -> Opene
         query_id=found.qid.hex(),
         question=found.query.question,
         cells=estimates(found.query.question, found.totals, found.scale, project.display),
-        price=Price(found.query.sigma, Z * found.scale, charge, epsilon(charge / NANO)),
+        price=Price(
+            found.query.sigma,
+            Z * found.scale,
+            charge,
+            epsilon(charge / NANO),
+            _alone(found.query, found.scale / math.sqrt(len(found.agencies))),
+        ),
         budget_left_nrho=found.left_nrho,
         participants=tuple(participants) or tuple(Participant(one, "shared") for one in found.agencies),
         agencies=found.agencies,

@@ -291,7 +291,7 @@ def _put(numbers: list[int], row: Mapping[str, Any], question: Question) -> None
         n, total = int(row[f"n{suffix}"]), int(row.get(f"s{suffix}") or 0)
         start = at * slots
         if question.metric.kind == "mean":
-            numbers[start], numbers[start + 1] = total, n
+            numbers[start], numbers[start + 1] = total, n * question.count_weight
         elif question.metric.kind == "sum":
             numbers[start] = total
         else:
