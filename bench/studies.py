@@ -27,12 +27,12 @@ from bench.studysum import spent
 from bench.usage import Meter
 from elsewhere.agreement.studies import HeldTable, Project, Research, Researcher
 from elsewhere.agreement.terms import Agreement
-from elsewhere.research.query import Asking, make_query, query_id, sign_query
+from elsewhere.research.query import Asking, make_query, query_id, sign_query, terms_of
 from elsewhere.research.question import Metric, Question
 from elsewhere.roster import Roster
 from elsewhere.securesum.noise import central
 from elsewhere.securesum.opening import open_shares
-from elsewhere.securesum.rounds import Terms, fix_roster
+from elsewhere.securesum.rounds import fix_roster
 from elsewhere.signing import SigningKey
 from elsewhere.wire.channel import CLIENT_OPTIONS, client_credentials
 from elsewhere.wire.tls import make_key, make_request, sign_node
@@ -76,7 +76,7 @@ class Asker:
                 shares[event.share.agency] = event.share.share
             if event.ended.end not in (0, research_pb2.STUDY_END_OPENED):
                 return None
-        terms = Terms(query_id(envelope), query.participants, query.min_roster, query.colluding)
+        terms = terms_of(query, query_id(envelope), self.agreement, self.roster)
         return open_shares(fix_roster(terms, prepares, self.roster), shares, self.roster, query.width)
 
 
@@ -223,7 +223,7 @@ def _research(agencies: Sequence[str], key: SigningKey) -> Research:
         most_agencies=len(agencies),
         node_cap_nrho=10**12,
         period_days=365,
-        tables=(HeldTable(TABLE, (agencies[0],)),),
+        tables=(HeldTable(TABLE, (agencies[0],), min_holders=1),),
         researchers=(Researcher("ana", "Ana Okafor", "University of Northshire", key.public),),
         projects=(project,),
     )

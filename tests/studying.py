@@ -59,7 +59,7 @@ def research(holders: Sequence[str], **changes: Any) -> Research:
         "most_agencies": len(holders),
         "node_cap_nrho": 4_000_000_000,
         "period_days": 365,
-        "tables": (HeldTable("referral", tuple(holders)),),
+        "tables": changes.get("held", (HeldTable("referral", tuple(holders), min_holders=1),)),
         "researchers": (Researcher("ana", "Ana Okafor", "University of Northshire", KEY.public),),
     }
     project |= {name: value for name, value in changes.items() if name in project}

@@ -13,8 +13,9 @@ from elsewhere.roster import Member, Roster
 from elsewhere.sealing import SealingKey
 from elsewhere.securesum.masks import mask
 from elsewhere.securesum.prepare import sign_prepare
-from elsewhere.securesum.rounds import FixedRoster, Preparing, Terms, fix_roster
+from elsewhere.securesum.rounds import FixedRoster, Preparing, fix_roster
 from elsewhere.securesum.share import Share, sign_share
+from elsewhere.securesum.terms import Terms
 from elsewhere.signing import SigningKey
 from tests.partnership import first_roster
 
@@ -97,8 +98,15 @@ class Sum:
 
 
 def summing(
-    count: int, *, colluding: int = 1, min_roster: int = 2, operators: Mapping[str, str] | None = None
+    count: int,
+    *,
+    colluding: int = 1,
+    min_roster: int = 2,
+    operators: Mapping[str, str] | None = None,
+    holders: Sequence[str] = (),
+    min_holders: int = 0,
 ) -> Sum:
     """A query that so many agencies may take part in."""
     agencies = names(count)
-    return Sum(agencies, roster_of(agencies, operators), Terms(QID, agencies, min_roster, colluding))
+    terms = Terms(QID, agencies, min_roster, colluding, tuple(holders), min_holders)
+    return Sum(agencies, roster_of(agencies, operators), terms)

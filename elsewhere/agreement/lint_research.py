@@ -1,6 +1,6 @@
 """What of the research part is lawful TOML but probably not what its writers meant.
 
-Sees:     an agreement that reads.
+Sees:     an agreement that reads. Who operates a node stands in the roster: each party counts as an operator.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from elsewhere.agreement.studies import Project, Research
+from elsewhere.agreement.studies import HeldTable, Project, Research, usual_colluding
 from elsewhere.agreement.terms import Agreement
 
 MUCH_NRHO = 1_000_000_000  # rho 1: an epsilon of about 8 at a delta of a millionth
@@ -21,13 +21,12 @@ def find_of_research(agreement: Agreement, now: datetime) -> Iterator[Found]:
     research = agreement.research
     if research is None:
         return
-    if research.node_cap_nrho > MUCH_NRHO:
-        message = "one agency's node may spend more than rho 1: much can be learned of one child then"
-        yield "research.much", "research.node_cap_nrho", message
+    for code, key, message in _whole(research, len(agreement.parties)):
+        yield code, f"research.{key}", message
+    colluding = _colluding(agreement, research)
     for index, table in enumerate(research.tables, 1):
-        if table.k > research.most_agencies:
-            message = f"rows of one child at {table.k} holders, but anything of it at fewer agencies"
-            yield "research.holders", f"research.tables[{index}]", message
+        for code, message in _table(research, table, colluding):
+            yield code, f"research.tables[{index}]", f"table {table.id}: {message}"
     people = {one for project in research.projects for one in project.people}
     for index, person in enumerate(research.researchers, 1):
         if person.id not in people:
@@ -38,24 +37,61 @@ def find_of_research(agreement: Agreement, now: datetime) -> Iterator[Found]:
             yield code, at, f"project {project.id}: {message}"
 
 
+def _colluding(agreement: Agreement, research: Research) -> int:
+    """c, as it is with every party run by an operator of its own."""
+    return research.colluding or usual_colluding(len(agreement.parties))
+
+
+def _whole(research: Research, parties: int) -> Iterator[Found]:
+    """What is odd about what holds for every project."""
+    if research.node_cap_nrho > MUCH_NRHO:
+        message = "one agency's node may spend more than rho 1: much can be learned of one child then"
+        yield "research.much", "node_cap_nrho", message
+    usual = usual_colluding(parties)
+    if research.colluding is not None and research.colluding < usual:
+        message = f"{research.colluding} may collude; of {parties} parties {usual} is usual"
+        yield "research.colluding", "colluding", message
+    holding = len({holder for table in research.tables for holder in table.holders})
+    is_less = research.most_agencies < holding
+    if not research.why and (is_less or research.colluding is not None):
+        yield "research.why", "most_agencies", "it does not say why one child is at no more, or c is right"
+
+
+def _table(research: Research, table: HeldTable, colluding: int) -> Iterator[tuple[str, str]]:
+    """What is odd about one table."""
+    if table.k > research.most_agencies:
+        yield "research.holders", f"one child's rows at {table.k} holders, anything of it at fewer agencies"
+    safe = colluding + 2
+    if not table.min_holders and len(table.holders) < safe:
+        message = (
+            f"{len(table.holders)} hold it and {safe} must: nothing is answered; min_holders allows less"
+        )
+        yield "research.unanswered", message
+    elif 0 < table.min_holders < safe:
+        message = f"with {table.min_holders} of its holders in a total, and {colluding} in collusion, one"
+        yield "research.alone", f"{message} agency's own number shows, with noise alone before it"
+    if not table.why and (table.k < len(table.holders) or 0 < table.min_holders < safe):
+        yield "research.why", "it does not say why so few hold rows of one child, or may be in a total"
+
+
 def _project(
     agreement: Agreement, research: Research, project: Project, now: datetime
 ) -> Iterator[tuple[str, str]]:
     """What is odd about one project."""
     parties = project.participants or tuple(party.agency_id for party in agreement.parties)
-    least = (research.colluding or 1) + 2
-    if len(parties) < max(project.min_roster, least):
-        needed = max(project.min_roster, least)
+    colluding = _colluding(agreement, research)
+    needed = max(project.min_roster, colluding + 2)
+    if len(parties) < needed:
         yield "research.few", f"{len(parties)} agencies can take part, and {needed} must: nothing is answered"
-    missing = {
-        holder
-        for table in research.tables
-        if table.id in project.tables
-        for holder in table.holders
-        if holder not in parties
-    }
+    asked = [table for table in research.tables if table.id in project.tables]
+    missing = {holder for table in asked for holder in table.holders if holder not in parties}
     if missing:
         yield "research.absent", f"holds a table but takes no part: {', '.join(sorted(missing))}"
+    for table in asked:
+        least, holding = table.min_holders or colluding + 2, len(set(table.holders) & set(parties))
+        if holding < least <= len(table.holders):
+            message = f"{holding} holders of {table.id} can take part, and {least} must: nothing is answered"
+            yield "research.unanswered", message
     if project.state == "open" and now >= project.valid_until:
         yield "research.ended", "it is open, and its time is over"
     if project.valid_until > agreement.validity.valid_until:

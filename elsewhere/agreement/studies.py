@@ -24,6 +24,7 @@ MAX_NRHO: Final = 1_000_000_000_000  # a rho of 1,000 protects nobody any more
 PURPOSES: Final = ("RESEARCH_AGG", "SERVICE_PLANNING")
 STATES: Final = ("open", "closed")
 FEW_MEMBERS: Final = 5  # up to so many operators one may collude; beyond, a third of them
+LEAST_DAYS: Final = 30  # a cap that comes back sooner is none: what a child loses adds up over periods
 
 
 _Value = TypeVar("_Value")
@@ -89,6 +90,8 @@ class HeldTable:
     id: str
     holders: tuple[str, ...]
     of_one_child: int = 0  # k: the most of them that hold rows of one child; 0: all of them
+    min_holders: int = 0  # operators of holders that must take part; 0: two beside those that may collude
+    why: str = ""  # why these two numbers are right
 
     def __post_init__(self) -> None:
         if self.id not in dictionary().tables:
@@ -97,6 +100,10 @@ class HeldTable:
             raise DocumentInvalid("holders", "expected at least one agency")
         if not 0 <= self.of_one_child <= len(self.holders):
             raise DocumentInvalid("of_one_child", f"expected 1 to {len(self.holders)}")
+        if not 0 <= self.min_holders <= len(self.holders):
+            raise DocumentInvalid("min_holders", f"expected 1 to {len(self.holders)}")
+        if self.why:
+            as_text(self.why, "why")
 
     @property
     def k(self) -> int:
@@ -106,8 +113,9 @@ class HeldTable:
     def to_json(self) -> dict[str, Json]:
         """Write the entry."""
         entry: dict[str, Json] = {"id": self.id, "holders": list(self.holders)}
-        if self.of_one_child:
-            entry["of_one_child"] = self.of_one_child
+        for name in ("of_one_child", "min_holders", "why"):
+            if value := getattr(self, name):
+                entry[name] = value
         return entry
 
     @classmethod
@@ -119,6 +127,8 @@ class HeldTable:
             id=fields.text("id"),
             holders=fields.texts("holders", AGENCY_ID),
             of_one_child=fields.integer("of_one_child", 1, 100) if fields.has("of_one_child") else 0,
+            min_holders=fields.integer("min_holders", 1, 100) if fields.has("min_holders") else 0,
+            why=fields.text("why") if fields.has("why") else "",
         )
         fields.done()
         return found
@@ -251,16 +261,19 @@ class Research:
     researchers: tuple[Researcher, ...]
     projects: tuple[Project, ...]
     colluding: int | None = None  # c: operators that may collude; None: by their number
+    why: str = ""  # why K and c are right
 
     def __post_init__(self) -> None:
         if not 1 <= self.most_agencies <= 100:
             raise DocumentInvalid("most_agencies", "expected 1 to 100")
         if not 1 <= self.node_cap_nrho <= MAX_NRHO:
             raise DocumentInvalid("node_cap_nrho", f"expected 1 to {MAX_NRHO}")
-        if not 1 <= self.period_days <= 3660:
-            raise DocumentInvalid("period_days", "expected 1 to 3660")
+        if not LEAST_DAYS <= self.period_days <= 3660:
+            raise DocumentInvalid("period_days", f"expected {LEAST_DAYS} to 3660")
         if self.colluding is not None and not 1 <= self.colluding <= 98:
             raise DocumentInvalid("colluding", "expected 1 to 98")
+        if self.why:
+            as_text(self.why, "why")
         for name in ("tables", "researchers", "projects"):
             ids = [entry.id for entry in getattr(self, name)]
             if len(set(ids)) != len(ids):
@@ -308,8 +321,15 @@ class Research:
         """c: how many operators may collude, as agreed or by how many there are."""
         if self.colluding is not None:
             return self.colluding
-        operators = len({member.operator for member in roster.active_members()})
-        return 1 if operators <= FEW_MEMBERS else operators // 3
+        return usual_colluding(len({member.operator for member in roster.active_members()}))
+
+    def holders_needed(self, table: HeldTable, roster: Roster) -> int:
+        """How many different operators of a table's holders must take part in a study of it.
+
+        Two beside those that may collude, unless the agreement says fewer: from a sum over fewer, whoever
+        colludes takes its own number off, and one agency's is left, with noise alone.
+        """
+        return table.min_holders or self.collude(roster) + 2
 
     @property
     def period(self) -> timedelta:
@@ -328,6 +348,8 @@ class Research:
         }
         if self.colluding is not None:
             entry["colluding"] = self.colluding
+        if self.why:
+            entry["why"] = self.why
         return entry
 
     @classmethod
@@ -338,7 +360,7 @@ class Research:
             cls,
             most_agencies=fields.integer("most_agencies", 1, 100),
             node_cap_nrho=fields.integer("node_cap_nrho", 1, MAX_NRHO),
-            period_days=fields.integer("period_days", 1, 3660),
+            period_days=fields.integer("period_days", LEAST_DAYS, 3660),
             tables=tuple(HeldTable.from_fields(one) for one in fields.tables("tables")),
             researchers=tuple(Researcher.from_fields(one) for one in fields.tables("researchers"))
             if fields.has("researchers")
@@ -347,6 +369,12 @@ class Research:
             if fields.has("projects")
             else (),
             colluding=fields.integer("colluding", 1, 98) if fields.has("colluding") else None,
+            why=fields.text("why") if fields.has("why") else "",
         )
         fields.done()
         return found
+
+
+def usual_colluding(operators: int) -> int:
+    """How many of so many operators may collude, where the agreement does not say."""
+    return 1 if operators <= FEW_MEMBERS else operators // 3

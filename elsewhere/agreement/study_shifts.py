@@ -93,6 +93,10 @@ def _of_all(part: Research) -> Iterator[tuple[str, _Said]]:
         for holder in table.holders:
             yield f"table {table.id} of {holder}", _Said(holder, "may be asked: it", True, clause)
         yield f"table {table.id}, holders of one child's rows", _Said(table.k, str(table.k), False, clause)
+        # Left out, it follows c; any number written in its place is looked at as if it were less.
+        least = table.min_holders
+        text = str(least) if least else "two beside those that may collude"
+        yield f"table {table.id}, holders that must take part", _Said(least or 101, text, False, clause)
     for one in part.researchers:
         # Never its fingerprint, which stewards are to hear and type.
         key = _Said(one.key.hex(), f"the key {one.key.hex()}", None, f"researcher {one.id}")

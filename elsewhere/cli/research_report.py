@@ -48,6 +48,8 @@ def show_tables(offers: Sequence[TableOffer], *, as_json: bool) -> None:
             f"{one.table.id}: {one.table.words}{'' if one.is_open else ' (this project may not ask it)'}"
         )
         click.echo(f"  held by    {', '.join(one.holders) or 'nobody'}")
+        if one.holders:
+            click.echo(f"  in a total {one.min_holders} of them at least")
         click.echo(f"  lacked by  {', '.join(one.lacking) or 'none'}")
         click.echo(f"  columns    {', '.join(one.table.columns)}")
     click.echo(
@@ -181,6 +183,7 @@ def _offer(one: TableOffer) -> dict[str, Any]:
         "clamp": one.table.clamp,
         "columns": columns,
         "holders": list(one.holders),
+        "min_holders": one.min_holders,
         "lacking": list(one.lacking),
         "may_ask": one.is_open,
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from elsewhere.agreement.studies import Project, Research, Researcher
+from elsewhere.agreement.studies import HeldTable, Project, Research, Researcher
 from elsewhere.agreement.terms import Agreement
 from elsewhere.canonical import Json, parse_canonical
 from elsewhere.clock import CLOCK_TOLERANCE
@@ -31,6 +31,7 @@ from elsewhere.research.errors import (
 )
 from elsewhere.research.question import MAX_CELLS, Question
 from elsewhere.roster import AGENCY_ID, Roster
+from elsewhere.securesum.terms import Terms, enough_operators
 from elsewhere.signing import SigningKey, open_envelope, sign_document, unverified_payload
 
 QUERY_TYPE: Final = "application/vnd.elsewhere.study-query.v1+json"
@@ -150,9 +151,7 @@ def make_query(question: Question, asking: Asking, agreement: Agreement, roster:
         AgreementRefused, ProjectRefused, TableRefused: it may not be asked.
     """
     research, project = _project(agreement, asking.project)
-    held = research.table(question.table)
-    if held is None or question.table not in project.tables:
-        raise TableRefused("expected a table that the project may ask; the agreement lists them")
+    held = _held(research, project, question)
     parties = project.participants or tuple(party.agency_id for party in agreement.parties)
     return Query(
         question=question,
@@ -211,6 +210,7 @@ def check_terms(query: Query, agreement: Agreement, roster: Roster, *, now: date
         ProjectRefused, TableRefused: not open for this.
         QueryExpired: run out, or good for too long.
         TermsRefused: `.term` differs.
+        TooFewTakePart, TooFewHold: not even if all whom it names take part.
     """
     validity = agreement.validity
     if query.agreement != agreement.digest or not validity.valid_from <= now < validity.valid_until:
@@ -227,6 +227,27 @@ def check_terms(query: Query, agreement: Agreement, roster: Roster, *, now: date
     for term, value in query.to_json().items():
         if value != expected[term]:
             raise TermsRefused(term)
+    enough_operators(terms_of(query, b"", agreement, roster), query.participants, roster)
+
+
+def terms_of(query: Query, qid: bytes, agreement: Agreement, roster: Roster) -> Terms:
+    """What the query and the agreement say of who takes part.
+
+    How many must hold the table is the agreement's, which the query names by its digest.
+
+    Raises:
+        AgreementRefused, ProjectRefused, TableRefused: it may not be asked.
+    """
+    research, project = _project(agreement, query.project)
+    held = _held(research, project, query.question)
+    return Terms(
+        qid=qid,
+        participants=query.participants,
+        min_roster=query.min_roster,
+        colluding=query.colluding,
+        holders=held.holders,
+        min_holders=research.holders_needed(held, roster),
+    )
 
 
 def person_of(agreement: Agreement, project: str, researcher: str) -> Researcher:
@@ -246,3 +267,11 @@ def _project(agreement: Agreement, id: str) -> tuple[Research, Project]:
     if project is None:
         raise ProjectRefused("expected a project of the agreement; there is none of this id")
     return agreement.research, project
+
+
+def _held(research: Research, project: Project, question: Question) -> HeldTable:
+    """Who holds the table that a question asks."""
+    held = research.table(question.table)
+    if held is None or question.table not in project.tables:
+        raise TableRefused("expected a table that the project may ask; the agreement lists them")
+    return held

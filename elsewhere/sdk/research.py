@@ -137,15 +137,18 @@ class Research:
         Raises as `refresh` and `project`.
         """
         self.refresh()
-        project, part = self.project, self.agreement.research
-        members = {one.agency_id for one in self._documents.roster.active_members()}
+        project, part, roster = self.project, self.agreement.research, self._documents.roster
+        members = {one.agency_id for one in roster.active_members()}
         parties = project.participants or tuple(party.agency_id for party in self.agreement.parties)
         found = []
         for table in dictionary().tables.values():
             held = part.table(table.id) if part is not None else None
             holders = held.holders if held is not None else ()
+            least = part.holders_needed(held, roster) if part and held else 0
             lacking = tuple(sorted((set(parties) & members) - set(holders)))
-            found.append(TableOffer(table, holders, lacking, bool(holders) and table.id in project.tables))
+            there = {roster.active(one).operator for one in {*holders} & {*parties} & members}
+            is_open = 0 < least <= len(there) and table.id in project.tables
+            found.append(TableOffer(table, holders, least, lacking, is_open))
         return tuple(found)
 
     def table(self, table: str, *, year: int) -> Asked:

@@ -17,6 +17,12 @@ class TooFewTakePart(ElsewhereError):
     code = "refused.too_few"
 
 
+class TooFewHold(ElsewhereError):
+    """Fewer that hold the table take part than were agreed: the sum would be nearly one agency's own."""
+
+    code = "refused.holders"
+
+
 class SealRefused(ElsewhereError):
     """What another member sealed for this query is missing, altered or does not open. Ask a new query."""
 

@@ -2,7 +2,7 @@
 
 Holds:    the X25519 key and the drawn halves of one query, in memory only, until they have been used once.
 Refuses:  a roster in which one has not signed, one stands twice, this node is missing or not as it prepared,
-          somebody takes part whom the query does not name; too few members or operators.
+          somebody takes part whom the query does not name; too few members, operators or holders.
 Source:   docs/protocol.md, "Studies".
 """
 
@@ -18,23 +18,14 @@ from elsewhere.errors import ElsewhereError, SealBroken
 from elsewhere.random import RandomBytes
 from elsewhere.roster import Roster
 from elsewhere.sealing import STUDY, Context, SealingKey, SealingPublic, open_sealed, seal
-from elsewhere.securesum.errors import RosterRefused, SealRefused, TooFewTakePart
+from elsewhere.securesum.errors import RosterRefused, SealRefused
 from elsewhere.securesum.masks import pair_key
 from elsewhere.securesum.prepare import MAX_PREPARE_BYTES, PREPARE_TYPE, Prepare, read_prepare, roster_hash
+from elsewhere.securesum.terms import Terms, enough_operators
 from elsewhere.signing import open_envelope, unverified_payload
 
 STUDY_VERSION = 1  # of the protocol of studies
 DRAWN_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a query and the agreement say of who takes part."""
-
-    qid: bytes
-    participants: tuple[str, ...]  # who may
-    min_roster: int  # how many different operators must
-    colluding: int  # c: how many operators may collude
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +53,13 @@ def fix_roster(terms: Terms, envelopes: Sequence[bytes], roster: Roster) -> Fixe
     Raises:
         RosterRefused: one is not signed by an active member that the query names, is for another query, or
             stands twice.
-        TooFewTakePart: fewer operators than agreed, or fewer than two without those that may collude.
+        TooFewTakePart, TooFewHold: as `enough_operators`.
     """
     prepares = [_checked(terms, envelope, roster) for envelope in envelopes]
     agencies = [prepare.agency for prepare in prepares]
     if len(set(agencies)) != len(agencies) or len({prepare.epk for prepare in prepares}) != len(prepares):
         raise RosterRefused("expected each participant once, with a key of its own")
-    # Nodes of one operator can pool what they know: they count as one.
-    operators = len({roster.active(agency).operator for agency in agencies})
-    least = max(terms.min_roster, terms.colluding + 2)
-    if operators < least:
-        raise TooFewTakePart(f"expected members of at least {least} operators, got {operators}")
+    operators = enough_operators(terms, agencies, roster)
     prepares.sort(key=lambda prepare: prepare.agency)
     return FixedRoster(terms, tuple(prepares), operators, roster_hash(terms.qid, terms.colluding, prepares))
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -22,7 +21,7 @@ from elsewhere.clock import to_ms
 from elsewhere.errors import ElsewhereError, FrameMalformed
 from elsewhere.research.budget import open_budget_request
 from elsewhere.research.errors import AgreementRefused, ResearcherRefused
-from elsewhere.research.query import check_terms, open_query
+from elsewhere.research.query import check_terms, open_query, terms_of
 from elsewhere.wire.channel import researcher_of
 from elsewhere.wire.convert.study import MAX_QUERY_BYTES
 from elsewhere.wire.status import StudiesTaken, to_status
@@ -48,8 +47,8 @@ _log = structlog.get_logger("elsewhere.gateway.studies")
 class _Kept:
     """A study whose roster is fixed, until its query runs out."""
 
+    asked: Asked
     fixed: Fixed
-    expires: datetime
 
 
 class ResearchService(research_pb2_grpc.ResearchServiceServicer):
@@ -106,7 +105,7 @@ class ResearchService(research_pb2_grpc.ResearchServiceServicer):
             kept = self._kept.get(asked.qid)
             fixed = kept.fixed if kept else await study.prepare(accept_missing=request.accept_missing)
             if fixed is not None:
-                self._keep(asked.qid, _Kept(fixed, asked.query.expires_utc))
+                self._keep(_Kept(asked, fixed))
                 is_opened = await study.gather(fixed)
                 _log.info("study ended", project=asked.query.project, opened=is_opened)
         finally:
@@ -174,9 +173,11 @@ class ResearchService(research_pb2_grpc.ResearchServiceServicer):
         query, qid = open_query(envelope, agreement)
         if query.researcher != caller:
             raise ResearcherRefused("expected a query that the caller has signed")
-        if qid not in self._kept:
-            check_terms(query, agreement, self._directory.roster, now=now)
-        return Asked(envelope, query, qid)
+        if (kept := self._kept.get(qid)) is not None:
+            return kept.asked
+        roster = self._directory.roster
+        check_terms(query, agreement, roster, now=now)
+        return Asked(envelope, query, terms_of(query, qid, agreement, roster))
 
     def _begin(self, qid: bytes, caller: str) -> None:
         """Count a study as under way; raises StudiesTaken."""
@@ -186,10 +187,10 @@ class ResearchService(research_pb2_grpc.ResearchServiceServicer):
             raise StudiesTaken(f"expected at most {most} studies at once, {most_of_one} of one researcher")
         self._under_way[qid] = caller
 
-    def _keep(self, qid: bytes, kept: _Kept) -> None:
+    def _keep(self, kept: _Kept) -> None:
         """Remember a fixed roster; those whose queries have run out, and the oldest, make room."""
         now = self._timing.utc_now()
-        self._kept = {other: one for other, one in self._kept.items() if one.expires > now}
+        self._kept = {qid: one for qid, one in self._kept.items() if one.asked.query.expires_utc > now}
         while len(self._kept) >= MOST_KEPT:
             del self._kept[next(iter(self._kept))]
-        self._kept[qid] = kept
+        self._kept[kept.asked.qid] = kept

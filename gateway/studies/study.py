@@ -10,15 +10,17 @@ Source:   docs/protocol.md, "Studies".
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from elsewhere.errors import ElsewhereError
 from elsewhere.research.query import Query
 from elsewhere.roster import Roster
+from elsewhere.securesum.errors import TooFewHold, TooFewTakePart
 from elsewhere.securesum.prepare import Prepare, open_prepare, roster_hash
 from elsewhere.securesum.share import open_share
+from elsewhere.securesum.terms import Terms, enough_operators
 from elsewhere.wire.v1 import research_pb2, study_pb2
 from gateway.studies.attending import Attending, Away
 
@@ -45,7 +47,12 @@ class Asked:
 
     envelope: bytes
     query: Query
-    qid: bytes
+    terms: Terms
+
+    @property
+    def qid(self) -> bytes:
+        """The query's id, 32 bytes."""
+        return self.terms.qid
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +89,7 @@ class Study:
         ready = {
             agency: one for agency, one in zip(query.participants, found, strict=True) if one is not None
         }
-        operators = {self._roster.active(agency).operator for agency in ready}
-        is_enough = len(operators) >= max(query.min_roster, query.colluding + 2)
-        if not is_enough or (len(ready) < len(found) and not accept_missing):
+        if not self._is_enough(list(ready)) or (len(ready) < len(found) and not accept_missing):
             for agency in ready:
                 await self._change(agency, _RELEASED)
             await self._end(research_pb2.STUDY_END_NOT_STARTED)
@@ -106,6 +111,14 @@ class Study:
         for agency, share in zip(agencies, shares, strict=True):
             await self._tell(_event(share=research_pb2.ShareBrought(agency=agency, share=share)))
         await self._end(research_pb2.STUDY_END_OPENED)
+        return True
+
+    def _is_enough(self, agencies: Sequence[str]) -> bool:
+        """Whether their nodes would add anything up: nobody should be asked in vain."""
+        try:
+            enough_operators(self._asked.terms, agencies, self._roster)
+        except (TooFewTakePart, TooFewHold):
+            return False
         return True
 
     async def _prepare_one(self, agency: str) -> tuple[Prepare, study_pb2.Prepared] | None:

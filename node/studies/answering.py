@@ -29,14 +29,14 @@ from elsewhere.errors import LogUnavailable, NotActive, RosterExpired
 from elsewhere.random import RandomBytes
 from elsewhere.research.budget import BudgetStatement, open_budget_request, sign_budget
 from elsewhere.research.errors import AgreementRefused
-from elsewhere.research.query import Query, check_terms, open_query
+from elsewhere.research.query import Query, check_terms, open_query, terms_of
 from elsewhere.research.question import Question
 from elsewhere.sealing import SealingPublic
 from elsewhere.securesum.accounting import charge_nrho
 from elsewhere.securesum.masks import mask
 from elsewhere.securesum.noise import noised, query_rho, share_scale
 from elsewhere.securesum.prepare import sign_prepare
-from elsewhere.securesum.rounds import FixedRoster, Preparing, Terms, fix_roster
+from elsewhere.securesum.rounds import FixedRoster, Preparing, fix_roster
 from elsewhere.securesum.share import Share, sign_share
 from node.keys.live import KeyView
 from node.membership.trust import Trust
@@ -166,7 +166,7 @@ class Studies:
         """
         parts, now = self._parts, self._parts.clock()
         query, agreement = self._verified(qid, envelope, now)
-        terms = Terms(qid, query.participants, query.min_roster, query.colluding)
+        terms = terms_of(query, qid, agreement, parts.trust.roster)
         roster = await self._do(partial(fix_roster, terms, prepares, parts.trust.roster))
         held = self._open.get(qid)
         if held is None:

@@ -27,11 +27,11 @@ from elsewhere.wire.convert import study
 from elsewhere.wire.v1 import study_pb2
 from tests.fuzz.mutation import as_json
 from tests.fuzz.parser import Parser, document, message_of, wire
-from tests.partnership import first_roster
+from tests.summing import roster_of
 from tests.unit.node import study_world as world
 
 AGREEMENT = world.agreement_of(world.research())
-ROSTER = first_roster(issued=world.NOW, until=world.NOW + timedelta(days=90))
+ROSTER = roster_of(world.NAMES)
 KEY = SigningKey(b"n" * 32)
 QID = hashlib.sha256(b"query").digest()
 

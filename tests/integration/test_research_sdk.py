@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from elsewhere.agreement.document import AgreementRollback
+from elsewhere.agreement.studies import HeldTable
 from elsewhere.canonical import canonical_json, parse_canonical
 from elsewhere.cli.research import research as command
 from elsewhere.errors import RosterRollback, SignatureInvalid
@@ -23,7 +24,7 @@ from elsewhere.research.estimate import Estimate, Suppressed
 from elsewhere.sdk.research import Research, readd
 from elsewhere.sdk.researcher.ends import Failed, Opened, Refused
 from elsewhere.sdk.researcher.kept import Kept
-from elsewhere.securesum.errors import RosterRefused, SharesApart
+from elsewhere.securesum.errors import RosterRefused, SharesApart, TooFewHold
 from tests.federation import Federation, federation
 from tests.studying import agree, enrolled, mapping, ready, research, write_table
 
@@ -140,6 +141,20 @@ async def test_tables_say_who_lacks_what_and_what_may_be_asked(tmp_path: Path) -
     assert offers["referral"].lacking == ("hospital", "police", "schools")
     assert offers["referral"].is_open
     assert (offers["housing"].holders, offers["housing"].is_open) == ((), False)
+
+
+async def test_a_table_that_too_few_hold_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    held = (HeldTable("referral", ("social", "schools")),)
+    async with studying(tmp_path, held=held) as (_, folder):
+        asker = Research(folder)
+        offers = {one.table.id: one for one in await beside(asker.tables)}
+        study = asker.table("referral", year=2025).count()
+        for step in (partial(study.preview, rho=0.1), partial(study.run, rho=0.1)):
+            with pytest.raises(TooFewHold):
+                await beside(step)
+
+    assert offers["referral"].min_holders == 3
+    assert not offers["referral"].is_open
 
 
 async def test_a_study_without_everybody_does_not_begin_unless_that_is_accepted(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from elsewhere.research.errors import QuestionInvalid
 from elsewhere.research.estimate import Estimate, estimates
 from elsewhere.research.query import Asking, Query, check_terms, make_query, open_query, sign_query
 from elsewhere.research.question import METRICS, Metric, Question, ask
-from tests.partnership import first_roster
+from tests.summing import roster_of
 from tests.unit.node import study_world as world
 
 AGREEMENT = world.agreement_of(world.research())
-ROSTER = first_roster(issued=world.NOW - timedelta(days=1), until=world.NOW + timedelta(days=90))
+ROSTER = roster_of(world.NAMES)
 
 
 @st.composite

@@ -13,7 +13,11 @@ from elsewhere.agreement.studies import HeldTable, Research, Researcher
 from elsewhere.agreement.study_shifts import find_study_shifts
 from tests.unit.node.study_world import research
 
-HELD = research(colluding=2)
+TABLES = (
+    HeldTable("referral", ("social", "schools"), min_holders=2),
+    HeldTable("contact", ("social",), min_holders=1),
+)
+HELD = research(colluding=2, held=TABLES)
 (PROJECT,) = HELD.projects
 
 
@@ -29,8 +33,10 @@ WIDER: dict[str, Callable[[], Research]] = {
     "fewer colluding": lambda: replace(HELD, colluding=1),
     "smaller k": lambda: replace(HELD, tables=(replace(HELD.tables[0], of_one_child=1), HELD.tables[1])),
     "another holder": lambda: replace(
-        HELD, tables=(HELD.tables[0], HeldTable("contact", ("social", "police"), of_one_child=1))
+        HELD,
+        tables=(HELD.tables[0], HeldTable("contact", ("social", "police"), of_one_child=1, min_holders=1)),
     ),
+    "fewer holders": lambda: replace(HELD, tables=(replace(HELD.tables[0], min_holders=1), HELD.tables[1])),
     "another key": lambda: replace(
         HELD, researchers=(replace(HELD.researchers[0], key=bytes(32)), HELD.researchers[1])
     ),
@@ -70,7 +76,7 @@ def test_a_project_that_opens_or_closes_is_said() -> None:
 def test_research_that_begins_or_ends_is_said_and_what_stays_is_not() -> None:
     assert all(shift.is_wider for shift in find_study_shifts(None, HELD))
     assert not any(shift.is_wider for shift in find_study_shifts(HELD, None))
-    assert find_study_shifts(HELD, research(colluding=2)) == find_study_shifts(None, None) == ()
+    assert find_study_shifts(HELD, research(colluding=2, held=TABLES)) == find_study_shifts(None, None) == ()
 
 
 def test_amounts_are_said_in_rho_and_keys_without_what_is_to_be_heard() -> None:

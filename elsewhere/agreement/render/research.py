@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from elsewhere.agreement.render.page import Page
 from elsewhere.agreement.render.words import basis_in_words, purpose_in_words, when
-from elsewhere.agreement.studies import Project, Research
+from elsewhere.agreement.studies import HeldTable, Project, Research
 from elsewhere.agreement.terms import Agreement
 from elsewhere.agreement.vocabulary import vocabulary
 from elsewhere.research.dictionary import dictionary
@@ -25,7 +25,7 @@ def say_whole(page: Page, agreement: Agreement) -> None:
         return
     page.say(
         "Researchers of the projects below get totals over all agencies with noise in them, and nothing of"
-        " any child. No agency's own total can be taken out of one.",
+        " any child. Which agency's own number can show in one is said with each table.",
         "research",
     )
     for sentence in _protection(research):
@@ -34,7 +34,7 @@ def say_whole(page: Page, agreement: Agreement) -> None:
         holders = ", ".join(_name(agreement, one) for one in table.holders)
         page.item(
             f"{dictionary().tables[table.id].words.capitalize()} ({table.id}) are held by {holders};"
-            f" one child has rows at {table.k} of them at most.",
+            f" one child has rows at {table.k} of them at most. {_together(table)}{_because(table.why)}",
             f"research table {table.id}",
         )
     for person in research.researchers:
@@ -81,6 +81,14 @@ def say_risks(page: Page, agreement: Agreement) -> None:
         f" their sum opens, and noise suffices though {_collusion(research)}.",
         "research",
     )
+    for table in research.tables:
+        if table.min_holders == 1:
+            words = dictionary().tables[table.id].words
+            page.item(
+                f"Risk that is accepted: a total of {words} may be one agency's own number."
+                f" Measure: noise alone.{_because(table.why)}",
+                f"research table {table.id}",
+            )
     for project in research.projects:
         clause = f"research project {project.id}"
         page.item(f"To fill in: why {project.title} needs these tables and this budget.", clause)
@@ -131,8 +139,23 @@ def _protection(research: Research) -> tuple[str, ...]:
         f"One agency's node answers for rho {_rho(research.node_cap_nrho)} at most in {research.period_days}"
         " days, over all projects.",
         f"A child is taken to be on record at {research.most_agencies} agencies at most.",
-        f"The noise suffices though {_collusion(research)}.",
+        f"The noise suffices though {_collusion(research)}.{_because(research.why)}",
     )
+
+
+def _together(table: HeldTable) -> str:
+    """How many holders are in a total at least."""
+    if table.min_holders == 1:
+        return (
+            "A total may be of one of them alone: it is that agency's own number then, and has noise alone."
+        )
+    if table.min_holders:
+        return f"A total is of {table.min_holders} of them at least, each run by another operator."
+    return "A total is of two of them at least beside those that may work together with the researcher."
+
+
+def _because(why: str) -> str:
+    return f" Why: {why}" if why else ""
 
 
 def _collusion(research: Research) -> str:

@@ -17,12 +17,12 @@ from elsewhere.anchor import Federation
 from elsewhere.canonical import Json, canonical_json, parse_canonical
 from elsewhere.errors import DocumentInvalid
 from elsewhere.fields import Fields
-from elsewhere.research.query import Query, check_terms, open_query
+from elsewhere.research.query import Query, check_terms, open_query, terms_of
 from elsewhere.sdk.researcher.trust import Documents, open_documents
 from elsewhere.securesum.accounting import total_scale
 from elsewhere.securesum.noise import share_scale
 from elsewhere.securesum.opening import open_shares
-from elsewhere.securesum.rounds import Terms, fix_roster
+from elsewhere.securesum.rounds import fix_roster
 from elsewhere.signing import MAX_ENVELOPE_BYTES
 
 VERSION: Final = 1
@@ -101,8 +101,7 @@ def add_under(kept: Kept, documents: Documents) -> Sum:
         raise DocumentInvalid("agreement", "expected the agreement that the query names")
     query, qid = open_query(kept.query, agreement)
     check_terms(query, agreement, roster, now=query.expires_utc - _SECOND)
-    terms = Terms(qid, query.participants, query.min_roster, query.colluding)
-    fixed = fix_roster(terms, kept.prepares, roster)
+    fixed = fix_roster(terms_of(query, qid, agreement, roster), kept.prepares, roster)
     totals = open_shares(fixed, kept.shares, roster, query.width)
     scale = share_scale(
         sigma=query.sigma,

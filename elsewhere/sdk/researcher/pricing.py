@@ -19,13 +19,14 @@ from elsewhere.research.budget import STATEMENT_TYPE, BudgetStatement, open_budg
 from elsewhere.research.dictionary import Table
 from elsewhere.research.errors import ProjectRefused, QuestionInvalid
 from elsewhere.research.estimate import Z, estimates
-from elsewhere.research.query import MICRO, Asking, Query, make_query
+from elsewhere.research.query import MICRO, Asking, Query, make_query, terms_of
 from elsewhere.research.question import Question
 from elsewhere.roster import Roster
 from elsewhere.sdk.researcher.ends import NANO, Opened, Participant, Price
 from elsewhere.sdk.researcher.kept import Sum
 from elsewhere.securesum.accounting import charge_nrho, total_scale
 from elsewhere.securesum.noise import epsilon, query_rho, share_scale
+from elsewhere.securesum.terms import enough_operators
 from elsewhere.signing import unverified_payload
 
 
@@ -35,8 +36,9 @@ class TableOffer:
 
     table: Table
     holders: tuple[str, ...]  # as the agreement says; empty: nobody
+    min_holders: int  # how many operators of them must take part; 1: a total may be one agency's own number
     lacking: tuple[str, ...]  # participants of the project that do not hold it
-    is_open: bool  # whether the project may ask it
+    is_open: bool  # whether the project may ask it, and so many hold it
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +96,11 @@ def priced(
 
     Raises:
         AgreementRefused, ProjectRefused, TableRefused: it may not be asked.
+        TooFewTakePart, TooFewHold: fewer than must take part are members, or hold the table.
         QuestionInvalid: so exact an answer cannot be had.
     """
     bare = make_query(question, asking, agreement, roster)
+    enough_operators(terms_of(bare, b"", agreement, roster), bare.participants, roster)
     operators = len({roster.active(one).operator for one in bare.participants})
     honest = max(1, operators - bare.colluding)
     if terms.accuracy is not None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from elsewhere.agreement.studies import HeldTable
 from elsewhere.errors import ElsewhereError
-from elsewhere.research.query import Query, query_id
+from elsewhere.research.query import Query, query_id, terms_of
 from elsewhere.securesum.prepare import open_prepare, sign_prepare
 from elsewhere.securesum.share import Share, open_share, sign_share
 from elsewhere.signing import SigningKey
@@ -21,7 +22,7 @@ from gateway.studies.study import Asked, Study, Waits
 from tests.unit.node.study_world import NAMES, World, make_world, signed
 
 Alter = Callable[[World, study_pb2.AttendRequest], study_pb2.AttendRequest | None]
-WAITS, SHORT = Waits(20, 20), Waits(20, 0.2)
+WAITS, SHORT = Waits(20, 20), Waits(20, 1)
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ async def run(
     query = query or world.query()
     envelope = signed(query)
     async with attended(world, attending, alters or {}):
-        asked = Asked(envelope, query, query_id(envelope))
+        asked = Asked(envelope, query, terms_of(query, query_id(envelope), world.agreement, world.roster))
         study = Study(asked, world.roster, attending, told.tell, waits)
         fixed = await study.prepare(accept_missing=accept_missing)
         if fixed is not None:
@@ -249,12 +250,22 @@ async def test_too_few_operators_end_a_study_before_anybody_is_charged(tmp_path:
     assert {told.last[name] for name in NAMES if name != "schools"} == {("RELEASED", "")}
 
 
+async def test_a_study_that_too_few_holders_are_left_for_is_not_begun(world: World) -> None:
+    holding = HeldTable("referral", ("police", "schools", "social"))
+    world.restate(held=(holding, HeldTable("contact", ("social",), min_holders=1)))
+
+    told = await run(world, {"schools": refuses("prepared")}, accept_missing=True)
+
+    assert (told.end, told.shares) == (research_pb2.STUDY_END_NOT_STARTED, [])
+    assert {told.last[name] for name in NAMES if name != "schools"} == {("RELEASED", "")}
+
+
 async def test_a_node_that_is_away_is_told_of_at_once_and_waited_for_once_it_has_prepared(
     world: World,
 ) -> None:
     attending, told, query = Attending(), Told(), world.query()
     envelope = signed(query)
-    asked = Asked(envelope, query, query_id(envelope))
+    asked = Asked(envelope, query, terms_of(query, query_id(envelope), world.agreement, world.roster))
     study = Study(asked, world.roster, attending, told.tell, WAITS)
     assert await study.prepare(accept_missing=False) is None
     assert set(told.last.values()) == {("UNREACHABLE", "")}

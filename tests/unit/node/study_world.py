@@ -199,7 +199,10 @@ def research(**changes: Any) -> Research:
         "most_agencies": 2,
         "node_cap_nrho": 4_000_000_000,
         "period_days": 365,
-        "tables": (HeldTable("referral", ("social", "schools")), HeldTable("contact", ("social",))),
+        "tables": (
+            HeldTable("referral", ("social", "schools"), min_holders=1),
+            HeldTable("contact", ("social",), min_holders=1),
+        ),
         "researchers": (
             Researcher("ana", "Ana Okafor", "University of Northshire", RESEARCHER.public),
             Researcher("ben", "Ben Lowe", "University of Northshire", SigningKey(b"b" * 32).public),
@@ -208,7 +211,9 @@ def research(**changes: Any) -> Research:
     project |= {
         name: value for name, value in changes.items() if name in project or name in ("state", "participants")
     }
-    whole |= {name: value for name, value in changes.items() if name in {*whole, "colluding"}}
+    whole["tables"] = changes.get("held", whole["tables"])  # `tables` are the project's
+    of_whole = {*whole, "colluding", "why"} - {"tables"}
+    whole |= {name: value for name, value in changes.items() if name in of_whole}
     return Research(**whole, projects=(Project(**project),))
 
 

@@ -363,9 +363,8 @@ async def test_two_nodes_of_one_operator_count_as_one(tmp_path: Path) -> None:
     world = make_world(tmp_path, operators=shared)
     try:
         envelope = signed(world.query())
-        prepared = await world.prepare(envelope)
 
-        assert await refused(world.commit("social", envelope, prepared)) == "refused.too_few"
+        assert await refused(world.prepare(envelope, ["social"])) == "refused.too_few"
     finally:
         world.stop()
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from elsewhere.research.query import Query, query_id
+from elsewhere.research.query import Query, query_id, terms_of
 from elsewhere.research.question import Question, ask
 from elsewhere.securesum.masks import mask
 from elsewhere.securesum.noise import LATTICE
-from elsewhere.securesum.rounds import Terms, fix_roster
+from elsewhere.securesum.rounds import fix_roster
 from elsewhere.securesum.share import open_share
 from tests.property.test_noise_statistics import check_apart, check_middle, check_scale, check_shape
 from tests.unit.node.study_world import NAMES, World, make_world, signed
@@ -39,7 +39,7 @@ async def added_by(world: World, query: Query, names: tuple[str, ...] = NAMES) -
         agency.tables.numbers = [COUNT] * query.width
     envelope = signed(query)
     prepared = await world.prepare(envelope, names)
-    terms = Terms(query_id(envelope), query.participants, query.min_roster, query.colluding)
+    terms = terms_of(query, query_id(envelope), world.agreement, world.roster)
     fixed = fix_roster(terms, [one.prepare for one in prepared.values()], world.roster)
     held = {name: world.agencies[name].studies._open[terms.qid].preparing for name in names}
     found = {}

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from elsewhere.errors import ElsewhereError
 from elsewhere.sealing import STUDY, Context, open_sealed, seal
 from elsewhere.securesum.accounting import total_scale
-from elsewhere.securesum.errors import RosterRefused, SealRefused, TooFewTakePart
+from elsewhere.securesum.errors import RosterRefused, SealRefused, TooFewHold, TooFewTakePart
 from elsewhere.securesum.masks import mask, open_total
 from elsewhere.securesum.noise import share_scale
 from elsewhere.securesum.prepare import PREPARE_TYPE, Prepare, sign_prepare
@@ -299,3 +299,18 @@ def test_keys_of_the_roster_sign_prepares_and_no_others() -> None:
     stray = SigningKey.from_seed(bytes([8]) * 32)
 
     refuse(sign_prepare(stray, FOUR.nodes[D].prepare))
+
+
+def test_fewer_holders_than_agreed_add_nothing() -> None:
+    made = summing(5, holders=(A, B, C), min_holders=3)
+
+    assert made.fixed(A, B, C, D).prepares
+    with pytest.raises(TooFewHold, match="3 operators that hold it, got 2"):
+        made.fixed(A, B, D, "agency-04")
+
+
+def test_holders_of_one_operator_count_once() -> None:
+    made = summing(5, operators={A: "one", B: "one"}, holders=(A, B, C), min_holders=3)
+
+    with pytest.raises(TooFewHold):
+        made.fixed()
