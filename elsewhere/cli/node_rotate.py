@@ -103,6 +103,30 @@ def tls(directory: Path) -> None:
     click.echo("       tell the gateway's operator to look for links of this agency that are not yours")
 
 
+@rotate.command("local", short_help="Encrypt what the node keeps at rest anew. Stop the node first.")
+@_FOLDER
+def local(directory: Path) -> None:
+    """Make a new key for what lies in the node's folder and store, and encrypt all of it anew.
+
+    The node must not run. If this is stopped half-way, run it again: the node does not start before.
+    """
+    from node.config import load_config
+    from node.keys.local import rotate_local
+    from node.owning import open_own
+
+    with open_own(load_config(directory)) as store:
+        changed = rotate_local(directory, store, secrets.token_bytes)
+    click.echo("made a new local key and destroyed the one before")
+    click.echo(
+        f"now:   {changed.openings} questions kept for the audit and {changed.catalogues} catalogues of this "
+        "agency are encrypted under it"
+    )
+    click.echo(
+        f"later: {changed.copies} copies of others' catalogues were removed; the node fetches them again"
+    )
+    click.echo(f"to do: start the node: elsewhere node run --dir {directory}")
+
+
 def _what_happens(directory: Path, order: Order, announce: timedelta, *, is_compromised: bool) -> list[str]:
     """What an order for new epochs does now, what it does by itself later, and what is left to do."""
     hours, minutes = order.overlap / timedelta(hours=1), announce / timedelta(minutes=1)

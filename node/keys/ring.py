@@ -23,6 +23,8 @@ from node.caseload.shields import INVOLVEMENT, PROTECTED
 
 COLLECTIONS = (INVOLVEMENT, PROTECTED)
 FIRST_EPOCH = 1
+LOCAL_FILE = "local.key"
+LOCAL_NEXT = "local-next.key"  # while `node.keys.local` encrypts everything anew
 Name = tuple[str, int]  # collection, epoch
 KeyId = tuple[str, int, bytes]  # collection, epoch, digest of the public key: which key, whatever its name
 _SEALING_FILE = re.compile(r"sealing-(\d+)\.key")
@@ -58,7 +60,7 @@ class KeyRing:
         for collection in COLLECTIONS:
             write_secret(keys / f"oprf-{collection}-{FIRST_EPOCH}.key", generate_key(random).scalar)
         write_secret(keys / "tls.key", tls_pem)
-        write_secret(keys / "local.key", random(32))
+        write_secret(keys / LOCAL_FILE, random(32))
         write_secret(keys / "pseudonym.key", random(32))
         return cls.load(directory)
 
@@ -77,12 +79,17 @@ class KeyRing:
             )
         if keys.stat().st_mode & 0o077:
             raise KeyFileExposed("expected keys/ with mode 0700; others can look into it")
+        if (keys / LOCAL_NEXT).exists():
+            # Half of what is at rest opens under the one key, half under the other.
+            raise KeyFileMissing(
+                "expected one local key; a change of it was not finished: run 'elsewhere node rotate local'"
+            )
         try:
             return cls(
                 signing=SigningKey.from_seed(read_secret(keys / "signing.key")),
                 sealing=tuple(SealingKey.from_bytes(read_secret(path)) for path in _newest_first(keys)),
                 oprf=_read_oprf(keys),
-                local=_read_32(keys / "local.key"),
+                local=_read_32(keys / LOCAL_FILE),
                 pseudonym=_read_32(keys / "pseudonym.key"),
             )
         except MalformedKey as err:
