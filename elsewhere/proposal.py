@@ -198,6 +198,14 @@ def signed_roster(proposal: Proposal, signatures: Sequence[Signature]) -> bytes:
     return enclose(ROSTER_TYPE, canonical_json(proposal.roster.to_json()), made)
 
 
+def signed_agreement(proposal: Proposal, signatures: Sequence[Signature]) -> bytes:
+    """As `signed_roster`, of the proposed agreement; raises ProposalInvalid where nobody has signed one."""
+    made = {one.key: one.agreement for one in signatures if one.agreement is not None}
+    if proposal.agreement is None or not made:
+        raise ProposalInvalid("expected an agreement that stewards have signed; nobody has")
+    return enclose(AGREEMENT_TYPE, canonical_json(proposal.agreement.to_json()), made)
+
+
 def check_signed(signature: Signature, proposal: Proposal) -> None:
     """Return only if a steward has signed exactly this proposal.
 

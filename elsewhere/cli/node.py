@@ -34,6 +34,9 @@ _COMMANDS = {
     "take-roster": Lazy(
         "elsewhere.cli.node_roster", "take_roster", "Take a roster from the stewards' files."
     ),
+    "take-agreement": Lazy(
+        "elsewhere.cli.node_roster", "take_agreement", "Take an agreement from the stewards' files."
+    ),
     "take-store": Lazy("elsewhere.cli.node_store", "take_store", "Make another node's store this one's."),
     "accept-store": Lazy("elsewhere.cli.node_store", "accept_store", "Take a restored store as it is."),
     "begin-log": Lazy("elsewhere.cli.node_store", "begin_log", "Begin a new log after a restore."),

@@ -71,9 +71,11 @@ def settle(directory: Path, spent: tuple[str, ...], nothing: bool, reason: str) 
     import secrets
 
     from node.config import load_config
+    from node.membership.trust import Trust
     from node.owning import open_own
     from node.studies.budget import Spender
     from node.studies.budget import settle as enter
+    from node.studies.spending import check_known
 
     if bool(spent) == nothing:
         raise click.UsageError("expected --spent, or --nothing if nothing was spent")
@@ -83,7 +85,9 @@ def settle(directory: Path, spent: tuple[str, ...], nothing: bool, reason: str) 
             "expected --spent PROJECT:RESEARCHER:NANO-RHO, such as early-help:ana:250000000"
         )
     rows = [(Spender(one[1], one[2]), int(one[3])) for one in found if one is not None]
-    with open_own(load_config(directory)) as store, store.write() as connection:
+    config = load_config(directory)
+    with open_own(config) as store, store.write() as connection:
+        check_known(connection, Trust.load(directory, config.agency).agreement, [one for one, _ in rows])
         is_done = enter(connection, rows, reason[:200], datetime.now(UTC), secrets.token_bytes)
     click.echo(
         "settled and logged; this node takes part in studies again" if is_done else "nothing to settle"

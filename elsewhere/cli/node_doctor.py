@@ -25,6 +25,9 @@ def doctor(directory: Path, as_json: bool) -> None:
     Ends with 1 where a table cannot be counted at all, and with 0 otherwise: rows that count nowhere are for
     people to judge. Nothing is changed, and the node may run.
     """
+    from node.temporaries import keep_temporaries
+
+    keep_temporaries(directory)
     from node.config import load_config
     from node.store.engine import open_store
     from node.studies.tables.doctor import examine

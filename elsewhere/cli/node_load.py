@@ -60,6 +60,9 @@ def load(file: Path | None, mapping_path: Path, directory: Path, **options: obje
     A running node takes the new records up by itself. Rows that cannot be loaded are listed by number and
     code; docs/caseload.md explains each. Ends with 0 when loaded, 1 when nothing was.
     """
+    from node.temporaries import keep_temporaries
+
+    keep_temporaries(directory)
     try:
         with _progress_bars() as progress:
             report = _run(file, mapping_path, directory, options, progress)

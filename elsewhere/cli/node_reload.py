@@ -56,6 +56,9 @@ def reload(directory: Path, watch: bool, every: int | None, is_all: bool) -> Non
     --watch or --every it looks once, and ends with 0 if all is well; with 1 if something could not be loaded,
     or no source was ever loaded here.
     """
+    from node.temporaries import keep_temporaries
+
+    keep_temporaries(directory)
     from node.caseload.opening import loads_in_force
     from node.caseload.reload import Reloading
     from node.caseload.remembered import read_remembered

@@ -37,6 +37,9 @@ def run(directory: Path, process: str, listen: str) -> None:
     Several processes may run one node, each under a name of its own: they share its folder and its store.
     It says on standard error what it does: in words on a terminal, in JSON lines anywhere else.
     """
+    from node.temporaries import keep_temporaries
+
+    keep_temporaries(directory)
     from node.processes.place import Place
     from node.running import run as run_node
 

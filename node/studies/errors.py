@@ -69,6 +69,12 @@ class TooManyStudies(ElsewhereError):
     code = "refused.busy"
 
 
+class SpenderUnknown(ElsewhereError):
+    """Neither the agreement nor this node's ledger knows such a project, or such a person in it."""
+
+    code = "budget.unknown"
+
+
 class NotMember(ElsewhereError):
     """This agency is not an active member, or its roster is not current."""
 

@@ -5,16 +5,19 @@ Sees:     ids of projects and researchers, and costs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
 from elsewhere.agreement.studies import Research
+from elsewhere.agreement.terms import Agreement
 from elsewhere.canonical import Json
 from elsewhere.clock import to_ms
 from node.store.studies import charge
-from node.studies.budget import is_unsettled
+from node.studies.budget import Spender, is_unsettled
+from node.studies.errors import SpenderUnknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,25 @@ class Spending:
             "projects": [line.to_json() for line in self.lines],
             "is_unsettled": self.is_unsettled,
         }
+
+
+def check_known(connection: Connection, agreement: Agreement | None, spenders: Sequence[Spender]) -> None:
+    """Return only if agreement or ledger know each project and person: a misspelt one would charge nobody.
+
+    Raises:
+        SpenderUnknown: names those that there are.
+    """
+    research = agreement.research if agreement is not None else None
+    projects = research.projects if research is not None else ()
+    known = {(project.id, who) for project in projects for who in project.people}
+    before = select(charge.c.project, charge.c.researcher).distinct()
+    known |= {(project, who) for project, who in connection.execute(before)}
+    for one in spenders:
+        if (one.project, one.researcher) not in known:
+            listed = ", ".join(sorted(f"{project}:{who}" for project, who in known)) or "none"
+            raise SpenderUnknown(
+                f"expected a project and a person of it ({listed}), got {one.project}:{one.researcher}"
+            )
 
 
 def spending(connection: Connection, research: Research, now: datetime) -> Spending:

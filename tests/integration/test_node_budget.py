@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from elsewhere.cli.main import commands
@@ -14,6 +15,7 @@ from node.ledger.tree import begin_anew
 from node.owning import open_own
 from node.studies import budget
 from node.studies.budget import Charge, Spender
+from node.studies.errors import SpenderUnknown
 from tests.federation import federation
 from tests.studying import agree, research
 
@@ -49,6 +51,10 @@ async def test_what_was_spent_is_shown_and_a_restore_is_settled(tmp_path: Path) 
         assert "settle" in run(directory, "show").output
         wrong = run(directory, "settle", "--spent", "early-help", "--reason", "by hand")
         assert wrong.exit_code == 2
+        for misspelt in ("early-hlep:ana", "early-help:anna"):
+            with pytest.raises(SpenderUnknown, match=r"\(early-help:ana\)"):
+                run(directory, "settle", "--spent", f"{misspelt}:500000000", "--reason", "by hand")
+        assert "settle" in run(directory, "show").output, "nothing was settled"
         said = run(directory, "settle", "--spent", "early-help:ana:500000000", "--reason", "the police say")
         assert "takes part in studies again" in said.output
 

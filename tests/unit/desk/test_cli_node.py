@@ -43,7 +43,8 @@ def test_help_lists_every_command_in_the_order_an_operator_meets_them() -> None:
         "doctor",
         "budget",
     ]
-    assert names == [*expected, "rotate", "take-roster", "take-store", "accept-store", "begin-log", "upgrade"]
+    expected += ["rotate", "take-roster", "take-agreement", "take-store", "accept-store", "begin-log"]
+    assert names == [*expected, "upgrade"]
 
 
 def test_help_imports_no_command() -> None:
