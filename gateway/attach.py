@@ -22,6 +22,7 @@ from elsewhere.errors import (
     LinkSilent,
     VersionsApart,
 )
+from elsewhere.pace import Pace
 from elsewhere.wire.channel import agency_of
 from elsewhere.wire.convert.link import MAX_QUESTIONS, agree_version, check_from_node
 from elsewhere.wire.status import LinksTaken, to_status
@@ -31,7 +32,6 @@ from gateway.directory import Directory
 from gateway.links import Link, Links
 from gateway.lookups import Lookups
 from gateway.notices import to_frame
-from gateway.pace import Pace
 from gateway.timing import Timing
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import structlog
 
 from elsewhere.errors import ElsewhereError, PieceMissing, PieceRefused, StoreUnavailable
+from elsewhere.pace import Pace
 from elsewhere.roster import AGENCY_ID, MAX_VERSION
 from elsewhere.sealing import CATALOGUE_KEY, sealed_size
 from elsewhere.statement import COLLECTION
@@ -32,7 +33,6 @@ from gateway.custody import Custody, Members
 from gateway.directory import Directory
 from gateway.finishing import to_its_end
 from gateway.notices import is_outlived
-from gateway.pace import Pace
 from gateway.pieces import PieceWriter, piece_path, read_chunks, sweep
 from gateway.store import CachedPiece, CatalogueName, Store
 

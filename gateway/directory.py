@@ -19,6 +19,7 @@ import structlog
 from elsewhere.agreement.document import open_agreement
 from elsewhere.agreement.terms import Agreement
 from elsewhere.errors import ElsewhereError, NotActive, SignatureInvalid
+from elsewhere.pace import Pace
 from elsewhere.roster import Roster
 from elsewhere.statement import KeyStatement, check_newer_statement, open_statement
 from elsewhere.succession import Succession, shown_chain
@@ -28,7 +29,6 @@ from gateway.ends import End
 from gateway.folder import AGREEMENT_FILE, ROSTER_FILE, read_document
 from gateway.inforce import read_chain, read_succession
 from gateway.notices import Notices
-from gateway.pace import Pace
 from gateway.store import CatalogueName, Store
 from gateway.timing import Alarm, Timing
 

@@ -21,6 +21,7 @@ from elsewhere.clock import to_ms
 from elsewhere.enrolment import open_request
 from elsewhere.errors import ElsewhereError, KeyFileMissing, StoreUnavailable
 from elsewhere.invitation import NAME
+from elsewhere.pace import Pace
 from elsewhere.renewal import open_renewal
 from elsewhere.research.errors import ResearcherRefused
 from elsewhere.wire.channel import RESEARCHER, agency_of
@@ -31,7 +32,6 @@ from gateway.directory import Directory
 from gateway.enrolment import admit
 from gateway.folder import read_authority
 from gateway.invitations import find, hand_in, request_of
-from gateway.pace import Pace
 from gateway.researchers import certify_researcher
 from gateway.timing import Timing
 

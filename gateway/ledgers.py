@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from elsewhere.errors import ElsewhereError, FrameMalformed, NotActive
+from elsewhere.pace import Pace
 from elsewhere.transparency.checkpoint import (
     Checkpoint,
     log_number,
@@ -35,7 +36,6 @@ from elsewhere.wire.v1 import ledger_pb2, ledger_pb2_grpc
 from gateway.directory import Directory
 from gateway.finishing import to_its_end
 from gateway.mirror import MOST_AT_ONCE, Mirror
-from gateway.pace import Pace
 from gateway.store import LogNotes, Store
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from elsewhere.clock import Clock
 from elsewhere.errors import ConfigInvalid, ElsewhereError, GatewayDraining, NotActive, StoreUnavailable
 from elsewhere.fields import format_instant
 from elsewhere.keyfiles import read_secret
+from elsewhere.pace import Pace
 from elsewhere.wire.channel import SERVER_OPTIONS, HasAuthContext, agency_of
 from elsewhere.wire.health import Health
 from elsewhere.wire.socket_path import SocketAddress
@@ -60,7 +61,6 @@ from gateway.ledgers import Ledgers, LedgerService
 from gateway.links import Link, Links
 from gateway.lookups import Limits, Lookups
 from gateway.mirror import Mirror
-from gateway.pace import Pace
 from gateway.store import Store
 from gateway.studies.attending import Attending, StudyService
 from gateway.studies.service import ResearchService

@@ -308,11 +308,10 @@ class Node:
         )
 
     def _study_parts(self, random: RandomBytes) -> StudyParts:
-        config, kept = self.config, (self.trust, self._store, self._writer, lambda: self.keys.view)
-        tables = Tables(config.research, config.dir, self._store)
-        work = (tables, self._pool, self._clock, random)
+        own, kept = self.config.research, (self.trust, self._store, self._writer, lambda: self.keys.view)
+        work = (Tables(own, self.config.dir, self._store), self._pool, self._clock, random)
         ledger = (self.showing.is_sure, self.showing.check_newest)
-        return StudyParts(config.agency, *kept, *work, config.research.declines, *ledger)
+        return StudyParts(self.config.agency, *kept, *work, own.declines, own.per_hour, *ledger)
 
     def _sources(self) -> list[Callable[[], grpc.aio.Channel | None]]:
         """For each gateway, its channel while it is linked."""

@@ -59,3 +59,16 @@ class QueryExpired(ElsewhereError):
     """The query has run out, or is good for too long. Ask again."""
 
     code = "refused.expired"
+
+
+class ChargeTooSmall(ElsewhereError):
+    """The query would cost next to nothing. Ask more exactly; nothing was charged."""
+
+    code = "refused.charge"
+
+    def __init__(self, asked_nrho: int, least_nrho: int) -> None:
+        super().__init__(
+            f"expected a query that costs rho {least_nrho / 1e9:g} at least, which is the floor; this one"
+            f" costs {asked_nrho / 1e9:g}. Ask more exactly"
+        )
+        self.asked_nrho, self.least_nrho = asked_nrho, least_nrho

@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 NANO = 1_000_000_000
+# Of one query: rho 0.0001. What costs less has so much noise that it says nothing, but works every node as
+# hard and is kept as long. With it a cap of rho 1 is ten thousand queries at most.
+LEAST_NRHO = 100_000
 
 
 def charge_nrho(rho: float, *, holders: int, most_agencies: int) -> int:

@@ -3,7 +3,7 @@
 Sees:     one node's exact counts, before they are hidden.
 Refuses:  values so large that adding them could wrap; a scale so small that the sum of shares would not be
           distributed as one draw to within TAU.
-Source:   OpenDP 0.16 (make_gaussian, accuracy and zCDP conversions); Kairouz, Liu and Steinke 2021, "The
+Source:   OpenDP 0.16 (make_gaussian, zCDP conversions, quantiles); Kairouz, Liu and Steinke 2021, "The
           Distributed Discrete Gaussian Mechanism", whose tau bounds how far a sum of discrete Gaussians is
           from one. Noise is drawn on a lattice 16 times finer than counts, so that tau is next to nothing.
 
@@ -91,21 +91,6 @@ def epsilon(rho: float, delta: float = DELTA) -> float:
     # A fine scale for a coarse distance: what counts is their ratio alone.
     whole = dp.c.make_zCDP_to_approxDP(_gaussian(1024 / math.sqrt(2 * rho)))
     return float(dp.c.make_fix_delta(whole, delta).map(1024.0)[0])
-
-
-def sigma_for_accuracy(accuracy: float, alpha: float = 0.05) -> float:
-    """The noise with which an answer is within `accuracy` of the truth but for one in 1/alpha."""
-    return float(_opendp().accuracy_to_discrete_gaussian_scale(float(accuracy), alpha))
-
-
-def accuracy_of(sigma: float, alpha: float = 0.05) -> float:
-    """Within how much of the truth an answer is, but for one in 1/alpha."""
-    return float(_opendp().discrete_gaussian_scale_to_accuracy(float(sigma), alpha))
-
-
-def sigma_for_rho(rho: float, sensitivity_squared: int) -> float:
-    """The noise for which a whole answer costs rho."""
-    return math.sqrt(sensitivity_squared / (2 * rho))
 
 
 def central(values: Sequence[int], sigma: float) -> list[int]:

@@ -17,12 +17,12 @@ import structlog
 from grpc.aio import EOF  # type: ignore[attr-defined]  # its stubs lack it
 
 from elsewhere.errors import ElsewhereError, FrameMalformed, LinkReplaced, NotActive
+from elsewhere.pace import Pace
 from elsewhere.wire.channel import agency_of
 from elsewhere.wire.convert.study import answered_qid, check_from_node
 from elsewhere.wire.status import LinksTaken, to_status
 from elsewhere.wire.v1 import study_pb2, study_pb2_grpc
 from gateway.directory import Directory
-from gateway.pace import Pace
 from gateway.timing import Timing
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from elsewhere.agreement.terms import Agreement
 from elsewhere.canonical import canonical_json
 from elsewhere.clock import to_ms
 from elsewhere.errors import ElsewhereError, FrameMalformed
+from elsewhere.pace import Pace
 from elsewhere.research.budget import open_budget_request
 from elsewhere.research.errors import AgreementRefused, ResearcherRefused
 from elsewhere.research.query import check_terms, open_query, terms_of
@@ -29,7 +30,6 @@ from elsewhere.wire.v1 import research_pb2, research_pb2_grpc, study_pb2
 from gateway.config import GatewayConfig
 from gateway.directory import Directory
 from gateway.folder import read_anchor
-from gateway.pace import Pace
 from gateway.studies.attending import Attending, Away
 from gateway.studies.study import Asked, Fixed, Study, Waits
 from gateway.timing import Timing

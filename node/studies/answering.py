@@ -26,15 +26,16 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from elsewhere.agreement.terms import Agreement
 from elsewhere.clock import Clock
 from elsewhere.errors import LogUnavailable, NotActive, RosterExpired
+from elsewhere.pace import Pace
 from elsewhere.random import RandomBytes
 from elsewhere.research.budget import BudgetStatement, open_budget_request, sign_budget
+from elsewhere.research.cost import charge_of, check_charge
 from elsewhere.research.errors import AgreementRefused
 from elsewhere.research.query import Query, check_terms, open_query, terms_of
 from elsewhere.research.question import Question
 from elsewhere.sealing import SealingPublic
-from elsewhere.securesum.accounting import charge_nrho
 from elsewhere.securesum.masks import mask
-from elsewhere.securesum.noise import noised, query_rho, share_scale
+from elsewhere.securesum.noise import noised, share_scale
 from elsewhere.securesum.prepare import sign_prepare
 from elsewhere.securesum.rounds import FixedRoster, Preparing, fix_roster
 from elsewhere.securesum.share import Share, sign_share
@@ -59,6 +60,7 @@ from node.studies.errors import (
 EVERY: Final = "*"
 AT_ONCE: Final = 64  # queries prepared and not yet answered
 COUNTS: Final = 2  # tables counted at once
+HOUR_S: Final = 3600
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
@@ -89,6 +91,7 @@ class StudyParts:
     clock: Clock
     random: RandomBytes
     declines: Sequence[str]  # projects in which this agency takes no part; "*": all of them
+    per_hour: int  # queries of one researcher
     is_sure: Callable[[], Awaitable[bool]]  # whether it is known by now if this node's log is the newest
     check_ledger: Callable[[], None]  # raises LedgerSetBack where this node's log is not the newest there is
 
@@ -116,6 +119,7 @@ class Studies:
     def __init__(self, parts: StudyParts) -> None:
         self._parts = parts
         self._open: dict[bytes, _Open] = {}
+        self._pace = Pace(parts.per_hour, HOUR_S / parts.per_hour)
         self._is_restored = False  # whether every charge that the log holds is in the budget
         # Threads of its own: a slow table keeps no thread from lookups, which share the event loop's.
         self._counting = ThreadPoolExecutor(COUNTS, thread_name_prefix="counting")
@@ -137,9 +141,12 @@ class Studies:
         if qid in self._open:
             # A second key for one query would be a second mask for one share.
             raise QueryAnswered("expected a query that was not prepared before; ask with a new one")
+        if not self._pace.take(query.researcher, now.timestamp()):
+            raise TooManyStudies(f"expected at most {parts.per_hour} queries of one researcher in an hour")
         self._make_room()
         caps, spender = caps_of(agreement, query.project), Spender(query.project, query.researcher)
-        cost = await self._do(partial(cost_of, query))
+        cost = await self._do(partial(charge_of, query))
+        check_charge(cost)
         read = partial(budget.read_left, spender=spender, caps=caps, now=now)
         left = await asyncio.to_thread(self._read, partial(_afford, qid=qid, cost=cost, read=read))
         after = [agency for agency in query.participants if agency > parts.agency]
@@ -280,7 +287,7 @@ class Studies:
             floor_nrho=query.floor_nrho,
         )
         body = mask(noised(counts, scale), parts.agency, keys)
-        spender, cost = Spender(query.project, query.researcher), cost_of(query)
+        spender, cost = Spender(query.project, query.researcher), charge_of(query)
         facts = budget.facts_of(roster.terms.qid, roster.rh, query.question.to_json(), list(keys))
         entry = budget.make_entry(facts, spender, cost, now, parts.random)
         share = Share(parts.agency, roster.terms.qid, roster.rh, body, entry.digest)
@@ -341,12 +348,6 @@ def _is_holder(agency: str, agreement: Agreement, query: Query) -> bool:
 def _zeros(query: Query) -> list[int]:
     """What an agency adds that does not hold the table, and takes part all the same."""
     return [0] * query.width
-
-
-def cost_of(query: Query) -> int:
-    """What every participant charges for a query, in nano-rho."""
-    rho = query_rho(query.sigma, query.sensitivity_squared)
-    return charge_nrho(rho, holders=query.holders, most_agencies=query.most_agencies)
 
 
 def _afford(connection: Connection, qid: bytes, cost: int, read: Callable[[Connection], Left]) -> int:

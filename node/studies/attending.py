@@ -119,7 +119,7 @@ class Attending:
             # A mistake of ours, or a table that cannot be read: its own words could quote a row.
             _log.error("study.failed", step=kind, kind=type(err).__name__)
             answer = _refusal(frame, MISTAKE)
-        if kind == "commit" and self._tick_s:
+        if kind == "commit":
             took = asyncio.get_running_loop().time() - came
             await asyncio.sleep(self._tick_s - took % self._tick_s)
         await outgoing.put(answer)

@@ -38,7 +38,7 @@ from tests.studying import KEY, agree, mapping, research, write_table
 
 AGENCIES = ("hospital", "police", "schools", "social")
 GATEWAY = "gw"
-SIGMA = 1000.0  # so that no cap is reached
+SIGMA = 200.0  # so that no cap is reached
 READY_S, CALL_S, LOOK_S = 90.0, 30.0, 0.1
 ROWS = [{"child": f"c{n}", "day": "2025-03-04", "source": "1A", "nfa": "N"} for n in range(20)]
 OnEvent = Callable[[str], None]
@@ -65,6 +65,7 @@ class Processes:
         (folder / GATEWAY / "gateway.toml").write_text(tomli_w.dumps(settings))
         for agency in AGENCIES:
             held: dict[str, Any] = mapping() if agency == "social" else {"tick_ms": 10}
+            held["per_hour"] = 1_000_000
             made.join(agency, [], research=held)
         write_table(folder / "social" / "referrals.csv", ROWS)
         caps = dict.fromkeys(("cap_nrho", "researcher_cap_nrho", "node_cap_nrho"), 10**12)

@@ -17,9 +17,9 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from elsewhere.errors import PieceRefused
+from elsewhere.pace import Pace
 from elsewhere.wire import tls
 from gateway.catalogues import Catalogues
-from gateway.pace import Pace
 from node.catalogues.holding import LONGEST_LAG
 from node.catalogues.own import OwnState
 from node.catalogues.publisher import REFUSED_BEFORE_RENEWAL, Publisher

@@ -16,6 +16,7 @@ from elsewhere.canonical import parse_canonical
 from elsewhere.errors import SignatureInvalid
 from elsewhere.fields import Fields
 from elsewhere.research.budget import STATEMENT_TYPE, BudgetStatement, open_budget
+from elsewhere.research.cost import charge_of, check_charge
 from elsewhere.research.dictionary import Table
 from elsewhere.research.errors import ProjectRefused, QuestionInvalid
 from elsewhere.research.estimate import Z, estimates
@@ -24,8 +25,8 @@ from elsewhere.research.question import Question
 from elsewhere.roster import Roster
 from elsewhere.sdk.researcher.ends import NANO, Opened, Participant, Price
 from elsewhere.sdk.researcher.kept import Sum
-from elsewhere.securesum.accounting import charge_nrho, total_scale
-from elsewhere.securesum.noise import epsilon, query_rho, share_scale
+from elsewhere.securesum.accounting import LEAST_NRHO, total_scale
+from elsewhere.securesum.noise import epsilon, share_scale
 from elsewhere.securesum.terms import enough_operators
 from elsewhere.signing import unverified_payload
 
@@ -98,20 +99,23 @@ def priced(
         AgreementRefused, ProjectRefused, TableRefused: it may not be asked.
         TooFewTakePart, TooFewHold: fewer than must take part are members, or hold the table.
         QuestionInvalid: so exact an answer cannot be had.
+        ChargeTooSmall: `terms.rho` is below the least; an accuracy that would cost less is given better.
     """
     bare = make_query(question, asking, agreement, roster)
     enough_operators(terms_of(bare, b"", agreement, roster), bare.participants, roster)
     operators = len({roster.active(one).operator for one in bare.participants})
     honest = max(1, operators - bare.colluding)
+    most = _sigma_of(bare, LEAST_NRHO)  # so much noise costs the least that there is
     if terms.accuracy is not None:
         # What colluding agencies add comes on top, so the whole is a little noisier than the query states.
         sigma = terms.accuracy / Z * math.sqrt(honest / len(bare.participants))
     else:
-        spare = max((terms.rho or 0) - 2 / NANO, 1 / NANO)  # the charge is rounded up
-        sigma = math.sqrt(bare.sensitivity_squared * bare.most_agencies * bare.holders / (2 * spare))
+        nrho = round((terms.rho or 0) * NANO)
+        check_charge(nrho)
+        sigma = _sigma_of(bare, nrho)
     # Below this a share's own floor sets the noise: the answer would cost more and be no more exact.
     least = math.sqrt(bare.sensitivity_squared * NANO / (2 * bare.floor_nrho) * honest)
-    query = replace(bare, sigma_micro=math.ceil(max(sigma, least) * MICRO))
+    query = replace(bare, sigma_micro=math.ceil(min(max(sigma, least), most) * MICRO))
     price = price_of(query, operators, len(query.participants))
     if terms.accuracy is not None and sigma < least:
         # Not given for more: it would be charged the most there is, and be something else than was asked.
@@ -122,6 +126,12 @@ def priced(
             f"lets no agency add less noise; wanted {terms.accuracy:g}. Ask for that, or name rho",
         )
     return query, price
+
+
+def _sigma_of(query: Query, nrho: int) -> float:
+    """The noise with which a query is charged so much at most, and one or two nano-rho less at least."""
+    spare = (nrho - 1) / NANO  # the charge is rounded up, and has one more
+    return math.sqrt(query.sensitivity_squared * query.most_agencies * query.holders / (2 * spare))
 
 
 def price_of(query: Query, operators: int, agencies: int) -> Price:
@@ -141,12 +151,6 @@ def price_of(query: Query, operators: int, agencies: int) -> Price:
 def _alone(query: Query, scale: float) -> float:
     """What an agency's share costs a child there if all others pool theirs: docs/privacy-proof.md."""
     return query.sensitivity_squared / (2 * scale**2)
-
-
-def charge_of(query: Query) -> int:
-    """What every participant charges, in nano-rho."""
-    rho = query_rho(query.sigma, query.sensitivity_squared)
-    return charge_nrho(rho, holders=query.holders, most_agencies=query.most_agencies)
 
 
 def opened(found: Sum, participants: Sequence[Participant], path: Path) -> Opened:

@@ -63,8 +63,9 @@ class ResearchSection(Section):
     """How this node takes part in studies."""
 
     tick_ms: int = Field(
-        default=100, ge=0, le=10_000, description="shares leave a multiple of it after their call"
+        default=100, ge=10, le=10_000, description="shares leave a multiple of it after their call"
     )
+    per_hour: int = Field(default=120, ge=1, le=1_000_000, description="queries of one researcher")
     declines: list[str] = Field(
         default_factory=list, description='projects in which this agency takes no part; "*": all of them'
     )

@@ -74,6 +74,7 @@ class Agency:
     clock: Clock
     tables: Counts = field(default_factory=Counts)
     declines: list[str] = field(default_factory=list)
+    per_hour: int = 1000
     is_overtaken: bool = False  # whether others have seen this log go further
     pool: Pool = field(default_factory=lambda: Pool(1))
     _running: tuple[Store, Writer, Studies] | None = None
@@ -111,6 +112,7 @@ class Agency:
                 clock=self.clock,
                 random=secrets.token_bytes,
                 declines=self.declines,
+                per_hour=self.per_hour,
                 is_sure=self._is_sure,
                 check_ledger=self._check_ledger,
             )

@@ -15,10 +15,12 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from elsewhere.agreement.studies import HeldTable
 from elsewhere.errors import LogUnavailable
+from elsewhere.research.errors import ChargeTooSmall
 from elsewhere.research.query import query_id
 from elsewhere.research.question import Question
+from elsewhere.securesum.accounting import LEAST_NRHO
 from node.store.writer import Writer
-from tests.unit.node.study_world import NAMES, Counts, World, make_world, research, signed
+from tests.unit.node.study_world import NAMES, Clock, Counts, World, make_world, research, signed
 from tests.unit.node.test_studies import charges, entries, refused
 
 
@@ -34,6 +36,58 @@ async def test_a_ledger_that_was_overtaken_takes_part_in_nothing(world: World) -
 
     assert await refused(world.prepare(signed(world.query()), ["social"])) == "refused.ledger"
     await world.prepare(signed(world.query()), ["police"])
+
+
+async def test_a_query_that_costs_next_to_nothing_is_refused_before_anything_is_done(world: World) -> None:
+    sigma = (2 * 2 * 16 / (2 * 1e-9 * LEAST_NRHO)) ** 0.5  # of a query that costs just the least
+
+    for factor, is_taken in ((0.99, True), (1.01, False), (1000.0, False)):
+        envelope = signed(world.query(sigma=factor * sigma))
+        if is_taken:
+            assert await world.prepare(envelope, ["social"])
+            continue
+        with pytest.raises(ChargeTooSmall, match=r"rho 0\.0001 at least, which is the floor"):
+            await world.prepare(envelope, ["social"])
+
+
+async def test_a_researcher_asks_so_often_in_an_hour_and_no_oftener(world: World) -> None:
+    social = world.agencies["social"]
+    social.per_hour = 3
+    for _ in range(3):
+        await world.prepare(signed(world.query()), ["social"])
+
+    assert await refused(world.prepare(signed(world.query()), ["social"])) == "refused.busy"
+    assert await world.prepare(signed(world.query()), ["police"]), "each node counts for itself"
+    world.clock.now += timedelta(minutes=20)
+    assert await world.prepare(signed(world.query()), ["social"])
+    assert await refused(world.prepare(signed(world.query()), ["social"])) == "refused.busy"
+    world.clock.now -= timedelta(minutes=40)
+    assert await refused(world.prepare(signed(world.query()), ["social"])) == "refused.busy"
+    world.clock.now += timedelta(minutes=20)
+    assert await world.prepare(signed(world.query()), ["social"]), "a clock set back takes no room"
+
+
+async def test_a_clock_that_is_ahead_takes_part_in_nothing(world: World) -> None:
+    """Whatever was spent a period ago would be given back; but every query has run out by then."""
+    social, envelope = world.agencies["social"], signed(world.query())
+    prepared = await world.prepare(envelope)
+    social.clock = Clock(world.clock.now + timedelta(days=100))
+    social.stop()
+
+    assert await refused(world.prepare(signed(world.query()), ["social"])) == "refused.expired"
+    assert await refused(world.commit("social", envelope, prepared)) == "refused.expired"
+    assert charges(world, "social") == []
+
+
+async def test_a_query_for_a_clock_that_is_ahead_is_refused_by_all_others(world: World) -> None:
+    query = world.query(expires_utc=world.clock.now + timedelta(days=100, minutes=30))
+    social = world.agencies["social"]
+    social.clock = Clock(world.clock.now + timedelta(days=100))
+    social.stop()
+
+    assert await world.prepare(signed(query), ["social"])
+    for name in ("hospital", "police", "schools"):
+        assert await refused(world.prepare(signed(query), [name])) == "refused.expired"
 
 
 @dataclass

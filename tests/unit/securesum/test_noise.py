@@ -25,19 +25,6 @@ def test_rho_is_the_squared_sensitivity_over_twice_the_variance_and_never_less()
         assert noise.query_rho(sigma, square) == pytest.approx(square / (2 * sigma * sigma), rel=1e-12)
 
 
-def test_a_cost_asked_for_gives_noise_of_that_cost() -> None:
-    for rho, square in ((0.05, 1), (0.5, 144)):
-        assert noise.query_rho(noise.sigma_for_rho(rho, square), square) == pytest.approx(rho, rel=1e-9)
-
-
-@pytest.mark.parametrize("accuracy", [3.0, 10.0, 250.0])
-def test_an_accuracy_asked_for_is_the_accuracy_that_the_noise_has(accuracy: float) -> None:
-    sigma = noise.sigma_for_accuracy(accuracy)
-
-    assert noise.accuracy_of(sigma) == pytest.approx(accuracy, abs=1)
-    assert sigma == pytest.approx(accuracy / 1.96, rel=0.2)
-
-
 def test_a_share_is_enough_without_those_that_collude() -> None:
     scale = noise.share_scale(sigma=12, sensitivity_squared=1, operators=10, colluding=3, floor_nrho=10**9)
 
