@@ -162,6 +162,27 @@ def query(
     sys.exit(0 if isinstance(end, Opened) else 1)
 
 
+@research.command("resume", short_help="Take up again a study that did not end.")
+@click.argument("query_id", default="")
+@_FOLDER
+@_PROJECT
+@_PASSPHRASE
+@_JSON
+def resume(query_id: str, directory: Path, project: str, passphrase_file: Path | None, as_json: bool) -> None:
+    """Send a study again that failed or broke off, within half an hour of asking. It is charged once.
+
+    QUERY_ID: its first digits; not needed with one such study only.
+    """
+    import sys
+
+    from elsewhere.cli.research_report import show_change, show_end
+    from elsewhere.sdk.researcher.ends import Opened
+
+    end = _research(directory, project, passphrase_file).resume(query_id, show_change)
+    show_end(end, as_json=as_json)
+    sys.exit(0 if isinstance(end, Opened) else 1)
+
+
 @research.command("readd", short_help="Add the shares of a kept study again.")
 @click.argument("file", type=FILE)
 @_FOLDER

@@ -163,6 +163,7 @@ def _show_failed(end: Failed) -> None:
         f"rho {end.charge_nrho / NANO:.4f} at each that had shared."
     )
     _show_participants(end.participants)
+    click.echo(f"next: within half an hour of asking, 'elsewhere research resume {end.query_id[:12]}'")
 
 
 def _show_participants(found: Sequence[Participant]) -> None:

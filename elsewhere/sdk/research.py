@@ -13,6 +13,8 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -20,11 +22,13 @@ from typing import Final
 from elsewhere.agreement.studies import Project
 from elsewhere.agreement.terms import Agreement
 from elsewhere.clock import Clock
+from elsewhere.errors import GatewayUnreachable
 from elsewhere.research.budget import REQUEST_TYPE, BudgetRequest, sign_budget_request
 from elsewhere.research.builder import Draft
+from elsewhere.research.cost import charge_of
 from elsewhere.research.dictionary import dictionary
-from elsewhere.research.errors import AgreementRefused, ProjectRefused, ResearcherRefused
-from elsewhere.research.query import MICRO, NONCE_BYTES, Asking, Query, query_id, sign_query
+from elsewhere.research.errors import AgreementRefused, ProjectRefused, QueryExpired, ResearcherRefused
+from elsewhere.research.query import MICRO, NONCE_BYTES, Asking, Query, open_query, query_id, sign_query
 from elsewhere.research.question import Question
 from elsewhere.sdk.researcher import running
 from elsewhere.sdk.researcher.asking import Asked, Study
@@ -34,6 +38,7 @@ from elsewhere.sdk.researcher.enrolling import connect
 from elsewhere.sdk.researcher.folder import read_about, read_signing_key
 from elsewhere.sdk.researcher.kept import Kept, add
 from elsewhere.sdk.researcher.pricing import Budget, Preview, TableOffer, Terms, opened, priced, read_budget
+from elsewhere.sdk.researcher.sent import Sent, forget_sent, keep_sent, read_sent
 from elsewhere.sdk.researcher.trust import keep_documents, read_documents
 from elsewhere.signing import SigningKey, unverified_payload
 from elsewhere.wire.v1 import research_pb2, research_pb2_grpc
@@ -189,17 +194,61 @@ class Research:
         query, price = self._priced(question, terms)
         envelope = sign_query(self._key(), query)
         signed = running.Signed(envelope, query, query_id(envelope))
+        keep_sent(self._folder, signed.qid, Sent(envelope, terms.accept_missing))
         qid = signed.qid.hex()
         try:
             course = running.run(self._gateways(), signed, accept_missing=terms.accept_missing, tell=tell)
         except GatewayRefused as err:
+            forget_sent(self._folder, signed.qid)
             return Refused(qid, err.code)
         if course.end == research_pb2.STUDY_END_NOT_STARTED:
+            forget_sent(self._folder, signed.qid)
             return Refused(qid, "", course.participants)
+        return self._ended(signed, course, price.charge_nrho)
+
+    def resume(self, query_id: str = "", tell: Callable[[Participant], None] = lambda one: None) -> End:
+        """Take a study up again that was sent and has not ended: the same query, at no further charge.
+
+        Args:
+            query_id: its first digits; empty: the only one there is.
+            tell: called with each agency's state as it changes.
+
+        Returns: as `Study.run`, but never Refused: what had been charged stands.
+
+        Raises:
+            NothingSent: there is none of that id, or more than one.
+            QueryExpired: it has run out; it is forgotten here.
+            GatewayUnreachable, and as `refresh`.
+        """
+        self.refresh()
+        sent = read_sent(self._folder, query_id)
+        query, qid = open_query(sent.envelope, self.agreement)
+        if query.expires_utc <= self._clock():
+            forget_sent(self._folder, qid)
+            raise QueryExpired(
+                "expected a study whose query has not run out; look at the budget, and ask anew"
+            )
+        signed, gateways = running.Signed(sent.envelope, query, qid), self._gateways()
+        course = running.Course()
+        # Only the gateway at which the participants were fixed has the study; others find every node taken.
+        for address in gateways.addresses:
+            with suppress(GatewayUnreachable, GatewayRefused):
+                one = replace(gateways, addresses=(address,))
+                course = running.run(one, signed, accept_missing=sent.accept_missing, tell=tell)
+            if course.end == research_pb2.STUDY_END_OPENED:
+                break
+        if not course.end:
+            raise GatewayUnreachable("expected a gateway to take the study up again; none does now")
+        return self._ended(signed, course, charge_of(query))
+
+    def _ended(self, signed: running.Signed, course: running.Course, charge_nrho: int) -> End:
+        """What a study came to that may have been charged for."""
         if course.end != research_pb2.STUDY_END_OPENED:
-            return Failed(qid, course.participants, price.charge_nrho)
+            return Failed(signed.qid.hex(), course.participants, charge_nrho)
         kept, path = running.keep(self._folder, signed, course, self._documents)
-        return opened(add(kept, self._documents.anchor), course.participants, path)
+        end = opened(add(kept, self._documents.anchor), course.participants, path)
+        forget_sent(self._folder, signed.qid)
+        return end
 
     def _priced(self, question: Question, terms: Terms) -> tuple[Query, Price]:
         nonce = secrets.token_bytes(NONCE_BYTES)
