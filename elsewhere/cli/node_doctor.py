@@ -38,13 +38,15 @@ def doctor(directory: Path, as_json: bool) -> None:
     if any(table.caseload for table in section.tables.values()):
         with closing(open_store(config.store_url, config.store_password)) as store:
             loaded = loaded_sources(store)
-    found = list(examine(section, directory, loaded))
-    if as_json:
-        click.echo(json.dumps({"findings": [one.to_json() for one in found]}))
-    else:
-        for one in found:
+    found = []
+    for one in examine(section, directory, loaded):
+        found.append(one)
+        if not as_json:  # table by table, as a large one takes its time
             count = "" if one.rows is None else f"{one.rows:>12}  "
             click.echo(printable(f"{one.table:<16}{count}{one.what}"))
-        if not section.tables:
-            click.echo("no table is mapped: this node adds nothing but noise and masks to studies")
+            sys.stdout.flush()
+    if as_json:
+        click.echo(json.dumps({"findings": [one.to_json() for one in found]}))
+    elif not section.tables:
+        click.echo("no table is mapped: this node adds nothing but noise and masks to studies")
     sys.exit(1 if any(one.is_fault for one in found) else 0)

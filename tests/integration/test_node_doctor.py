@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from pyarrow import parquet
 
 from elsewhere.cli.main import commands
+from node.studies.tables.engines import Within
 from tests.integration.test_study_tables import COLUMNS, FILES, Plain, is_day, made_rows
 
 
@@ -138,3 +139,69 @@ def test_a_column_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     said = run(folder(tmp_path, file="rows.parquet"))
 
     assert (said.exit_code, "hours: cannot be read" in said.output) == (1, True)
+
+
+HEADER = "id,child,day,age,hrs,nfa"
+ROW = "r1,Zofia Hart,2025-01-01,1-4,3,Y"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (f"{HEADER}\r\n{ROW}\r\nr2,Zofia\r\n", "line 3 is no row of a CSV file"),
+        (f'{HEADER}\r\n{ROW}\r\n"r2" x,Zofia,2025-01-01,1-4,3,Y\r\n', "line 3 is no row of a CSV file"),
+        (f"{HEADER}\r\n{ROW}\r\n".replace("Zofia", "Zo\u00eb").encode("cp1252"), "it is not UTF-8"),
+        (f"{HEADER}\r\n{ROW}\r\n".encode("utf-16"), "it is not UTF-8"),
+        ("", "its first line names no columns"),
+        (f"{ROW}\r\n", "is the first row a header?"),
+        (f"{HEADER};\r\n".replace(",", ";"), "is delimiter another one?"),
+        (f"{HEADER},child\r\n{ROW},x\r\n", "has no column child; not mapped: 'child (2)', 'child (7)'"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_and_no_cell_of_it(
+    content: str | bytes, why: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    said = run(folder(tmp_path, file="rows.csv"))
+
+    assert (said.exit_code, why in said.output) == (1, True), said.output
+    assert not any(word in said.output for word in ("Zofia", "Hart", "Zo\u00eb", "2025-01-01"))
+
+
+def test_names_that_stand_twice_do_no_harm_where_none_is_mapped(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text(f"{HEADER},note,Note\r\n{ROW},a,b\r\n")
+
+    said = run(folder(tmp_path, file="rows.csv"))
+
+    assert said.exit_code == 0, said.output
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.sqlite"])
+def test_a_file_that_is_not_there_is_said_and_not_made(name: str, tmp_path: Path) -> None:
+    place = {"file": name, **({"table": "rows"} if name.endswith("sqlite") else {})}
+
+    said = run(folder(tmp_path, **place))
+
+    assert (said.exit_code, "there is no such file" in said.output) == (1, True), said.output
+    assert not (tmp_path / name).exists()
+
+
+def test_a_database_without_the_columns_says_which_it_has(tmp_path: Path) -> None:
+    settings = FILES["sqlite"](tmp_path, made_rows(5))
+    mapped = {"child": "a", "date": "b", "row": "c", "columns": {"age_band": "d"}}
+
+    said = run(folder(tmp_path, **settings, **mapped))
+
+    assert "has no column a, b, c, d; not mapped: 'age', 'child'" in said.output
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_count_that_takes_too_long_says_so(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("node.studies.tables.doctor.within", lambda section, root: Within(root, 64, 0.0))
+
+    said = run(folder(tmp_path, **FILES[kind](tmp_path, made_rows(5) * 50)))
+
+    assert (said.exit_code, "took longer than research.count_s" in said.output) == (1, True), said.output

@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from elsewhere.canonical import Json
 from elsewhere.research.dictionary import UNKNOWN, Column, Kind, Table, dictionary
+from node.caseload.headers import describe_header
 from node.errors import LibraryMissing
 from node.studies.tables.counting import child_of, day_of, has_code, is_day, number_of, own_codes
 from node.studies.tables.engines import Opened, open_table
 from node.studies.tables.reading import within
+from node.studies.tables.reasons import why_unread
 from node.studies.tables.sections import ColumnSection, ResearchSection, TableSection
 
 _ROWS: Final = "rows"
@@ -58,7 +60,7 @@ def examine(section: ResearchSection, folder: Path, loaded: Collection[str] = ()
             raise
         except Exception as err:
             # Engines and drivers quote cells in their errors.
-            yield Finding(name, f"cannot be read: {type(err).__name__}", is_fault=True)
+            yield Finding(name, f"cannot be read: {why_unread(err)}", is_fault=True)
             continue
         if mapped.caseload and mapped.caseload not in loaded:
             what = f"caseload names {mapped.caseload}, which was never loaded, so every question is refused"
@@ -69,11 +71,11 @@ def examine(section: ResearchSection, folder: Path, loaded: Collection[str] = ()
 
 def _look(opened: Opened, section: TableSection, table: Table) -> Iterator[Finding]:
     """Count what does not fit, column by column, so that one that cannot be read is named."""
-    named = {section.child, section.date, section.row}
-    named |= {section.column(name).column for name in section.columns}
-    if missing := sorted(named - set(opened.table.columns)):
-        there = ", ".join(sorted(opened.table.columns))
-        yield Finding(table.id, f"has no column {', '.join(missing)}; it has {there}", is_fault=True)
+    named, there = section.named(), opened.table.columns
+    if missing := sorted(named - set(there)):
+        # The first row of an export without a header is a child's.
+        what = f"has no column {', '.join(missing)}{describe_header(there, sorted(named))}"
+        yield Finding(table.id, what, is_fault=True)
         return
     yield from _of_rows(opened, section, table)
     for name in section.columns:
@@ -81,7 +83,7 @@ def _look(opened: Opened, section: TableSection, table: Table) -> Iterator[Findi
             counts = _of_column(opened, section.column(name), table.columns[name])
             yield from _counted(opened, table, counts)
         except Exception as err:
-            yield Finding(table.id, f"{name}: cannot be read: {type(err).__name__}", is_fault=True)
+            yield Finding(table.id, f"{name}: cannot be read: {why_unread(err)}", is_fault=True)
 
 
 def _of_rows(opened: Opened, section: TableSection, table: Table) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ import re
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from urllib.parse import urlsplit
 from elsewhere.keyfiles import read_secret
 from node.caseload.sql_url import parameters
 from node.errors import LibraryMissing
+from node.studies.tables.reasons import NoHeader
 from node.studies.tables.sections import TableSection
 
 CONNECT_S: Final = 10  # to a server
@@ -80,7 +82,7 @@ def open_table(
             connection.con.execute("SET default_transaction_read_only = on")
             connection.con.commit()
         elif section.file.endswith(".sqlite"):
-            connection = ibis.sqlite.connect(within.folder / section.file)
+            connection = ibis.sqlite.connect(_existing(within.folder / section.file))
             ends.callback(connection.disconnect)
             connection.con.create_function(_MATCHES, 2, _has_form, deterministic=True)
             table, matches = _sqlite_text(connection, section), _matches_in_sqlite
@@ -90,7 +92,7 @@ def open_table(
         else:
             connection = _duckdb(within.memory_mb, ends.enter_context(_spill(within.folder)))
             ends.callback(connection.disconnect)
-            path = within.folder / section.file
+            path = _existing(within.folder / section.file)
             is_parquet = path.suffix == ".parquet"
             table = connection.read_parquet(path) if is_parquet else _csv(connection, path, section)
             matches = _matches
@@ -203,11 +205,18 @@ def _has_form(cell: bytes, form: str) -> bool:
 def _sqlite_text(connection: Any, section: TableSection) -> Any:
     """The mapped columns as text, whatever was declared of them: SQLite holds anything in any column."""
     there = set(connection.table(section.table).columns)
-    named = {section.child, section.date, section.row}
-    named |= {section.column(name).column for name in section.columns}
-    cells = ", ".join(f"CAST({_quoted(name)} AS TEXT) AS {_quoted(name)}" for name in sorted(named & there))
-    schema = dict.fromkeys(sorted(named & there), "string")
+    named = section.named()
+    taken = sorted(named if named <= there else there)  # all of them, for whoever asks what there is
+    cells = ", ".join(f"CAST({_quoted(name)} AS TEXT) AS {_quoted(name)}" for name in taken)
+    schema = dict.fromkeys(taken, "string")
     return connection.sql(f"SELECT {cells} FROM {_quoted(section.table)}", schema=schema)  # noqa: S608
+
+
+def _existing(path: Path) -> Path:
+    """A file that is there: SQLite would make an empty one. Raises FileNotFoundError."""
+    if not path.exists():
+        raise FileNotFoundError("expected a file")
+    return path
 
 
 def _quoted(name: str) -> str:
@@ -240,8 +249,15 @@ def _csv(connection: Any, path: Path, section: TableSection) -> Any:
     """All cells as text, under the names of the header; the engine guesses nothing."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = next(csv.reader(file, delimiter=section.delimiter), [])
-    # A header that ends with its delimiter has a column without a name.
-    names = [name or f"unnamed {place}" for place, name in enumerate(header)]
+    if not header:
+        raise NoHeader
+    # A header that ends with its delimiter has a column without a name. Of two with one name nobody knows
+    # which is meant, so neither can be mapped; the engine's names do not differ by case alone.
+    often = Counter(name.casefold() for name in header)
+    names = [
+        name if name and often[name.casefold()] == 1 else f"{name or 'unnamed'} ({place})"
+        for place, name in enumerate(header, 1)
+    ]
     return connection.read_csv(
         str(path),
         columns=dict.fromkeys(names, "string"),

@@ -18,6 +18,7 @@ from node.store.engine import Store
 from node.studies.errors import NotMapped, TableUnread
 from node.studies.tables.counting import count
 from node.studies.tables.engines import Within, open_table, sweep
+from node.studies.tables.reasons import why_unread
 from node.studies.tables.sections import ResearchSection
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +61,7 @@ class Tables:
                 return count(opened, section, question)
         except Exception as err:
             # Engines and drivers quote cells in their errors.
-            _log.error("table.unread", table=question.table, kind=type(err).__name__)
+            _log.error("table.unread", table=question.table, why=why_unread(err))
             raise TableUnread("expected to read the table; its engine does not") from None
 
     def _merged(self, of: str) -> list[tuple[str, int]] | None:

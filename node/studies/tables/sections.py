@@ -53,6 +53,10 @@ class TableSection(Section):
             raise ValueError("expected table with a database, and only there")
         return self
 
+    def named(self) -> set[str]:
+        """The agency's own columns that the mapping names."""
+        return {self.child, self.date, self.row} | {self.column(name).column for name in self.columns}
+
     def column(self, name: str) -> ColumnSection:
         """How one column of the dictionary is mapped; KeyError if it is not."""
         found = self.columns[name]
