@@ -76,6 +76,7 @@ class Tables:
                 .where(*ours)
                 .group_by(member.c.group_id)
                 .having(func.count(record.c.person_ref.distinct()) > 1)
+                .correlate(None)  # the same tables are outside: it looks at all rows of its own
             )
             found = select(record.c.person_ref, member.c.group_id).where(*ours, member.c.group_id.in_(many))
             return [(own, int(group)) for own, group in connection.execute(found.distinct())]
