@@ -145,6 +145,9 @@ def _show_opened(end: Opened) -> None:
         table.add_row(*cell.keys, *([cell.slot] if has_slots else []), *describe(cell))
     _console().print(table)
     click.echo(f"agencies       {len(end.agencies)}: {', '.join(end.agencies)}")
+    click.echo(f"holders        {end.holding}: {', '.join(end.holders)}")
+    if end.holders_away:
+        click.echo(f"not in it      {', '.join(end.holders_away)}")
     click.echo(f"interval       {end.price.within(end.question)}, 19 times in 20")
     click.echo(f"cost           rho {end.price.rho:.4f}, epsilon {end.price.epsilon:.2f} at delta 1e-6")
     click.echo(f"worst case     rho {end.price.rho_alone:.4f}, if all other agencies pooled their shares")

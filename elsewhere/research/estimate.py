@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Final
+from typing import ClassVar, Final
 
 from elsewhere.agreement.studies import Display
 from elsewhere.research.question import Question
@@ -35,10 +35,17 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Suppressed:
-    """One number that is too small to be shown, by the agreement's rule of presentation."""
+    """One number that is too small to be shown, by the agreement's rule of presentation.
+
+    It has every name that an estimate has, so that both can be gone through alike: None, as in a table.
+    """
 
     keys: tuple[str, ...]
     slot: str
+    value: ClassVar[None] = None
+    low: ClassVar[None] = None
+    high: ClassVar[None] = None
+    shown: ClassVar[None] = None
 
 
 def estimates(

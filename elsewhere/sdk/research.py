@@ -37,7 +37,16 @@ from elsewhere.sdk.researcher.ends import End, Failed, Opened, Participant, Pric
 from elsewhere.sdk.researcher.enrolling import connect
 from elsewhere.sdk.researcher.folder import read_about, read_signing_key
 from elsewhere.sdk.researcher.kept import Kept, add
-from elsewhere.sdk.researcher.pricing import Budget, Preview, TableOffer, Terms, opened, priced, read_budget
+from elsewhere.sdk.researcher.pricing import (
+    SPENT,
+    Budget,
+    Preview,
+    TableOffer,
+    Terms,
+    opened,
+    priced,
+    read_budget,
+)
 from elsewhere.sdk.researcher.sent import Sent, forget_sent, keep_sent, read_sent
 from elsewhere.sdk.researcher.trust import keep_documents, read_documents
 from elsewhere.signing import SigningKey, unverified_payload
@@ -190,12 +199,14 @@ class Research:
 
     def run(self, question: Question, terms: Terms, tell: Callable[[Participant], None]) -> End:
         """As `Study.run`."""
-        self.refresh()
+        budget = self.budget()
         query, price = self._priced(question, terms)
         envelope = sign_query(self._key(), query)
         signed = running.Signed(envelope, query, query_id(envelope))
-        keep_sent(self._folder, signed.qid, Sent(envelope, terms.accept_missing))
         qid = signed.qid.hex()
+        if short := budget.short_of(price.charge_nrho, accept_missing=terms.accept_missing):
+            return Refused(qid, SPENT, short)
+        keep_sent(self._folder, signed.qid, Sent(envelope, terms.accept_missing))
         try:
             course = running.run(self._gateways(), signed, accept_missing=terms.accept_missing, tell=tell)
         except GatewayRefused as err:

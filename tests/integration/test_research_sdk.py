@@ -127,6 +127,7 @@ async def test_a_price_is_met_from_either_side(tmp_path: Path) -> None:
     assert again.price.rho == pytest.approx(dear.price.rho, rel=1e-3)
     assert (dear.is_affordable, over.is_affordable) == (True, False)
     assert isinstance(refused, Refused)
+    assert refused.code == "refused.budget"  # no node was asked
     assert {one.code for one in refused.participants} == {"refused.budget"}
     assert budget.least_nrho == 500_000_000  # an over-ask changes nothing
     assert isinstance(spent, Opened)

@@ -11,13 +11,15 @@ from elsewhere.research.question import Question
 from elsewhere.sdk.researcher.ends import Opened, Price
 
 PRICE = Price(sigma=4.0, interval=7.84, charge_nrho=250_000_000, epsilon=3.5, rho_alone=0.5)
+Holding = tuple[tuple[str, ...], tuple[str, ...]]  # who of the holders is in the total, and who is not
 BINS = Draft("missing", 2025).group_by("kind").histogram("hours", [0, 6, 720])
 
 
-def opened(question: Question, values: list[float]) -> Opened:
+def opened(question: Question, values: list[float], holding: Holding = (("police", "social"), ())) -> Opened:
     """A study that opened to these numbers, weighed where they are."""
     cells = estimates(question, [round(16 * value) for value in values], 4.0, Display(5, 10))
-    return Opened("0" * 64, question, cells, PRICE, 750_000_000, (), ("hospital", "police", "social"))
+    agencies = ("hospital", "police", "social")
+    return Opened("0" * 64, question, cells, PRICE, 750_000_000, (), agencies, *holding)
 
 
 def value(found: Estimate | Suppressed) -> float:
@@ -82,3 +84,27 @@ def test_the_exactness_of_a_mean_is_told_of_its_sum_and_its_count() -> None:
 
     assert price.within(mean) == "±1200.0 of the sum and ±10.0 of the count"
     assert price.within(count) == "±1200.0 a number"
+
+
+def test_a_suppressed_number_has_the_names_of_an_estimate_and_nothing_in_them() -> None:
+    found = opened(Draft("referral", 2025).group_by("nfa").count(), [100.0, 3.0])
+
+    assert [cell.value for cell in found.cells] == [100.0, None]
+    assert [(cell.low, cell.high, cell.shown) for cell in found.cells][1] == (None, None, None)
+    assert [row["suppressed"] for row in found.rows()] == [False, True]
+    assert [row["noised"] for row in found.rows()] == [100.0, None]
+
+
+@pytest.mark.parametrize(
+    ("holding", "said"),
+    [
+        ((("police", "social"), ()), "3 agencies, with 2 of 2 that hold the table;"),
+        ((("police", "social"), ("schools",)), "3 agencies, with 2 of 3 that hold the table;"),
+        ((("social",), ()), "with 1 of 1 that hold the table: the total is its own number;"),
+    ],
+)
+def test_how_many_hold_the_table_stands_beside_the_numbers(holding: Holding, said: str) -> None:
+    found = opened(Draft("referral", 2025).count(), [100.0], holding)
+
+    assert said in found.caption()
+    assert (found.to_json()["holders"], found.to_json()["holders_away"]) == tuple(map(list, holding))

@@ -37,7 +37,7 @@ class Study:
         accept_missing: bool = False,
         tell: Callable[[Participant], None] = lambda one: None,
     ) -> End:
-        """Ask, and pay.
+        """Ask, and pay. What is left is looked at first: more than that is refused and sent to nobody.
 
         Args:
             accuracy: within so much of the truth, 19 times in 20; or

@@ -81,6 +81,8 @@ class Opened:
     budget_left_nrho: int  # the least that is left anywhere, after this study
     participants: tuple[Participant, ...]
     agencies: tuple[str, ...]  # whose shares are in the total
+    holders: tuple[str, ...]  # those of them that hold the table, as agreed: the others add noise alone
+    holders_away: tuple[str, ...]  # who holds it too, and is not in the total
     path: Path | None = field(default=None, compare=False)  # where all signed documents are kept
 
     @property
@@ -124,6 +126,8 @@ class Opened:
             "delta": DELTA,
             "budget_left": self.budget_left_nrho / NANO,
             "agencies": len(self.agencies),
+            "holders": list(self.holders),
+            "holders_away": list(self.holders_away),
             "participants": [one.to_json() for one in self.participants],
         }
 
@@ -148,14 +152,21 @@ class Opened:
         axes.bar(range(len(shown)), [cell.shown for cell in shown], yerr=[below, above], capsize=3)
         axes.set_xticks(range(len(shown)), labels, rotation=60, ha="right")
         left_out = len(self.cells) - len(shown)
-        title = f"{self.question.words}\n{len(self.agencies)} agencies, 95 % intervals"
+        title = f"{self.question.words}\n{len(self.agencies)} agencies, {self.holding}; 95 % intervals"
         axes.set_title(title + (f"; {left_out} suppressed" if left_out else ""))
         return axes
+
+    @property
+    def holding(self) -> str:
+        """Who of those that hold the table is in the total, in words."""
+        held = len(self.holders) + len(self.holders_away)
+        alone = ": the total is its own number" if len(self.holders) == 1 else ""
+        return f"{len(self.holders)} of {held} that hold the table{alone}"
 
     def caption(self) -> str:
         """What always stands with the numbers."""
         return (
-            f"{self.question.words}. {len(self.agencies)} agencies, "
+            f"{self.question.words}. {len(self.agencies)} agencies, with {self.holding}; "
             f"95 % interval {self.price.within(self.question)}, "
             f"rho {self.price.rho:.4f}, epsilon {self.price.epsilon:.2f} at delta 1e-6, "
             f"budget left rho {self.budget_left_nrho / NANO:.4f}. "
@@ -180,17 +191,15 @@ class Opened:
 
     def _row(self, cell: Estimate | Suppressed) -> dict[str, Any]:
         row: dict[str, Any] = dict(zip(self.question.by, cell.keys, strict=True))
-        row["number"] = cell.slot
-        if isinstance(cell, Estimate):
-            return {
-                **row,
-                "estimate": cell.shown,
-                "low": cell.low,
-                "high": cell.high,
-                "noised": cell.value,
-                "suppressed": False,
-            }
-        return {**row, "estimate": None, "low": None, "high": None, "noised": None, "suppressed": True}
+        return {
+            **row,
+            "number": cell.slot,
+            "estimate": cell.shown,
+            "low": cell.low,
+            "high": cell.high,
+            "noised": cell.value,
+            "suppressed": isinstance(cell, Suppressed),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from elsewhere.agreement.terms import Agreement
 from elsewhere.canonical import parse_canonical
@@ -30,6 +31,8 @@ from elsewhere.securesum.noise import epsilon, share_scale
 from elsewhere.securesum.terms import enough_operators
 from elsewhere.signing import unverified_payload
 
+SPENT: Final = "refused.budget"  # the code with which a node refuses what goes beyond a cap
+
 
 @dataclass(frozen=True, slots=True)
 class TableOffer:
@@ -48,6 +51,11 @@ class Budget:
 
     left: tuple[BudgetStatement, ...]
     missing: tuple[Participant, ...]
+
+    def short_of(self, nrho: int, *, accept_missing: bool) -> tuple[Participant, ...]:
+        """Who would refuse a study of this cost, where that ends it; none where it goes on without them."""
+        short = tuple(Participant(one.agency, "refused", SPENT) for one in self.left if one.least < nrho)
+        return () if accept_missing and len(short) < len(self.left) else short
 
     @property
     def least_nrho(self) -> int:
@@ -157,8 +165,9 @@ def opened(found: Sum, participants: Sequence[Participant], path: Path) -> Opene
     """Make the result of what was added."""
     research = found.agreement.research
     project = research.project(found.query.project) if research is not None else None
-    if project is None:
-        raise ProjectRefused("expected a project of the agreement")
+    held = research.table(found.query.question.table) if research is not None else None
+    if project is None or held is None:
+        raise ProjectRefused("expected a project of the agreement, and its table")
     charge = charge_of(found.query)
     return Opened(
         query_id=found.qid.hex(),
@@ -174,6 +183,8 @@ def opened(found: Sum, participants: Sequence[Participant], path: Path) -> Opene
         budget_left_nrho=found.left_nrho,
         participants=tuple(participants) or tuple(Participant(one, "shared") for one in found.agencies),
         agencies=found.agencies,
+        holders=tuple(one for one in held.holders if one in found.agencies),
+        holders_away=tuple(one for one in held.holders if one not in found.agencies),
         path=path,
     )
 
