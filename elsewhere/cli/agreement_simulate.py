@@ -43,7 +43,8 @@ def simulate(file: Path, at: datetime | None, as_json: bool, **given: Any) -> No
 
     The same decision is taken as by live nodes, from the searcher's usual basis on. Not simulated: limits
     on the number of questions, whether a node can be reached, and who has yet to sign: it is tried as if
-    every party's steward had.
+    every party's steward had. Of researchers' totals, 'agreement lint' names what could not be answered, and
+    their own 'research preview' says what a query costs.
 
     \b
     Example:

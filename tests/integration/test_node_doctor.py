@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pyarrow as pa
 import pytest
 import tomli_w
@@ -13,8 +14,9 @@ from click.testing import CliRunner, Result
 from pyarrow import parquet
 
 from elsewhere.cli.main import commands
-from node.studies.tables.engines import Within
+from tests.integration.test_study_odd_cells import address_of
 from tests.integration.test_study_tables import COLUMNS, FILES, Plain, is_day, made_rows
+from tests.postgres_server import Server
 
 
 def folder(root: Path, **changes: Any) -> Path:
@@ -196,12 +198,27 @@ def test_a_database_without_the_columns_says_which_it_has(tmp_path: Path) -> Non
     assert "has no column a, b, c, d; not mapped: 'age', 'child'" in said.output
 
 
-@pytest.mark.parametrize("kind", FILES)
-def test_a_count_that_takes_too_long_says_so(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_server_that_is_not_there_is_said(tmp_path: Path) -> None:
+    said = run(folder(tmp_path, url="postgresql://reader@127.0.0.1:1/cases", table="rows"))
+
+    assert (said.exit_code, "the database cannot be reached" in said.output) == (1, True), said.output
+
+
+@pytest.mark.needs("postgres")
+@pytest.mark.parametrize(
+    ("right", "mapped"),
+    [("select on rows", {}), ("temporary on database {name}", {"caseload": "cases"})],
+)
+def test_what_the_role_of_a_server_may_not_do_is_said(
+    right: str, mapped: dict[str, str], postgres: Server, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("node.studies.tables.doctor.within", lambda section, root: Within(root, 64, 0.0))
+    url = address_of(postgres)
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("create table rows (id text, child text, day text, age text, hrs text, nfa text)")
+        taken = right.format(name=db.info.dbname)
+        db.execute(f"revoke {taken} from public, {db.info.user}".encode())
+    settings = folder(tmp_path, url=url, table="rows", **mapped)
 
-    said = run(folder(tmp_path, **FILES[kind](tmp_path, made_rows(5) * 50)))
+    said = run(settings)
 
-    assert (said.exit_code, "took longer than research.count_s" in said.output) == (1, True), said.output
+    assert (said.exit_code, "this role may not" in said.output) == (1, True), said.output

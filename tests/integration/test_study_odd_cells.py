@@ -29,6 +29,7 @@ from node.studies.tables.counting import count
 from node.studies.tables.doctor import examine
 from node.studies.tables.engines import Opened, Within, open_table
 from node.studies.tables.reading import Tables
+from node.studies.tables.reasons import why_unread
 from node.studies.tables.sections import ColumnSection, ResearchSection, TableSection
 from tests.integration.test_study_tables import FILES
 from tests.postgres_server import Server
@@ -43,6 +44,7 @@ QUESTIONS: tuple[Callable[[], Question], ...] = (
     lambda: Draft("missing", 2025).where(kind="M").sum("hours"),
     lambda: Draft("missing", 2025).children(),
 )
+TOO_LONG = "it took longer than research.count_s"
 FLOATS = (float("nan"), float("inf"), float("-inf"), 1e300, -1e300, 2.0**63, None)
 
 
@@ -167,10 +169,19 @@ def test_a_table_that_a_server_has_locked_is_given_up(postgres: Server, tmp_path
             url=url, table="rows", child="child", date="day", row="id", columns=dict(MAPPED)
         )
         with (
-            pytest.raises(psycopg.errors.QueryCanceled),
+            pytest.raises(psycopg.errors.QueryCanceled) as ended,
             open_table(section, Within(tmp_path, 256, 1)) as opened,
         ):
             count(opened, section, QUESTIONS[0]())
+    assert why_unread(ended.value) == TOO_LONG
+
+
+def test_an_interrupted_count_of_sqlite_took_too_long() -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.set_progress_handler(lambda: 1, 1)
+        with pytest.raises(sqlite3.OperationalError) as ended:
+            db.execute("select count(*) from (values (1), (2))")
+    assert why_unread(ended.value) == TOO_LONG
 
 
 def test_a_count_that_takes_too_long_is_ended(tmp_path: Path) -> None:
@@ -188,8 +199,12 @@ def test_a_count_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         for _ in range(1000):
             count(opened, section, QUESTIONS[1]())
 
-    with pytest.raises(duckdb.InterruptException), open_table(section, Within(tmp_path, 256, 0.01)) as opened:
+    with (
+        pytest.raises(duckdb.InterruptException) as ended,
+        open_table(section, Within(tmp_path, 256, 0.01)) as opened,
+    ):
         count_for_long(opened)
+    assert why_unread(ended.value) == TOO_LONG
 
 
 @pytest.mark.needs("postgres")

@@ -29,6 +29,7 @@ _WORDS: Final = {
     "InvalidInputException": "it is no file of the kind that its name says",
     "DatabaseError": "it is no file of the kind that its name says",
     "OperationalError": "the database cannot be reached, or refuses; its own log says why",
+    "InsufficientPrivilege": "this role may not read it, or lacks the right TEMPORARY that caseload needs",
     "IOException": "the file, or the disk for what does not fit research.memory_mb, cannot be used",
     "OutOfMemoryException": "it does not fit research.memory_mb and the disk",
 }
