@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from click.testing import CliRunner, Result
 from pyarrow import parquet
 
 from elsewhere.cli.main import commands
+from node.studies.tables.doctor import examine
+from node.studies.tables.engines import Opened, Within, open_table
+from node.studies.tables.sections import ResearchSection, TableSection
 from tests.integration.test_study_odd_cells import address_of
 from tests.integration.test_study_tables import COLUMNS, FILES, Plain, is_day, made_rows
 from tests.postgres_server import Server
@@ -222,3 +226,39 @@ def test_what_the_role_of_a_server_may_not_do_is_said(
     said = run(settings)
 
     assert (said.exit_code, "this role may not" in said.output) == (1, True), said.output
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize(
+    ("took_s", "is_said", "is_fault"), [(20, False, False), (30, True, False), (50, True, True)]
+)
+def test_a_count_that_studies_would_end_is_told(
+    took_s: float, is_said: bool, is_fault: bool, kind: str, tmp_path: Path
+) -> None:
+    mapped: dict[str, Any] = {"child": "child", "date": "day", "row": "id", "columns": COLUMNS["missing"]}
+    place: dict[str, Any] = FILES[kind](tmp_path, made_rows(5))
+    section = ResearchSection(tables={"missing": TableSection(**mapped, **place)})
+    times = iter((100.0, 100.0 + took_s))
+
+    found = {one.what: one for one in examine(section, tmp_path, timer=lambda: next(times))}
+
+    what = f"one count takes {took_s} s; a study ends it after research.count_s, 45 s"
+    assert (what in found) == is_said
+    assert any(one.is_fault for one in found.values()) == is_fault
+    assert next(times, None) is None
+
+
+def test_looking_at_everything_may_take_longer_than_one_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = []
+
+    def noting(section: TableSection, within: Within, merged: None) -> AbstractContextManager[Opened]:
+        allowed.append(within.count_s)
+        return open_table(section, within, merged)
+
+    monkeypatch.setattr("node.studies.tables.doctor.open_table", noting)
+
+    run(folder(tmp_path, **FILES["csv"](tmp_path, made_rows(5))))
+
+    assert allowed == [20 * 45]

@@ -6,21 +6,25 @@ Promises: whoever reads the findings learns how many rows count nowhere and why,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from elsewhere.canonical import Json
+from elsewhere.research.builder import Draft
 from elsewhere.research.dictionary import UNKNOWN, Column, Kind, Table, dictionary
+from elsewhere.research.question import FIRST_YEAR, LAST_YEAR
 from node.caseload.headers import describe_header
 from node.errors import LibraryMissing
-from node.studies.tables.counting import child_of, day_of, has_code, is_day, number_of, own_codes
+from node.studies.tables.counting import child_of, count, day_of, has_code, is_day, number_of, own_codes
 from node.studies.tables.engines import Opened, open_table
 from node.studies.tables.reading import within
 from node.studies.tables.reasons import why_unread
 from node.studies.tables.sections import ColumnSection, ResearchSection, TableSection
 
+PATIENCE: Final = 20  # times research.count_s
 _ROWS: Final = "rows"
 _COUNTED: Final = "with both"
 
@@ -39,23 +43,34 @@ class Finding:
         return {"table": self.table, "what": self.what, "rows": self.rows, "fault": self.is_fault}
 
 
-def examine(section: ResearchSection, folder: Path, loaded: Collection[str] = ()) -> Iterator[Finding]:
-    """Look at every mapped table.
+def examine(
+    section: ResearchSection,
+    folder: Path,
+    loaded: Collection[str] = (),
+    timer: Callable[[], float] = time.monotonic,
+) -> Iterator[Finding]:
+    """Look at every mapped table, and count it once as a study would.
 
     Args:
         section: of the node's settings.
         folder: the node's.
         loaded: the sources of its caseload.
+        timer: seconds, from any start.
 
     Raises:
         LibraryMissing: no engine is installed that could.
     """
+    # All that is looked at takes longer than the one count of a study.
+    patient = replace(within(section, folder), count_s=PATIENCE * section.count_s)
     for name, mapped in section.tables.items():
         table = dictionary().tables[name]
         lacking = [column for column in table.columns if column not in mapped.columns]
         try:
-            with open_table(mapped, within(section, folder), [] if mapped.caseload else None) as opened:
-                yield from _look(opened, mapped, table)
+            with open_table(mapped, patient, [] if mapped.caseload else None) as opened:
+                missing = list(_missing(opened, mapped, table))
+                yield from missing or _look(opened, mapped, table)
+                if not missing:
+                    yield from _time(opened, mapped, table, section.count_s, timer)
         except LibraryMissing:
             raise
         except Exception as err:
@@ -69,14 +84,17 @@ def examine(section: ResearchSection, folder: Path, loaded: Collection[str] = ()
             yield Finding(name, f"not mapped, so questions about them are refused: {', '.join(lacking)}")
 
 
-def _look(opened: Opened, section: TableSection, table: Table) -> Iterator[Finding]:
-    """Count what does not fit, column by column, so that one that cannot be read is named."""
+def _missing(opened: Opened, section: TableSection, table: Table) -> Iterator[Finding]:
+    """Name the mapped columns that the table has not."""
     named, there = section.named(), opened.table.columns
     if missing := sorted(named - set(there)):
         # The first row of an export without a header is a child's.
         what = f"has no column {', '.join(missing)}{describe_header(there, sorted(named))}"
         yield Finding(table.id, what, is_fault=True)
-        return
+
+
+def _look(opened: Opened, section: TableSection, table: Table) -> Iterator[Finding]:
+    """Count what does not fit, column by column, so that one that cannot be read is named."""
     yield from _of_rows(opened, section, table)
     for name in section.columns:
         try:
@@ -116,14 +134,37 @@ def _of_rows(opened: Opened, section: TableSection, table: Table) -> Iterator[Fi
 
 def _beyond_clamp(opened: Opened, section: TableSection, table: Table) -> int:
     """How many rows the clamp leaves out, in calendar years; a school year cuts a little otherwise."""
-    rows = opened.table
-    child, day = child_of(rows, section), day_of(rows, section)
-    year = day.substr(0, 4) if day.type().is_string() else day.year()
-    dated = rows.filter(child.notnull(), is_day(opened, day)).select(child=child, year=year)
+    dated = _dated(opened, section)
     per_child = dated.group_by(["child", "year"]).aggregate(n=dated.count())
     beyond = (per_child["n"] - table.clamp).clip(lower=0).sum().fill_null(0)
     (row,) = opened.connection.to_pyarrow(per_child.aggregate(beyond=beyond)).to_pylist()
     return int(row["beyond"])
+
+
+def _dated(opened: Opened, section: TableSection) -> Any:
+    """The child and the calendar year of the rows that have both."""
+    rows = opened.table
+    child, day = child_of(rows, section), day_of(rows, section)
+    year = day.substr(0, 4) if day.type().is_string() else day.year()
+    return rows.filter(child.notnull(), is_day(opened, day)).select(child=child, year=year)
+
+
+def _time(
+    opened: Opened, section: TableSection, table: Table, most_s: float, timer: Callable[[], float]
+) -> Iterator[Finding]:
+    """Count the year with most rows against the clock."""
+    import ibis
+
+    dated = _dated(opened, section)
+    years = dated.group_by("year").aggregate(n=dated.count()).order_by(ibis.desc("n")).limit(1)
+    for row in opened.connection.to_pyarrow(years).to_pylist():
+        year = min(max(int(row["year"]), FIRST_YEAR), LAST_YEAR)
+        began = timer()
+        count(opened, section, Draft(table.id, year).count())
+        took_s = timer() - began
+        if took_s > most_s / 2:
+            what = f"one count takes {took_s:.0f} s; a study ends it after research.count_s, {most_s:g} s"
+            yield Finding(table.id, what, is_fault=took_s > most_s)
 
 
 def _counted(opened: Opened, table: Table, counts: Mapping[str, Any]) -> Iterator[Finding]:
