@@ -54,9 +54,9 @@ class StudyConfig(Section):
     """How researchers' studies are run."""
 
     prepare_s: float = Field(
-        default=10, ge=0.1, le=60, description="for each node to say whether it takes part"
+        default=10, ge=1, le=60, description="for each node to say whether it takes part"
     )
-    commit_s: float = Field(default=60, ge=0.1, le=600, description="for each node to charge and to answer")
+    commit_s: float = Field(default=60, ge=15, le=600, description="for each node to charge and to answer")
     of_researcher: int = Field(default=2, ge=1, le=64, description="studies of one researcher at once")
     of_all: int = Field(default=8, ge=1, le=256, description="studies at once")
 
