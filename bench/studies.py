@@ -166,7 +166,7 @@ def _wait_for_all(asker: Asker, check: Callable[[], None]) -> None:
         if time.monotonic() > end:
             raise SystemExit(f"not all nodes took part within {_READY_S:g} s")
         check()
-        time.sleep(0.2)
+        time.sleep(1)  # a gateway takes two calls of one researcher a second, and some more at first
 
 
 def _asker(gw: Path, channel: grpc.Channel, key: SigningKey) -> Asker:
