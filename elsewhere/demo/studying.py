@@ -54,7 +54,7 @@ def map_tables(bench: Workbench, console: Console, agencies: Sequence[str]) -> N
 
 
 def ask_total(bench: Workbench, console: Console, *, as_json: bool) -> None:
-    """Ask how many referrals ended without action; a node that just started may refuse, free of charge."""
+    """Ask how many referrals ended without action; a node that just started may refuse, at no charge."""
     console.print("\n[bold]A researcher asks: how many referrals ended with no further action?[/bold]")
     sys.stdout.flush()
     words = ("research", "query", *_question(), "--dir", RESEARCHER)

@@ -53,6 +53,13 @@ def test_every_sentence_names_its_clause(name: str) -> None:
     assert [line for line in lines if not CLAUSE.fullmatch(line)] == []
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_every_sentence_ends_before_its_clause(name: str) -> None:
+    lines = [line for line in PAGES[name].markdown().splitlines() if "*(" in line]
+
+    assert [line for line in lines if not re.search(r"[.!?:)] \*\([^*]+\)\*$", line)] == []
+
+
 def said_of(agreement: Agreement, clause: str) -> str:
     """All that the agreement's text says under one clause."""
     lines = agreement_page(agreement).markdown().splitlines()

@@ -83,5 +83,6 @@ def _escaped_start(start: str) -> str:
 
 
 def _with_clause(sentence: str, clause: str) -> str:
-    """A sentence, and in brackets which clause it comes from."""
-    return f"{escape(sentence)} *({escape(clause)})*"
+    """A sentence, and in brackets which clause it comes from. What people typed may lack its full stop."""
+    stop = "" if sentence.rstrip().endswith((".", "!", "?", ":", ")")) else "."
+    return f"{escape(sentence.rstrip())}{stop} *({escape(clause)})*"
