@@ -73,6 +73,19 @@ def destroy_secret(path: Path) -> None:
     finish_destroying(path.parent)
 
 
+def supersede(held: Path, successor: Path) -> Path:
+    """Put a secret file in the place of another in one step.
+
+    Returns: where the one before is, to be destroyed. Killed in between it is there as well.
+    """
+    before = held.with_name(f"{held.stem}-before{held.suffix}")
+    before.unlink(missing_ok=True)
+    os.link(held, before)
+    os.replace(successor, held)
+    _sync_folder(held.parent)
+    return before
+
+
 def finish_destroying(folder: Path) -> None:
     """Overwrite and remove what a crash left of secrets that were being destroyed."""
     for path in folder.glob("*" + _GONE):

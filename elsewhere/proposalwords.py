@@ -97,6 +97,7 @@ def _members(old: Roster | None, new: Roster) -> Iterator[str]:
                 yield f"member {member.agency_id}: {name} becomes {other} (now {one})"
         if before.signing_key != member.signing_key:
             yield f"member {member.agency_id}: ANOTHER KEY in the place of {before.fingerprint}"
+            yield "  the one before counts for what it has signed and others have seen, and for nothing new"
     yield from (f"member {gone} ({member.name}) is taken out" for gone, member in held.items())
 
 

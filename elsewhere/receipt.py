@@ -18,7 +18,7 @@ from typing import Final
 
 from elsewhere.canonical import Json, canonical_json, parse_canonical
 from elsewhere.clock import CLOCK_TOLERANCE
-from elsewhere.errors import DocumentInvalid, ReceiptMismatch, SignatureInvalid
+from elsewhere.errors import DocumentInvalid, ElsewhereError, ReceiptMismatch, SignatureInvalid
 from elsewhere.fields import Fields, as_instant, as_text, format_instant
 from elsewhere.lookup import (
     SENTENCE_CHARACTERS,
@@ -194,21 +194,49 @@ def open_receipt_proof(
     """
     origin = log_origin(federation, member.agency_id)
     proof, leaf = attached_proof(envelope), bytes.fromhex(receipt.leaf)
-    return open_proof(proof, leaf, origin, member.signing_key, witnesses)
+    return open_proof(proof, leaf, origin, member.keys, witnesses)
 
 
-def open_receipt(envelope: bytes, public: bytes) -> Receipt:
+class ReceiptKeyReplaced(ElsewhereError):
+    """Only a key that was replaced since has signed this receipt and its proof, so a thief of it might have.
+
+    'elsewhere audit refresh' fetches a proof under the key in force, if the entry is in that agency's log.
+    """
+
+    code = "receipt.key_replaced"
+
+
+def check_seen_in_time(seen: Seen, roster: Roster) -> None:
+    """Return unless whoever stole a key that was replaced since could have made all of this with it.
+
+    Args:
+        seen: the state of a log that a receipt's entry is in.
+        roster: in force.
+
+    Raises:
+        ReceiptKeyReplaced: only that key has signed. A witness signs nothing under a key once it is replaced.
+    """
+    in_force = {member.signing_key for member in roster.members}
+    if not in_force & {seen.key, *(signed.by.public for signed in seen.witnesses)}:
+        raise ReceiptKeyReplaced(
+            "expected the log signed with the key in force, or seen by a witness under the one before; this "
+            "proof is of neither: run 'elsewhere audit refresh' on the receipt first"
+        )
+
+
+def open_receipt(envelope: bytes, public: bytes, earlier: Sequence[bytes] = ()) -> Receipt:
     """Read a receipt that one agency signed.
 
     Args:
         envelope: as received, or from a case file.
         public: the custodian's 32-byte signing key, from the roster and never from the envelope.
+        earlier: keys that it had before, where a receipt of that time will do.
 
     Raises:
         SignatureInvalid: not signed with that key. It proves nothing.
         NotCanonical, DocumentInvalid: signed, but not a receipt this version can read.
     """
-    return Receipt.from_json(open_document(envelope, RECEIPT_TYPE, [public]))
+    return Receipt.from_json(open_document(envelope, RECEIPT_TYPE, [public, *earlier]))
 
 
 def open_member_receipt(envelope: bytes, roster: Roster) -> tuple[Receipt, Member]:
@@ -225,7 +253,7 @@ def open_member_receipt(envelope: bytes, roster: Roster) -> tuple[Receipt, Membe
         SignatureInvalid: not signed by a member, or by another one than it names. It proves nothing.
         NotCanonical, DocumentInvalid: signed, but not a receipt this version can read.
     """
-    keys = [member.signing_key for member in roster.members]
+    keys = [key for member in roster.members for key in member.keys]
     if not keys:
         raise SignatureInvalid("expected a roster with members; it has none")
     receipt = Receipt.from_json(open_document(envelope, RECEIPT_TYPE, keys))
@@ -233,7 +261,7 @@ def open_member_receipt(envelope: bytes, roster: Roster) -> tuple[Receipt, Membe
     member = roster.member(receipt.custodian)
     if member is None:
         raise SignatureInvalid("expected a receipt of a member; it names another agency")
-    return open_receipt(envelope, member.signing_key), member
+    return open_receipt(envelope, member.signing_key, member.earlier_keys), member
 
 
 @dataclass(frozen=True, slots=True)

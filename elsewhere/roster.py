@@ -24,6 +24,7 @@ MEMBER_STATES: Final = ("active", "suspended", "revoked", "probation")
 DIGEST_BYTES: Final = 32
 MAX_VERSION: Final = 2**53 - 1
 MAX_STEWARDS: Final = 100
+MAX_EARLIER: Final = 16  # keys that a member had before; with more it joins anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ class Member:
     operator: str  # who runs the node; often the agency itself
     state: str
     signing_key: bytes
+    earlier_keys: tuple[
+        bytes, ...
+    ] = ()  # the last one first: for what was signed before, and for nothing else
 
     def __post_init__(self) -> None:
         as_text(self.agency_id, "agency_id", AGENCY_ID)
@@ -86,6 +90,13 @@ class Member:
             raise DocumentInvalid("state", f"expected one of {', '.join(MEMBER_STATES)}")
         if len(self.signing_key) != KEY_BYTES:
             raise DocumentInvalid("signing_key", f"expected {KEY_BYTES} bytes, got {len(self.signing_key)}")
+        if len(self.earlier_keys) > MAX_EARLIER or any(len(key) != KEY_BYTES for key in self.earlier_keys):
+            raise DocumentInvalid("earlier_keys", f"expected at most {MAX_EARLIER} of {KEY_BYTES} bytes")
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """The key in force, then those before."""
+        return (self.signing_key, *self.earlier_keys)
 
     @property
     def fingerprint(self) -> str:
@@ -94,7 +105,7 @@ class Member:
 
     def to_json(self) -> dict[str, Json]:
         """Write one entry of the roster."""
-        return {
+        found: dict[str, Json] = {
             "agency_id": self.agency_id,
             "name": self.name,
             "sector": self.sector,
@@ -102,6 +113,9 @@ class Member:
             "state": self.state,
             "signing_key": self.signing_key.hex(),
         }
+        if self.earlier_keys:
+            found["earlier_keys"] = [key.hex() for key in self.earlier_keys]
+        return found
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Member:
@@ -113,9 +127,20 @@ class Member:
             operator=fields.text("operator"),
             state=fields.choice("state", MEMBER_STATES),
             signing_key=fields.octets("signing_key", KEY_BYTES),
+            earlier_keys=_earlier(fields),
         )
         fields.done()
         return found
+
+
+def _earlier(fields: Fields) -> tuple[bytes, ...]:
+    """Read the keys before; where there are none, nothing is said, so that a roster has one form."""
+    if not fields.has("earlier_keys"):
+        return ()
+    found = fields.texts("earlier_keys", rf"[0-9a-f]{{{2 * KEY_BYTES}}}")
+    if not found:
+        raise DocumentInvalid(fields.path("earlier_keys"), "expected a key, or nothing of this name")
+    return tuple(bytes.fromhex(key) for key in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +176,14 @@ class Roster:
         if len(self.gateway_key) != KEY_BYTES:
             raise DocumentInvalid("gateway_key", f"expected {KEY_BYTES} bytes")
         self._check_stewards()
-        for key in ("agency_id", "signing_key"):
-            # Two agencies with one key could each speak as the other.
-            if len({getattr(member, key) for member in self.members}) != len(self.members):
-                raise DocumentInvalid("members", f"expected a different {key} for each member")
+        if len({member.agency_id for member in self.members}) != len(self.members):
+            raise DocumentInvalid("members", "expected a different agency_id for each member")
+        keys = [key for member in self.members for key in member.keys]
+        if len(set(keys)) != len(keys):
+            # Two agencies with one key could each speak as the other; one that comes again was not replaced.
+            raise DocumentInvalid(
+                "members", "expected a different signing_key for each member, and at each time"
+            )
         object.__setattr__(self, "digest", hashlib.sha256(canonical_json(self.to_json())).digest())
 
     def _check_stewards(self) -> None:

@@ -140,15 +140,27 @@ def check_successor(old: Roster, new: Roster) -> None:
     # A member that was away may miss versions; the link can be checked where they are adjacent.
     if new.version == old.version + 1 and new.previous_digest != old.digest:
         raise RosterForked(f"expected roster {new.version} to name the digest of {old.version}; it does not")
-    owners = {member.signing_key: member.agency_id for member in old.members}
-    if any(owners.get(member.signing_key, member.agency_id) != member.agency_id for member in new.members):
-        # Else a member who was revoked could come back under the name of another.
-        raise DocumentInvalid("members", "expected each key to stay with its agency; one is another's")
+    _check_keys(old, new)
     is_kept = (new.stewards, new.quorum, new.stewards_since) == (old.stewards, old.quorum, old.stewards_since)
     if not new.changes_stewards and not is_kept:
         raise DocumentInvalid(
             "stewards_since", "expected this version, as the stewards are others than before"
         )
+
+
+def _check_keys(old: Roster, new: Roster) -> None:
+    """Return only if each key stays with its agency, and one that was replaced stays known as that."""
+    owners = {key: member.agency_id for member in old.members for key in member.keys}
+    for member in new.members:
+        if any(owners.get(key, member.agency_id) != member.agency_id for key in member.keys):
+            # Else a member who was revoked could come back under the name of another.
+            raise DocumentInvalid("members", "expected each key to stay with its agency; one is another's")
+        before = old.member(member.agency_id)
+        if before is not None and member.keys[-len(before.keys) :] != before.keys:
+            # What was signed with one proves something still; and one that was stolen must not come again.
+            raise DocumentInvalid(
+                "earlier_keys", "expected the keys of the roster before, and newer ones first"
+            )
 
 
 def shown_chain(chain: Sequence[bytes]) -> list[bytes]:

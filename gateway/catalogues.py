@@ -122,12 +122,15 @@ class Catalogues:
     def drop_unstated(self, custodian: str) -> set[CatalogueName]:
         """Drop the catalogues whose keys a custodian states no longer: it has destroyed them. Blocks.
 
+        And those that it signed with a key which was replaced since: nobody takes them.
+
         Returns:
             What is gone.
         """
         with self._lock:
             pieces = self._store.pieces_of(custodian)
             gone = {piece.name for piece in pieces if not self._custody.is_stated(piece.name)}
+            gone |= {piece.name for piece in pieces if piece.is_snapshot and self._custody.is_outdated(piece)}
             for name in gone:
                 self._store.drop_catalogue(name)
         for piece in pieces:

@@ -92,6 +92,17 @@ class Custody:
         statement = self._members.statement(name.custodian)
         return statement is None or statement.oprf_key(name.collection, name.epoch) is not None
 
+    def is_outdated(self, piece: CachedPiece) -> bool:
+        """Tell whether a piece was signed with a key that its custodian has no longer."""
+        member = self._members.roster.member(piece.name.custodian)
+        if member is None:
+            return False
+        try:
+            open_document(piece.statement, CATALOGUE_STATEMENT_TYPE, [member.signing_key])
+        except ElsewhereError:
+            return True
+        return False
+
     def check_new(self, name: CatalogueName) -> None:
         """Return only if a snapshot of this catalogue keeps its custodian within the bounds of number.
 

@@ -19,6 +19,7 @@ from elsewhere.enrolment import JoinRequest, open_request
 from elsewhere.errors import DocumentInvalid, EnrolmentRefused
 from elsewhere.keyfiles import replace_file
 from elsewhere.proposal import Proposal
+from elsewhere.rekeying import Rekeying, open_rekeying
 from elsewhere.roster import MEMBER_STATES, Member, Roster, Steward, least_quorum
 from gateway.agreed import TEXT_FILE, next_agreement, read_text, with_party
 from gateway.folder import alone, read_anchor
@@ -32,6 +33,7 @@ class Change:
     """What is to be otherwise. With nothing in it: the roster for longer, and the text as edited."""
 
     admit: tuple[bytes, ...] = ()  # join requests
+    rekey: tuple[bytes, ...] = ()  # members' wishes for another signing key
     states: Mapping[str, str] = field(default_factory=dict)  # by agency id
     stewards: tuple[Steward, ...] = ()  # listed, or in the place of the steward of the same agency
     dropped: tuple[str, ...] = ()  # agencies whose steward is listed no more
@@ -86,6 +88,7 @@ def propose(directory: Path, change: Change, *, now: datetime) -> Proposal:
 
     Raises:
         EnrolmentRefused: a request's proof fails, an id or key is taken, or there is no such member or state.
+        RekeyingInvalid: a wish for another key is not signed with both, or is none.
         DocumentInvalid: names, contacts, stewards or the text do not hold. Nothing was changed.
         ConfigInvalid: nothing is in force yet.
     """
@@ -96,6 +99,8 @@ def propose(directory: Path, change: Change, *, now: datetime) -> Proposal:
         members = _states(before.roster.members, change.states)
         for wish in wishes:
             members = _with_member(members, wish)
+        for file in change.rekey:
+            members = _with_key(members, open_rekeying(file, before.roster))
         roster = _next(before.roster, members, change, now)
         text = read_text(directory)
         for wish in wishes:
@@ -143,6 +148,17 @@ def _with_member(members: tuple[Member, ...], wish: JoinRequest) -> tuple[Member
         signing_key=wish.signing_key,
     )
     return (*(other for other in members if other.agency_id != wish.agency_id), member)
+
+
+def _with_key(members: tuple[Member, ...], wish: Rekeying) -> tuple[Member, ...]:
+    """The members, one of them with another key."""
+    held = next(member for member in members if member.agency_id == wish.agency_id)
+    if held.state == "revoked":
+        raise EnrolmentRefused(
+            f"{wish.agency_id} was revoked; it joins again under a new id and with new keys"
+        )
+    changed = replace(held, signing_key=wish.signing_key, earlier_keys=held.keys)
+    return tuple(changed if member is held else member for member in members)
 
 
 def _next(roster: Roster, members: tuple[Member, ...], change: Change, now: datetime) -> Roster:

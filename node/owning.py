@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -25,7 +24,7 @@ from elsewhere.database.owning import StoreTaken
 from elsewhere.errors import ElsewhereError, KeyFileMissing, NotAdmitted
 from node.config import NodeConfig
 from node.errors import NodeRunning
-from node.keys.ring import read_signing
+from node.keys.ring import read_coming, read_signing
 from node.ledger import book
 from node.membership.trust import read_anchor
 from node.processes.lead import LEASE_S
@@ -47,7 +46,13 @@ def whose(config: NodeConfig) -> Owner:
     federation = ""
     with contextlib.suppress(NotAdmitted):
         federation = read_anchor(config.dir).federation_id
-    return Owner(config.agency, federation, read_signing(config.dir).key_id)
+    coming = read_coming(config.dir)  # first: a moment later it may be the one in force
+    return Owner(
+        config.agency,
+        federation,
+        read_signing(config.dir).key_id,
+        coming.key_id if coming is not None else "",
+    )
 
 
 @contextlib.contextmanager
@@ -140,7 +145,7 @@ def _take(store: Store, who: Owner, now: datetime, watching: tuple[float, Callab
         conn.execute(update(lease).values(holder="", number=lease.c.number + 1))
         if old is None:
             return
-        book.append(conn, book.make_entry("owner", {"from": asdict(old), "to": asdict(who)}, now))
+        book.append(conn, book.make_entry("owner", {"from": {**old.to_row()}, "to": {**who.to_row()}}, now))
         # Only the local key of the node before opens what these hold.
         for table in (waiting, opening):
             conn.execute(delete(table))
@@ -170,12 +175,32 @@ def _check_still(conn: Connection, seen: list[tuple[object, ...]]) -> None:
         )
 
 
-def unless_own(who: Owner, yields: Callable[[Connection], bool]) -> Callable[[Connection], bool]:
+def claim_own(store: Store, config: NodeConfig) -> Callable[[], Owner]:
+    """Have a store of nobody be this node's, as `claim`, for as long as its process runs.
+
+    Returns:
+        What says at any moment who this node is, as its signing key may change meanwhile. While the folder
+        cannot be read, that is who it was when it last could.
+    """
+    held = [whose(config)]
+    claim(store, held[0])
+
+    def ask() -> Owner:
+        with contextlib.suppress(ElsewhereError, OSError):
+            held[0] = whose(config)
+        return held[0]
+
+    return ask
+
+
+def unless_own(
+    who: Callable[[], Owner], yields: Callable[[Connection], bool]
+) -> Callable[[Connection], bool]:
     """Have a lead also give way where the store is another's by now."""
-    return lambda conn: yields(conn) or not is_owner(conn, who)
+    return lambda conn: yields(conn) or not is_owner(conn, who())
 
 
-async def keep_looking(store: Store, who: Owner) -> None:
+async def keep_looking(store: Store, who: Callable[[], Owner]) -> None:
     """Look whether the store is still this node's, until cancelled.
 
     Raises:
@@ -192,7 +217,7 @@ async def keep_looking(store: Store, who: Owner) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _look(store: Store, who: Owner) -> None:
+def _look(store: Store, who: Callable[[], Owner]) -> None:
     """Raise StoreTaken if a store is another's."""
     with store.read() as conn:
-        check_owner(conn, who)
+        check_owner(conn, who())

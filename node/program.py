@@ -61,14 +61,13 @@ from node.membership.freshness import Freshness, FreshnessParts
 from node.membership.hop import ShownHop
 from node.membership.renewal import Renewal, RenewalParts
 from node.membership.trust import Trust
-from node.owning import keep_looking, unless_own
+from node.owning import claim_own, keep_looking, unless_own
 from node.pool import Pool
 from node.processes.lead import Lead, LeadParts
 from node.processes.parts import Parts, Work
 from node.processes.place import MAIN, Place
 from node.processes.presence import Condition, Presence, processes
 from node.store.engine import open_store
-from node.store.owner import Owner, claim
 from node.store.writer import Writer
 from node.studies.answering import StudyParts
 from node.studies.attending import make_attending
@@ -86,14 +85,13 @@ class Node:
         self.config, self._clock = config, clock
         self.place = Place(config.dir, process)
         self.place.make()
-        self.trust = Trust.load(config.dir, config.agency)
+        trust = self.trust = Trust.load(config.dir, config.agency)
         desk_tls = load_tls(config, self.trust.anchor.tls_ca_pem)
         callers = make_callers(config, clock)
         self._store = open_store(config.store_url, config.store_password)
         try:
             self.keys = open_keys(config.dir, config.agency, config.keys.schedule(), self._store, clock())
-            self._owner = Owner(config.agency, self.trust.anchor.federation_id, self.keys.view.signing.key_id)
-            claim(self._store, self._owner)
+            self._owner = claim_own(self._store, config)
         except BaseException:
             self._store.close()  # a connection left open keeps the store's own node from an upgrade
             raise
@@ -103,7 +101,7 @@ class Node:
         self.lead = Lead(LeadParts(self._store, self._writer, process, yields=gives_way))
         workers = config.lookup.workers or os.cpu_count() or 1
         self._pool = Pool(workers)
-        self.rotation = Rotation(self.keys, self._store, clock, random, self.lead.check_now)
+        self.rotation = Rotation(self.keys, self._store, clock, random, self.lead.check_now, trust.own_key)
         self.rotator = Rotator(
             config.dir,
             self.rotation.step,
@@ -129,9 +127,8 @@ class Node:
             config.lookup.redeem_tick_ms / 1000,
             Turns(workers + BEYOND_WORKERS, pace),
         )
-        self._intakes = [
-            DirectoryIntake(self._intake_parts(place, random)) for place in range(len(config.gateways))
-        ]
+        places = range(len(config.gateways))
+        self._intakes = [DirectoryIntake(self._intake_parts(place, random)) for place in places]
         self._hop = ShownHop(config.dir, self.trust.anchor.tls_ca_pem)
         self._linked = Linked(self._link_parts(random), self.parts.begin)
         self.renewal = Renewal(self._renewal_parts())
@@ -289,7 +286,8 @@ class Node:
             agency=config.agency,
             folder=config.dir / "catalogues",
             local=self.keys.view.ring.local,
-            signing=self.keys.view.signing,
+            signing=lambda: self.keys.view.signing,
+            earlier=lambda: self.keys.view.ring.earlier,
             store=self._store,
             writer=self._writer,
             lead=self.lead,
@@ -322,7 +320,7 @@ class Node:
             agency=self.config.agency,
             store=self._store,
             writer=self._writer,
-            key=lambda: self.keys.view.signing,
+            ring=lambda: self.keys.view.ring,
             roster=lambda: self.trust.roster,
             gateways=self._sources(),
             clock=self._clock,
@@ -375,8 +373,11 @@ class Node:
             if (self.trust.roster, self.trust.agreement) != documents:
                 documents = self.trust.roster, self.trust.agreement
                 self._compare()
+                self.rotator.look_soon()
             await asyncio.to_thread(self.keys.look)
             if self.keys.view is not stated:
+                if self.keys.view.signing.key_id != stated.signing.key_id:
+                    self.publisher.make_soon()
                 stated = self.keys.view
                 for intake in self._intakes:
                     intake.restate()

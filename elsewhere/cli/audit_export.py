@@ -22,12 +22,12 @@ def export(directory: Path, out: Path, counterparty: str | None) -> None:
     from elsewhere.keyfiles import replacing
     from node.auditing.exporting import export as lines
     from node.config import load_config
-    from node.keys.ring import read_signing
+    from node.keys.ring import read_earlier, read_signing
     from node.owning import open_own
 
-    public = read_signing(directory).public
+    keys = (read_signing(directory).public, *read_earlier(directory))
     with open_own(load_config(directory)) as store, store.read() as connection, replacing(out) as file:
         count = 0
-        for count, line in enumerate(lines(connection, public, counterparty)):  # noqa: B007
+        for count, line in enumerate(lines(connection, keys, counterparty)):  # noqa: B007
             file.write(line)
     click.echo(f"{count} entries written to {out}")

@@ -31,7 +31,7 @@ def padding(directory: Path, as_json: bool) -> None:
     from node.owning import open_own
 
     config, ring = load_config(directory), KeyRing.load(directory)
-    custody = Custody(directory / "catalogues", ring.local, ring.signing.public)
+    custody = Custody(directory / "catalogues", ring.local, (ring.signing.public, *ring.earlier))
     with open_own(config) as store, store.read() as connection:
         found = list(audit_catalogues(connection, custody))
     if as_json:

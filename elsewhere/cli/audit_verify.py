@@ -17,7 +17,7 @@ from elsewhere.asking import MAX_RECEIPT_BYTES
 from elsewhere.cli.audit_options import FOLDER, JSON, read_roster
 from elsewhere.cli.words import describe_time, printable
 from elsewhere.keyfiles import replace_file
-from elsewhere.receipt import attached_proof, open_member_receipt, open_receipt_proof
+from elsewhere.receipt import attached_proof, check_seen_in_time, open_member_receipt, open_receipt_proof
 from elsewhere.transparency.checkpoint import Seen, log_origin
 from elsewhere.transparency.witnesses import all_verifiers
 
@@ -53,6 +53,7 @@ def _on_receipt(receipt: Path, directory: Path) -> dict[str, Any]:
     envelope, roster = _read(receipt), read_roster(directory / "trust")
     found, member = open_member_receipt(envelope, roster)
     seen = open_receipt_proof(envelope, found, member, roster.federation, all_verifiers(roster))
+    check_seen_in_time(seen, roster)
     return {
         "verdict": f"genuine: signed by {printable(member.name)} ({member.agency_id}, now {member.state})",
         "receipt": found.to_json(),
@@ -66,14 +67,14 @@ def _on_receipt(receipt: Path, directory: Path) -> dict[str, Any]:
 
 def _on_log(directory: Path) -> dict[str, Any]:
     from node.config import load_config
-    from node.keys.ring import read_signing
+    from node.keys.ring import read_earlier, read_signing
     from node.ledger.verify import read_whole
     from node.owning import open_own
 
     config, roster = load_config(directory), read_roster(directory / "trust")
     with open_own(config) as store, store.read() as connection:
         origin = log_origin(roster.federation, config.agency)
-        found = read_whole(connection, origin, read_signing(directory).public)
+        found = read_whole(connection, origin, read_signing(directory).public, read_earlier(directory))
     return {
         "verdict": f"sound: {found.entries} entries, {found.checkpoints} checkpoints",
         "root": found.root.hex(),

@@ -18,6 +18,7 @@ _FOLDER = click.option("--dir", "directory", type=FOLDER, required=True, help="T
 @click.command("propose", short_help="Write a proposal for the stewards to sign.")
 @_FOLDER
 @click.option("--admit", multiple=True, type=FILE, metavar="REQUEST", help="Let an agency in.")
+@click.option("--rekey", multiple=True, type=FILE, metavar="REQUEST", help="List a member's new signing key.")
 @click.option(
     "--state",
     "states",
@@ -53,6 +54,7 @@ def propose(
 
     change = Change(
         admit=tuple(path.read_bytes() for path in wanted["admit"]),
+        rekey=tuple(path.read_bytes() for path in wanted["rekey"]),
         states=dict(_state(one) for one in states),
         stewards=tuple(open_card(card.read_bytes()) for card in cards),
         dropped=wanted["dropped"],

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from elsewhere.cli.paths import FOLDER
+from elsewhere.cli.paths import FOLDER, OutFile
 from elsewhere.cli.words import printable
 from elsewhere.errors import ElsewhereError
 from elsewhere.fields import format_instant
+from elsewhere.keyfiles import replace_file
 
 if TYPE_CHECKING:
     from node.keys.orders import Order
@@ -103,6 +104,31 @@ def tls(directory: Path) -> None:
     click.echo("       tell the gateway's operator to look for links of this agency that are not yours")
 
 
+@rotate.command("signing", short_help="Ask the stewards to list a new signing key.")
+@_FOLDER
+@click.option("--out", type=OutFile(), required=True, help="Where to write what the operator is to propose.")
+def signing(directory: Path, out: Path) -> None:
+    """Make a new signing key, and write what the gateway's operator needs to have the stewards list it.
+
+    Until they have, this node signs with the one it has. Run again before that, it writes the same once more.
+    """
+    from node.config import load_config
+    from node.keys.signing import ask_for_signing
+    from node.owning import open_own
+
+    config = load_config(directory)
+    with open_own(config) as store:
+        wish, fingerprint = ask_for_signing(directory, config.agency, store, secrets.token_bytes)
+    replace_file(out, wish)
+    click.echo("made a new signing key; it is not in force yet")
+    click.echo(f"to do: give {out} to the gateway's operator: elsewhere gateway propose --rekey {out} ...")
+    click.echo(f"       read the stewards this fingerprint, over a telephone: {fingerprint}")
+    click.echo("later: within seconds of their roster the running node signs with it and destroys the one")
+    click.echo(
+        "       before, its catalogues are made anew, and others ask again when they have fetched them"
+    )
+
+
 @rotate.command("local", short_help="Encrypt what the node keeps at rest anew. Stop the node first.")
 @_FOLDER
 def local(directory: Path) -> None:
@@ -180,6 +206,7 @@ def key_status_to_json(found: KeyStatus | None) -> dict[str, object] | None:
         "next_epoch": format_instant(found.next_epoch_utc),
         "next_sealing": format_instant(found.next_sealing_utc),
         "rotating": found.is_rotating,
+        "rekeying": found.is_rekeying,
         "certificate_ends": format_instant(end) if end is not None else None,
         "missing_sources": list(found.missing_sources),
         "overdue_since": format_instant(found.overdue_since_utc) if found.overdue_since_utc else None,
@@ -206,6 +233,8 @@ def describe_keys(found: KeyStatus, now: datetime) -> list[str]:
     if found.overdue_since_utc is not None:
         lines.append(f"  OVERDUE: keys should have changed at {format_instant(found.overdue_since_utc)};")
         lines.append("  see docs/keys.md, 'When a change does not end'")
+    if found.is_rekeying:
+        lines.append("  a new signing key waits for the stewards to list it")
     until, due = found.certificate_ends_utc, found.certificate_due_utc
     if until is not None and due is not None:
         late = " LATE: see docs/keys.md, 'The TLS certificate';" if now > due + _ON_TIME else ""

@@ -65,6 +65,7 @@ class Seen:
 
     checkpoint: Checkpoint
     witnesses: tuple[Signed, ...]
+    key: bytes  # 32 bytes: which of the log's keys signed it
 
 
 def log_origin(federation: str, agency: str, number: int = 0) -> str:
@@ -109,17 +110,31 @@ def stated_in(note: str) -> Checkpoint:
     return Checkpoint.from_text(text + "\n")
 
 
-def open_log(note: bytes, first: str, public: bytes, witnesses: Sequence[Verifier] = ()) -> Seen:
+def open_log(
+    note: bytes,
+    first: str,
+    public: bytes,
+    witnesses: Sequence[Verifier] = (),
+    *,
+    earlier: Sequence[bytes] = (),
+) -> Seen:
     """Read a checkpoint of an agency's first log, or of a later one. As `open_checkpoint` otherwise."""
     try:
         origin = stated_in(note.decode("utf-8")).origin
     except UnicodeDecodeError:
         raise NoteInvalid("expected a note in UTF-8") from None
     log_number(origin, first)
-    return open_checkpoint(note, origin, public, witnesses)
+    return open_checkpoint(note, origin, public, witnesses, earlier=earlier)
 
 
-def open_checkpoint(note: bytes, origin: str, public: bytes, witnesses: Sequence[Verifier] = ()) -> Seen:
+def open_checkpoint(
+    note: bytes,
+    origin: str,
+    public: bytes,
+    witnesses: Sequence[Verifier] = (),
+    *,
+    earlier: Sequence[bytes] = (),
+) -> Seen:
     """Read a checkpoint of one log.
 
     Args:
@@ -127,15 +142,18 @@ def open_checkpoint(note: bytes, origin: str, public: bytes, witnesses: Sequence
         origin: the log it must be of.
         public: that log's key, from the roster.
         witnesses: whose cosignatures count.
+        earlier: keys that it had before, where a checkpoint of that time will do.
 
     Raises:
         NoteInvalid: not signed by that log, of another log, or a listed witness's signature fails.
     """
-    log = Verifier(origin, public)
-    found = open_note(note, [log, *witnesses])
-    if log not in [signed.by for signed in found.signed]:
+    logs = [Verifier(origin, key) for key in (public, *earlier)]
+    found = open_note(note, [*logs, *witnesses])
+    signers = [signed.by for signed in found.signed]
+    log = next((one for one in logs if one in signers), None)
+    if log is None:
         raise NoteInvalid(f"expected the signature of {origin}; it is missing")
     checkpoint = Checkpoint.from_text(found.text)
     if checkpoint.origin != origin:
         raise NoteInvalid(f"expected a checkpoint of {origin}; it is of another log")
-    return Seen(checkpoint, tuple(signed for signed in found.signed if signed.by.is_witness))
+    return Seen(checkpoint, tuple(signed for signed in found.signed if signed.by.is_witness), log.public)

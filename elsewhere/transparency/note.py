@@ -115,6 +115,12 @@ def only_by(note: str, verifiers: Iterable[Verifier]) -> str:
     return f"{text}\n" + "".join(f"{line}\n" for line in kept)
 
 
+def is_by_same(one: str, other: str) -> bool:
+    """Tell whether two signature lines state the same name and key."""
+    found = [_read_line(line.removesuffix("\n")) for line in (one, other)]
+    return len({(name, signature[:_ID_BYTES]) for name, signature in found}) == 1
+
+
 def open_note(note: bytes, verifiers: Sequence[Verifier]) -> Note:
     """Read a note that at least one known key has signed.
 

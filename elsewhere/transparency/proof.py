@@ -65,7 +65,7 @@ class LogProof:
 
 
 def open_proof(
-    proof: LogProof, leaf: bytes, origin: str, public: bytes, witnesses: Sequence[Verifier] = ()
+    proof: LogProof, leaf: bytes, origin: str, keys: Sequence[bytes], witnesses: Sequence[Verifier] = ()
 ) -> Seen:
     """Return only if a log has signed a tree that an entry is in.
 
@@ -73,7 +73,7 @@ def open_proof(
         proof: as received, or from a case file.
         leaf: the hash of the entry, 32 bytes.
         origin: the first log of the agency that it is to be in; one begun anew later will do.
-        public: that log's key, from the roster.
+        keys: that log's, from the roster: the one in force, then those before it that will do as well.
         witnesses: whose cosignatures count.
 
     Returns: what was signed, and who has seen it so.
@@ -82,6 +82,6 @@ def open_proof(
         NoteInvalid: the checkpoint is not signed by that log.
         ProofBroken: the entry is not in the tree that was signed.
     """
-    seen = open_log(proof.note.encode(), origin, public, witnesses)
+    seen = open_log(proof.note.encode(), origin, keys[0], witnesses, earlier=keys[1:])
     check_inclusion(leaf, proof.index, seen.checkpoint.size, proof.path, seen.checkpoint.root)
     return seen

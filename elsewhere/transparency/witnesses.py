@@ -39,8 +39,9 @@ def verifiers_of(roster: Roster, agency: str) -> tuple[Verifier, ...]:
 
 
 def all_verifiers(roster: Roster) -> tuple[Verifier, ...]:
-    """Give the keys of every member as a witness, those that left among them: for checkpoints of long ago."""
+    """Give every key of every member as a witness, of those that left too: for checkpoints of long ago."""
     return tuple(
-        Verifier(witness_name(roster.federation, member.agency_id), member.signing_key, is_witness=True)
+        Verifier(witness_name(roster.federation, member.agency_id), key, is_witness=True)
         for member in roster.members
+        for key in member.keys
     )

@@ -132,17 +132,17 @@ def open_draw(file: DrawFile, roster: Roster, agency: str, now: datetime) -> Sig
     if not now - FRESH_FOR <= file.at <= now + FRESH_FOR:
         raise NoteInvalid(f"expected a draw of the last {FRESH_FOR.days} days; have it written anew")
     name = witness_name(roster.federation, file.witness)
-    witness = Verifier(name, signer.signing_key, is_witness=True)
+    witnesses = [Verifier(name, key, is_witness=True) for key in signer.keys]
     first = log_origin(roster.federation, agency)
     states: list[State] = []
     last, latest_s = (-1, 0), (file.at + FRESH_FOR).timestamp()
     for note in file.notes:
-        found = open_log(note.encode(), first, owner.signing_key, [witness])
+        found = open_log(note.encode(), first, owner.signing_key, witnesses, earlier=owner.earlier_keys)
         place = (log_number(found.checkpoint.origin, first), found.checkpoint.size)
         times = [line.at_s for line in found.witnesses if line.at_s is not None and line.at_s <= latest_s]
         if not times or place <= last or not place[1]:
             raise NoteInvalid("expected checkpoints of growing size, each with the witness's signature")
-        states.append(State(found.checkpoint, _signature(note, witness)))
+        states.append(State(found.checkpoint, _signature(note, witnesses)))
         last = place
     return Signed(file.witness, file.at, tuple(states))
 
@@ -159,10 +159,11 @@ def who_is_missing(found: Sequence[Signed], roster: Roster, agency: str) -> tupl
     return tuple(name for name in witnesses_of(roster, agency) if name not in given)
 
 
-def _signature(note: str, witness: Verifier) -> bytes:
-    """The bytes by which a witness's line draws: time and signature, as they are checked."""
+def _signature(note: str, witnesses: Sequence[Verifier]) -> bytes:
+    """The bytes by which a witness's line draws, under whichever of its keys: as they are checked."""
+    known = {(witness.name, witness.id) for witness in witnesses}
     for name, octets in _lines(note):
-        if name == witness.name and octets[:4] == witness.id:
+        if (name, octets[:4]) in known:
             return octets[4 : 4 + _STAMPED]
     raise NoteInvalid("expected the line of a witness that was checked")
 

@@ -7,22 +7,23 @@ Source:   docs/ledger.md, "Handing it out".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, select
 
 from elsewhere.canonical import Json, canonical_json
+from elsewhere.transparency.checkpoint import open_checkpoint, stated_in
 from elsewhere.transparency.errors import LogShort
 from node.store.exchange import log
 from node.store.ledger import checkpoint
 
 
-def export(connection: Connection, public: bytes, counterparty: str | None = None) -> Iterator[bytes]:
+def export(connection: Connection, keys: Sequence[bytes], counterparty: str | None = None) -> Iterator[bytes]:
     """Give the lines of a file: first what was signed, then every entry under it.
 
     Args:
         connection: one that sees one state of the store.
-        public: the 32-byte key that the log is signed with.
+        keys: that the log is signed with, 32 bytes: the one in force first, then those before.
         counterparty: whose entries come with what they say; None: all. Of the others only the hash is given.
 
     Raises:
@@ -35,7 +36,8 @@ def export(connection: Connection, public: bytes, counterparty: str | None = Non
     if found is None:
         raise LogShort("expected a log that was signed at least once; start the node")
     size, note = found
-    head: dict[str, Json] = {"checkpoint": note, "entries": size, "public": public.hex()}
+    seen = open_checkpoint(note.encode(), stated_in(note).origin, keys[0], earlier=keys[1:])
+    head: dict[str, Json] = {"checkpoint": note, "entries": size, "public": seen.key.hex()}
     yield canonical_json(head) + b"\n"
     query = select(log.c.seq, log.c.digest, log.c.body).where(log.c.seq <= size).order_by(log.c.seq)
     for row in connection.execution_options(yield_per=1000).execute(query):

@@ -8,7 +8,7 @@ Source:   docs/ledger.md, "Catalogues"; elsewhere/catalogue/padding.py.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ class Custody:
 
     folder: Path  # of the node's catalogues
     local: bytes = field(repr=False)
-    public: bytes  # the key that statements are signed with
+    keys: tuple[bytes, ...]  # that statements are signed with: the one in force, those before
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def audit_catalogues(connection: Connection, custody: Custody) -> Iterator[Sound
             just have made another one.
     """
     for row in connection.execute(select(published).order_by(published.c.collection, published.c.epoch)):
-        pieces = _pieces(connection, row, custody.public)
+        pieces = _pieces(connection, row, custody.keys)
         try:
             yield _audit(connection, custody, row, pieces)
         except PaddingInvalid as err:
@@ -89,12 +89,12 @@ def _audit(connection: Connection, custody: Custody, row: Row[Any], pieces: list
     return Sound(*name, len(whole), held, record_count(connection))
 
 
-def _pieces(connection: Connection, row: Row[Any], public: bytes) -> list[OwnPiece]:
+def _pieces(connection: Connection, row: Row[Any], keys: Sequence[bytes]) -> list[OwnPiece]:
     """What is published of one catalogue, the snapshot first."""
     is_it = (published_piece.c.collection == row.collection) & (published_piece.c.epoch == row.epoch)
     query = select(published_piece).where(is_it).order_by(published_piece.c.version)
     return [
-        OwnPiece(read_statement(one.statement, public), one.statement, one.ciphertext)
+        OwnPiece(read_statement(one.statement, keys), one.statement, one.ciphertext)
         for one in connection.execute(query)
     ]
 

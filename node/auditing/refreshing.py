@@ -51,7 +51,7 @@ async def refresh(channel: grpc.aio.Channel, envelope: bytes, roster: Roster) ->
     if not note:
         raise LogShort("expected a state of that log that its witnesses have signed; there is none yet")
     origin, witnesses = log_origin(roster.federation, agency), verifiers_of(roster, agency)
-    seen = open_log(note, origin, member.signing_key, witnesses)
+    seen = open_log(note, origin, member.signing_key, witnesses, earlier=member.earlier_keys)
     size = seen.checkpoint.size
     if seen.checkpoint.origin != before.origin:
         raise ProofBroken("expected the log that this receipt was given under; another was begun since")
@@ -65,5 +65,5 @@ async def refresh(channel: grpc.aio.Channel, envelope: bytes, roster: Roster) ->
         )
     check_consistency(before.size, size, before.root, seen.checkpoint.root, tuple(growth.path))
     check_inclusion(bytes.fromhex(receipt.leaf), place, size, tuple(entry.path), seen.checkpoint.root)
-    kept = only_by(note.decode("utf-8"), [*witnesses, Verifier(seen.checkpoint.origin, member.signing_key)])
+    kept = only_by(note.decode("utf-8"), [*witnesses, Verifier(seen.checkpoint.origin, seen.key)])
     return Refreshed(attach_proof(envelope, LogProof(place, tuple(entry.path), kept)), seen)

@@ -8,7 +8,7 @@ A grant is not signed: whoever swaps it gives a key that does not open what the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from elsewhere.catalogue.sealed import KEY_SIZE
@@ -17,6 +17,7 @@ from elsewhere.lookup import PROTOCOL_VERSION
 from elsewhere.published import CatalogueId
 from elsewhere.sealing import CATALOGUE_KEY, Context, SealingKey, open_sealed, seal
 from elsewhere.statement import SealingKeyEntry
+from elsewhere.wire.v1 import catalogue_pb2
 from node.membership.trust import Trust
 
 
@@ -63,6 +64,16 @@ def seal_grant(key: bytes, snapshot: CatalogueId, searcher: str, to: SealingKeyE
         to: its current sealing key.
     """
     return seal(to.public, key, context=_context(snapshot, searcher), size=CATALOGUE_KEY)
+
+
+def seal_grants(
+    key: bytes, snapshot: CatalogueId, to: Mapping[str, SealingKeyEntry]
+) -> list[catalogue_pb2.KeyGrant]:
+    """Seal a snapshot's key to each of these members. Arguments as `seal_grant`, the members by their ids."""
+    return [
+        catalogue_pb2.KeyGrant(searcher=agency, sealed=seal_grant(key, snapshot, agency, entry))
+        for agency, entry in to.items()
+    ]
 
 
 def open_grant(sealed: bytes, snapshot: CatalogueId, searcher: str, keys: Sequence[SealingKey]) -> bytes:

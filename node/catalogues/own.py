@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from elsewhere.catalogue.sealed import KEY_SIZE, seal_delta
 from elsewhere.catalogue.statement import CatalogueStatement, delta_root, snapshot_root
 from elsewhere.catalogue.tags import Catalogue, ShortTags, as_set, union
 from elsewhere.clock import Clock
-from elsewhere.errors import ElsewhereError
+from elsewhere.errors import ElsewhereError, SignatureInvalid
 from elsewhere.lookup import Head
 from elsewhere.random import RandomBytes
 from elsewhere.signing import SigningKey, sign_document
@@ -55,7 +55,8 @@ class OwnParts:
     agency: str
     folder: Path
     local: bytes = field(repr=False)
-    signing: SigningKey = field(repr=False)
+    signing: Callable[[], SigningKey]  # as it is now
+    earlier: Callable[[], tuple[bytes, ...]]  # public halves of the keys before
     store: Store
     writer: Writer
     lead: Lead
@@ -119,9 +120,10 @@ class OwnCatalogue:
         self._floor, self._seed = row.version, row.seed
         if row.stated_version is not None:
             self.stated = Head(row.stated_version, row.stated_root)
+        keys = (self._parts.signing().public, *self._parts.earlier())
         try:
             pieces = tuple(
-                OwnPiece(self._read_statement(r.statement), r.statement, r.ciphertext) for r in stored
+                OwnPiece(read_statement(r.statement, keys), r.statement, r.ciphertext) for r in stored
             )
             catalogue = self._rebuild(pieces, row.snapshot_key, row.snapshot_term)
         except (ElsewhereError, FileNotFoundError):
@@ -141,6 +143,16 @@ class OwnCatalogue:
     def agency(self) -> str:
         """Whose it is."""
         return self._parts.agency
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its snapshot was signed with a key that has been replaced: nobody takes it up any more."""
+        if self.state is not None:
+            try:
+                self._read_statement(self.state.pieces[0].envelope)
+            except SignatureInvalid:
+                return True
+        return False
 
     def is_other_than_made(self, envelope: bytes) -> bool:
         """Tell whether a statement is ours, and of a version that is not in this store, or not like that.
@@ -175,6 +187,7 @@ class OwnCatalogue:
                 or self._is_renewal_due
                 or self._floor > state.newest.version
                 or len(state.pieces) > MAX_CHAIN
+                or self.is_outdated
                 or len(self._pending) > MAX_BACKLOG_TICKS * self._parts.delta_tags
             ):
                 self._make_snapshot()
@@ -347,11 +360,11 @@ class OwnCatalogue:
 
     def _sign(self, statement: CatalogueStatement) -> bytes:
         """Wrap a statement in a signed envelope."""
-        return sign_document([self._parts.signing], CATALOGUE_STATEMENT_TYPE, statement.to_json())
+        return sign_document([self._parts.signing()], CATALOGUE_STATEMENT_TYPE, statement.to_json())
 
     def _read_statement(self, envelope: bytes) -> CatalogueStatement:
-        """Read a statement of our own."""
-        return read_statement(envelope, self._parts.signing.public)
+        """Read a statement of our own, which is signed with the key in force."""
+        return read_statement(envelope, [self._parts.signing().public])
 
     def _path(self, version: int, term: int) -> Path:
         """The file of one snapshot."""

@@ -33,9 +33,9 @@ class OwnPiece:
         return Head(self.statement.version, self.statement.root)
 
 
-def read_statement(envelope: bytes, public: bytes) -> CatalogueStatement:
-    """Read a statement that this agency has signed."""
-    return CatalogueStatement.from_json(open_document(envelope, CATALOGUE_STATEMENT_TYPE, [public]))
+def read_statement(envelope: bytes, keys: Sequence[bytes]) -> CatalogueStatement:
+    """Read a statement that this agency has signed, with any of these keys of its own."""
+    return CatalogueStatement.from_json(open_document(envelope, CATALOGUE_STATEMENT_TYPE, keys))
 
 
 def snapshot_path(folder: Path, name: tuple[str, int], version: int, term: int) -> Path:

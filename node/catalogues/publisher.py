@@ -30,7 +30,7 @@ from elsewhere.statement import SealingKeyEntry
 from elsewhere.wire.channel import MAX_GRANTS
 from elsewhere.wire.v1 import catalogue_pb2, catalogue_pb2_grpc, directory_pb2
 from node.catalogues.ended import drop_others
-from node.catalogues.grants import in_force, recipients, seal_grant
+from node.catalogues.grants import in_force, recipients, seal_grants
 from node.catalogues.own import OwnCatalogue, OwnParts, OwnState
 from node.catalogues.ownfile import OwnPiece
 from node.catalogues.shown import shows_another
@@ -71,7 +71,7 @@ class Publisher:
         self._parts = parts
         self._own: list[OwnCatalogue] = []  # of this term
         self._gateways = [Taker(source) for source in parts.gateways]
-        self._closing = asyncio.Event()
+        self._closing, self._soon = asyncio.Event(), asyncio.Event()
         self._standing = self._new_standing()
         self._stating = asyncio.Lock()
         self._told_late: set[Name] = set()
@@ -89,13 +89,19 @@ class Publisher:
                 await self.make()
                 due = max(due + self._parts.tick_s, loop.time())
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), due - loop.time())
+                    await asyncio.wait_for(self._soon.wait(), due - loop.time())
+                self._soon.clear()
             for server in servers:
                 server.cancel()
 
     def close(self) -> None:
         """Publish no more."""
         self._closing.set()
+        self._soon.set()
+
+    def make_soon(self) -> None:
+        """Make the next versions now: a key was replaced that they are signed with."""
+        self._soon.set()
 
     async def open(self) -> None:
         """Begin a term: take up what the one before published, forget the catalogues of keys that are gone.
@@ -118,7 +124,7 @@ class Publisher:
                 _log.error("catalogue.not_followed", code=str(getattr(err, "code", "store.unavailable")))
         listens = any(gateway.live is not None for gateway in self._gateways)
         for own in self._own:
-            if own.state is not None and not listens:
+            if own.state is not None and not listens and not own.is_outdated:
                 continue
             if own.state is not None and own.state.granted.keys() - in_force(self._parts.trust):
                 own.renew()  # who has left must not read on
@@ -374,7 +380,7 @@ class Publisher:
         ids = {agency: entry.key_id for agency, entry in to.items()}
         if any(state.granted.get(agency) != key for agency, key in ids.items()):
             await self._call(own.note_granted, ids, state.newest.snapshot_version)
-        return await self._call(_seal_grants, state, to)
+        return await self._call(seal_grants, state.key, state.pieces[0].statement.which, to)
 
     def _note_head(self, gateway: Taker, own: OwnCatalogue, piece: OwnPiece) -> None:
         """Note what a gateway has; what all that listen have is what can be fetched."""
@@ -389,12 +395,3 @@ class Publisher:
     async def _call(self, work: Callable[..., T], *given: object) -> T:
         """Run work that blocks off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._parts.executor, work, *given)
-
-
-def _seal_grants(state: OwnState, to: dict[str, SealingKeyEntry]) -> list[catalogue_pb2.KeyGrant]:
-    """Seal the snapshot's key to each of these members."""
-    which = state.pieces[0].statement.which
-    return [
-        catalogue_pb2.KeyGrant(searcher=agency, sealed=seal_grant(state.key, which, agency, entry))
-        for agency, entry in to.items()
-    ]

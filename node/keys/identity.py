@@ -7,16 +7,19 @@ Promises: an earlier statement may be named while it gives no other key for what
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from elsewhere.errors import SignatureInvalid
 from elsewhere.keyfiles import replace_file
 from elsewhere.signing import SigningKey, open_document
 from elsewhere.statement import STATEMENT_TYPE, KeyStatement, sign_statement
-from node.keys.ring import Name
+from node.keys.ring import Name, read_earlier
 
 FILE_NAME: Final = "own-statement.json"
 KEPT_EARLIER: Final = 8
@@ -30,6 +33,7 @@ class OwnStatement:
     statement: KeyStatement
     envelope: bytes
     accepted: frozenset[bytes]  # digests
+    key: bytes  # 32 bytes: which of this node's signing keys signed it
 
     @property
     def ends_utc(self) -> datetime:
@@ -50,14 +54,15 @@ def read_own(directory: Path, signing: SigningKey) -> OwnStatement | None:
         envelope = (folder / FILE_NAME).read_bytes()
     except FileNotFoundError:
         return None
-    held = _open(envelope, signing)
+    keys = (signing.public, *read_earlier(directory))
+    held, key = _open(envelope, keys)
     publics, accepted = _publics(held), {held.digest}
     for path in _earlier(folder).values():
-        before = _open(path.read_bytes(), signing)
+        before, _ = _open(path.read_bytes(), keys)
         # A key that was replaced under its own name was replaced for a reason: its statement is void.
         if all(publics.get(name, public) == public for name, public in _publics(before).items()):
             accepted.add(before.digest)
-    return OwnStatement(held, envelope, frozenset(accepted))
+    return OwnStatement(held, envelope, frozenset(accepted), key)
 
 
 def write_own(directory: Path, signing: SigningKey, stated: KeyStatement) -> None:
@@ -72,9 +77,12 @@ def write_own(directory: Path, signing: SigningKey, stated: KeyStatement) -> Non
         earlier[version].unlink(missing_ok=True)
 
 
-def _open(envelope: bytes, signing: SigningKey) -> KeyStatement:
-    """Read a statement of our own."""
-    return KeyStatement.from_json(open_document(envelope, STATEMENT_TYPE, [signing.public]))
+def _open(envelope: bytes, keys: Sequence[bytes]) -> tuple[KeyStatement, bytes]:
+    """Read a statement of our own; gives the key as well that signed it."""
+    for key in keys[:-1]:
+        with contextlib.suppress(SignatureInvalid):
+            return KeyStatement.from_json(open_document(envelope, STATEMENT_TYPE, [key])), key
+    return KeyStatement.from_json(open_document(envelope, STATEMENT_TYPE, [keys[-1]])), keys[-1]
 
 
 def _publics(stated: KeyStatement) -> dict[Name, bytes]:

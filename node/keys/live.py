@@ -121,6 +121,8 @@ class LiveKeys:
         if replaced := stating.replaced():
             _log.error("keys.replaced", epochs=[f"{name}/{epoch}" for name, epoch in sorted(replaced)])
         made = stating.next()
+        if made is None and held is not None and held.key != ring.signing.public:
+            made = replace(held.statement, version=held.statement.version + 1, issued_utc=now)
         if made is not None:
             write_own(self.directory, ring.signing, made)
         return self.refresh()

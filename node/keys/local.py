@@ -8,7 +8,6 @@ Promises: killed at any moment it is finished by beginning it again; until then 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from elsewhere.canonical import parse_canonical
 from elsewhere.catalogue.files import read_catalogue, write_catalogue
 from elsewhere.catalogue.statement import CatalogueStatement
 from elsewhere.errors import CatalogueBroken, SealBroken
-from elsewhere.keyfiles import destroy_secret, finish_destroying, read_secret, write_secret
+from elsewhere.keyfiles import destroy_secret, finish_destroying, read_secret, supersede, write_secret
 from elsewhere.random import RandomBytes
 from elsewhere.signing import unverified_payload
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE
@@ -32,7 +31,7 @@ from node.processes.rights import hold_right_to_keys, hold_right_to_load
 from node.store.engine import Store
 from node.store.exchange import opening, published, published_piece
 
-_BEFORE = "local-before.key"
+_BEFORE = "local-before.key"  # as `supersede` names it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +69,8 @@ def rotate_local(directory: Path, store: Store, random: RandomBytes) -> Changed:
         with store.read() as connection:
             catalogues = _rewrite_catalogues(connection, directory / "catalogues", both, random)
         copies = _drop_copies(directory)
-        _name_before(keys)
-        _put_in_force(keys)
-        destroy_secret(keys / _BEFORE)
+        destroy_secret(supersede(keys / LOCAL_FILE, keys / LOCAL_NEXT))
     return Changed(openings, catalogues, copies)
-
-
-def _name_before(keys: Path) -> None:
-    """Give the key before another name, by which it is destroyed once its own is the new key's."""
-    (keys / _BEFORE).unlink(missing_ok=True)
-    os.link(keys / LOCAL_FILE, keys / _BEFORE)
-
-
-def _put_in_force(keys: Path) -> None:
-    """From here on the new key is the node's; until here all can be done again."""
-    os.replace(keys / LOCAL_NEXT, keys / LOCAL_FILE)
 
 
 @dataclass(frozen=True, slots=True)

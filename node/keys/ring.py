@@ -14,17 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from elsewhere.errors import KeyFileExposed, KeyFileMissing, MalformedKey
-from elsewhere.keyfiles import destroy_secret, read_secret, write_secret
+from elsewhere.keyfiles import destroy_secret, read_secret, replace_file, write_secret
 from elsewhere.oprf.voprf import OprfKey, generate_key, public_key
 from elsewhere.random import RandomBytes
 from elsewhere.sealing import SealingKey
-from elsewhere.signing import SigningKey
+from elsewhere.signing import KEY_BYTES, SigningKey
 from node.caseload.shields import INVOLVEMENT, PROTECTED
 
 COLLECTIONS = (INVOLVEMENT, PROTECTED)
 FIRST_EPOCH = 1
 LOCAL_FILE = "local.key"
 LOCAL_NEXT = "local-next.key"  # while `node.keys.local` encrypts everything anew
+SIGNING_FILE = "signing.key"
+SIGNING_NEXT = "signing-next.key"  # from its making until the roster lists it: `node.keys.signing`
+EARLIER_FILE = "signing-earlier.pub"  # public halves of the signing keys before, the last one first
 Name = tuple[str, int]  # collection, epoch
 KeyId = tuple[str, int, bytes]  # collection, epoch, digest of the public key: which key, whatever its name
 _SEALING_FILE = re.compile(r"sealing-(\d+)\.key")
@@ -40,6 +43,7 @@ class KeyRing:
     oprf: Mapping[Name, OprfKey] = field(repr=False)
     local: bytes = field(repr=False)  # 32 bytes: encrypts this node's files at rest
     pseudonym: bytes = field(repr=False)  # 32 bytes: from which each custodian's pseudonym key is derived
+    earlier: tuple[bytes, ...] = ()  # public halves of the signing keys before, the last one first
 
     @classmethod
     def create(cls, directory: Path, *, tls_pem: bytes, random: RandomBytes) -> KeyRing:
@@ -55,7 +59,7 @@ class KeyRing:
         """
         keys = directory / "keys"
         keys.mkdir(mode=0o700)
-        write_secret(keys / "signing.key", SigningKey.generate(random).seed)
+        write_secret(keys / SIGNING_FILE, SigningKey.generate(random).seed)
         write_secret(keys / "sealing-1.key", SealingKey.generate(random).to_bytes())
         for collection in COLLECTIONS:
             write_secret(keys / f"oprf-{collection}-{FIRST_EPOCH}.key", generate_key(random).scalar)
@@ -86,11 +90,12 @@ class KeyRing:
             )
         try:
             return cls(
-                signing=SigningKey.from_seed(read_secret(keys / "signing.key")),
+                signing=read_signing(directory),
                 sealing=tuple(SealingKey.from_bytes(read_secret(path)) for path in _newest_first(keys)),
                 oprf=_read_oprf(keys),
                 local=_read_32(keys / LOCAL_FILE),
                 pseudonym=_read_32(keys / "pseudonym.key"),
+                earlier=read_earlier(directory),
             )
         except MalformedKey as err:
             raise KeyFileMissing(f"a file in keys/ is damaged: {err}") from None
@@ -108,7 +113,31 @@ def key_ids(keys: Mapping[Name, OprfKey]) -> frozenset[KeyId]:
 
 def read_signing(directory: Path) -> SigningKey:
     """Read the key that this node signs with, and no other. Raises as `KeyRing.load`."""
-    return SigningKey.from_seed(read_secret(directory / "keys" / "signing.key"))
+    return SigningKey.from_seed(read_secret(directory / "keys" / SIGNING_FILE))
+
+
+def read_coming(directory: Path) -> SigningKey | None:
+    """Read the signing key that waits for the roster to list it; None where none does."""
+    try:
+        return SigningKey.from_seed(read_secret(directory / "keys" / SIGNING_NEXT))
+    except KeyFileMissing:
+        return None
+
+
+def read_earlier(directory: Path) -> tuple[bytes, ...]:
+    """Read the public halves of this node's signing keys before, the last one first; 32 bytes each."""
+    try:
+        found = (directory / "keys" / EARLIER_FILE).read_bytes()
+    except FileNotFoundError:
+        return ()
+    return tuple(found[at : at + KEY_BYTES] for at in range(0, len(found), KEY_BYTES))
+
+
+def add_earlier(directory: Path, public: bytes) -> None:
+    """Note one more, unless it is noted."""
+    held = read_earlier(directory)
+    if public not in held:
+        replace_file(directory / "keys" / EARLIER_FILE, b"".join((public, *held)))
 
 
 def read_oprf(directory: Path) -> dict[Name, OprfKey]:

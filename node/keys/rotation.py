@@ -50,6 +50,7 @@ from node.keys.ring import (
     oprf_at_hand,
     read_oprf,
 )
+from node.keys.signing import check_listed, take_up_signing
 from node.keys.stating import Plan, Schedule
 from node.processes.rights import hold_right_to_keys, hold_right_to_load
 from node.store.engine import Store
@@ -81,6 +82,7 @@ class Rotation:
     clock: Clock
     random: RandomBytes
     check_leading: Callable[[Connection], None] = _anybody  # raises LeadLost in a process that does not lead
+    listed: Callable[[], bytes] | None = None  # the signing key that the roster lists for this agency
 
     @property
     def directory(self) -> Path:
@@ -120,6 +122,7 @@ class Rotation:
 
         Raises:
             LeadLost: another process leads. Nothing was done.
+            SigningUnlisted: nobody believes this node. All else was done.
             StoreSetBack: nothing is stated before every source has been loaded again; it names them.
             StoreUnavailable, StoreBusy, KeyFileMissing, OSError: the next step tries again.
         """
@@ -127,6 +130,9 @@ class Rotation:
             with self.store.read() as conn:
                 self.check_leading(conn)
             now = self.clock()
+            listed = self.listed() if self.listed is not None else b""
+            if listed and take_up_signing(self.directory, self.store, listed, now):
+                self.keys.restate(now)
             self.keys.refresh()
             self._renew_sealing(now)
             found = self._look()
@@ -139,6 +145,8 @@ class Rotation:
             waits_for = self._state(order, now)
             self._destroy_keys(order)
         self._destroy_rows(now)
+        if listed:
+            check_listed(self.directory, listed)
         return waits_for
 
     def _mark(self, mark: StoreMark) -> None:

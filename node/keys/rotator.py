@@ -60,6 +60,10 @@ class Rotator:
         finally:
             await self._end()
 
+    def look_soon(self) -> None:
+        """Take the next step now: what it follows from may have changed."""
+        self._news.set()
+
     async def look(self) -> None:
         """Take a step, and have the records tagged if it waits for that; say once an hour what fails."""
         waits_for = await self._try("keys.not_changed", self.step)

@@ -16,7 +16,7 @@ from elsewhere.statement import KeyStatement
 from node.errors import KeysOverdue
 from node.keys.identity import read_own
 from node.keys.orders import read_order
-from node.keys.ring import KeyRing
+from node.keys.ring import KeyRing, read_coming
 from node.keys.stating import LINGER, Schedule
 from node.membership.hop import read_hop
 from node.storemark import read_mark
@@ -46,6 +46,7 @@ class KeyStatus:
     certificate_due_utc: datetime | None  # when the next one is asked for
     is_rotating: bool  # new epochs were ordered and are not stated yet
     overdue_since_utc: datetime | None  # when a change was due that should have come about by now
+    is_rekeying: bool = False  # a signing key waits for the stewards to list it
     missing_sources: tuple[
         str, ...
     ] = ()  # to be loaded again, or nothing is stated: docs/store.md, "Restore"
@@ -82,6 +83,7 @@ def key_status(directory: Path, schedule: Schedule, now: datetime) -> KeyStatus 
         certificate_due_utc=hop.renews_utc if hop is not None else None,
         is_rotating=order is not None,
         overdue_since_utc=min((moment for moment in due if moment + schedule.alarm < now), default=None),
+        is_rekeying=read_coming(directory) is not None,
         missing_sources=tuple(sorted(read_mark(directory).awaited or ())),
     )
 

@@ -27,6 +27,7 @@ class Signer:
     federation: str
     agency: str
     key: SigningKey
+    earlier: tuple[bytes, ...] = ()  # public halves of the keys before, which others may still show notes by
 
 
 def note_over(size: int, root: bytes, signer: Signer, number: int = 0) -> str:

@@ -10,6 +10,7 @@ import grpc
 from elsewhere.clock import Clock
 from elsewhere.roster import Roster
 from elsewhere.signing import SigningKey
+from node.keys.ring import KeyRing
 from node.ledger.checkpoints import Signer
 from node.store.engine import Store
 from node.store.writer import Writer
@@ -24,11 +25,16 @@ class LedgerParts:
     agency: str
     store: Store
     writer: Writer
-    key: Callable[[], SigningKey]  # as it is now
+    ring: Callable[[], KeyRing]  # as it is now
     roster: Callable[[], Roster]
     gateways: Sequence[ChannelSource]  # for each gateway, its channel while it is linked
     clock: Clock
 
     def signer(self) -> Signer:
         """Who signs for this agency's log."""
-        return Signer(self.roster().federation, self.agency, self.key())
+        ring = self.ring()
+        return Signer(self.roster().federation, self.agency, ring.signing, ring.earlier)
+
+    def key(self) -> SigningKey:
+        """What this agency signs with now."""
+        return self.ring().signing

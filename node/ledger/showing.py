@@ -208,7 +208,7 @@ class Showing:
         signer = self._parts.signer()
         first = log_origin(signer.federation, signer.agency)
         verifiers = verifiers_of(self._parts.roster(), self._parts.agency)
-        seen = open_log(witnessed, first, signer.key.public, verifiers)
+        seen = open_log(witnessed, first, signer.key.public, verifiers, earlier=signer.earlier)
         if seen.witnesses:
             is_newer = seen.checkpoint.size > self._witnessed
             lines = (

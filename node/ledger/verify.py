@@ -7,6 +7,7 @@ Refuses:  at the first thing that does not fit, naming it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,18 +35,19 @@ class Verified:
     root: bytes
 
 
-def read_whole(connection: Connection, origin: str, public: bytes) -> Verified:
+def read_whole(connection: Connection, origin: str, public: bytes, earlier: Sequence[bytes] = ()) -> Verified:
     """Read a log from end to end.
 
     Args:
         connection: one that sees one state of the store.
         origin: the name of the agency's first log.
         public: the 32-byte key that its checkpoints are signed with.
+        earlier: the keys that those before were signed with.
 
     Raises:
         LedgerDamaged: an entry is missing, altered or one too many, or a checkpoint says otherwise.
     """
-    stated = _stated(connection, origin, public)
+    stated = _stated(connection, origin, (public, *earlier))
     found, count, misfiled = Frontier(), len(stated), 0
     batches = connection.execution_options(yield_per=_BATCH).execute(select(*_COLUMNS).order_by(log.c.seq))
     for seq, digest, body, *beside in batches:
@@ -73,12 +75,12 @@ def _is_filed(body: bytes, beside: list[Any]) -> bool:
     return beside == [said.get(name) for name in ("kind", "time_ms", "call_reference")]
 
 
-def _stated(connection: Connection, origin: str, public: bytes) -> dict[int, Checkpoint]:
+def _stated(connection: Connection, origin: str, keys: Sequence[bytes]) -> dict[int, Checkpoint]:
     """Every checkpoint there is, its signature checked, by size."""
     stated = {}
     for size, note in connection.execute(select(checkpoint.c.size, checkpoint.c.note)):
         try:
-            stated[size] = open_log(note.encode(), origin, public).checkpoint
+            stated[size] = open_log(note.encode(), origin, keys[0], earlier=keys[1:]).checkpoint
         except NoteInvalid as err:
             raise LedgerDamaged(
                 f"expected the checkpoint at {size} entries as it was signed: {err}"

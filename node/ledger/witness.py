@@ -25,7 +25,7 @@ from elsewhere.errors import ElsewhereError
 from elsewhere.transparency.checkpoint import Checkpoint, log_number, log_origin, open_log, stated_in
 from elsewhere.transparency.errors import LogShort, ProofBroken
 from elsewhere.transparency.merkle import check_consistency
-from elsewhere.transparency.note import Verifier, add_lines, cosign, only_by
+from elsewhere.transparency.note import Verifier, add_lines, cosign, is_by_same, only_by
 from elsewhere.transparency.witnesses import witness_name, witnesses_of
 from elsewhere.wire.v1 import ledger_pb2, ledger_pb2_grpc
 from node.ledger import book
@@ -121,7 +121,9 @@ class Witness:
             return None
         own = Verifier(witness_name(roster.federation, me), parts.key().public, is_witness=True)
         origin = log_origin(roster.federation, log.agency)
-        seen = open_log(log.note, origin, member.signing_key, [own])
+        seen = open_log(log.note, origin, member.signing_key, [own], earlier=member.earlier_keys)
+        if seen.key != member.signing_key:
+            return None  # its key was replaced just now, and nothing that another signed is signed here
         bare = only_by(log.note.decode("utf-8"), [Verifier(seen.checkpoint.origin, member.signing_key)])
         return _Shown((place, log.agency), seen.checkpoint, bare, bool(seen.witnesses))
 
@@ -235,7 +237,9 @@ def _see(connection: Connection, shown: _Shown, before: Checkpoint | None, line:
     is_signed = (witnessed.c.agency == shown.agency) & (witnessed.c.size == size)
     signed = connection.execute(select(witnessed.c.note).where(is_signed)).scalar_one_or_none()
     if signed is not None:
-        return str(signed).splitlines(keepends=True)[-1]
+        kept = str(signed).splitlines(keepends=True)[-1]
+        # One under a key that we had before helps nobody now; draws are by the one that is kept.
+        return kept if is_by_same(kept, line) else line
     note = add_lines(shown.note, [line])
     row = {"agency": shown.agency, "size": size, "at_s": now_ms // 1000, "note": note}
     connection.execute(insert(witnessed).values(row))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from elsewhere.random import RandomBytes
 from elsewhere.succession import Succession, chain_from_bytes, chain_to_bytes, open_succession
 from elsewhere.wire.tls import check_issued, make_key, make_request
 from node.config import FILE_NAME, load_config
-from node.keys.ring import KeyRing
+from node.keys.ring import KeyRing, read_coming
 from node.membership.hop import hop_with
 
 _SETTINGS: Final = """\
@@ -108,7 +109,9 @@ def accept(directory: Path, file: bytes, *, now: datetime) -> Admission:
     hop_with(directory, admission.certificate_pem)
     check_issued(admission.certificate_pem, admission.anchor.tls_ca_pem, agency=config.agency, now=now)
     try:
-        succession = _read_documents(admission, keys.signing.public, now)
+        coming = read_coming(directory)
+        known = {keys.signing.public, *([coming.public] if coming is not None else [])}
+        succession = _read_documents(admission, known, now)
     except EnrolmentRefused:
         raise
     except ElsewhereError as err:
@@ -141,12 +144,12 @@ def _request(applicant: Applicant, signing_key: bytes, csr_pem: bytes) -> JoinRe
     )
 
 
-def _read_documents(admission: Admission, signing_key: bytes, now: datetime) -> Succession:
+def _read_documents(admission: Admission, known: Collection[bytes], now: datetime) -> Succession:
     """Verify roster and agreement from the anchor on, and find this node's own key in the roster."""
     found = open_succession(admission.anchor, admission.chain, admission.roster)
     roster = found.roster
     roster.check_current(now)
-    if roster.active(admission.agency_id).signing_key != signing_key:
+    if roster.active(admission.agency_id).signing_key not in known:
         # Somebody else's key under our name would let them speak for this agency.
         raise EnrolmentRefused("expected this node's own signing key in the roster; it has another")
     if admission.agreement is not None:

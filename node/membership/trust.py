@@ -90,8 +90,9 @@ class Trust:
                     "trust.refused", code=err.code, remedy="have the agreement signed by the stewards"
                 )
         for path in sorted((folder / _STATEMENTS).glob("*.json")):
-            # A member suspended since keeps no node from starting; its statement is simply not in force.
-            with contextlib.suppress(NotActive):
+            # A member suspended since, or with another key, keeps no node from starting; its statement is
+            # simply not in force.
+            with contextlib.suppress(NotActive, SignatureInvalid):
                 trust.take_statement(path.read_bytes())
         trust._unkept.clear()  # all of it came from there
         return trust
@@ -115,6 +116,7 @@ class Trust:
             # A steward who was replaced binds nobody any more; who came in may have signed it already.
             now_bound = bound(self.agreement, self._envelopes[_AGREEMENT], new.roster)
             self.agreement = now_bound if now_bound != self.agreement else self.agreement
+        self._forget_rekeyed(new.roster)
         if new.chain != self.succession.chain:
             self._hold(_CHAIN, chain_to_bytes(new.chain))
         self.succession = new
@@ -261,6 +263,19 @@ class Trust:
             if self._is_held(name, envelope):
                 self._unkept.discard(name)
 
+    def _forget_rekeyed(self, new: Roster) -> None:
+        """Believe no more what was stated under a key that is replaced; whoever stole it may have stated it.
+
+        The new key begins anew: were its statements held to the version of those before, a thief's of a
+        high one would shut them out.
+        """
+        held = {member.agency_id: member.signing_key for member in self.roster.members}
+        changed = {m.agency_id for m in new.members if held.get(m.agency_id, m.signing_key) != m.signing_key}
+        self.statements = {name: found for name, found in self.statements.items() if name not in changed}
+        for agency in changed:
+            self._envelopes.pop(f"{_STATEMENTS}/{agency}.json", None)
+            self._unkept.discard(f"{_STATEMENTS}/{agency}.json")
+
     def _is_held(self, name: str, envelope: bytes) -> bool:
         """Whether these very bytes were verified before."""
         return self._envelopes.get(name) == envelope
@@ -292,6 +307,11 @@ class Trust:
     def _check_current(self, now: datetime) -> None:
         self.roster.check_current(now)
         self.vouched.check(self.roster, now)
+
+    def own_key(self) -> bytes:
+        """The signing key that the roster lists for this agency; empty if it lists none."""
+        member = self.roster.member(self.me)
+        return member.signing_key if member is not None else b""
 
     def is_active(self, agency: str) -> bool:
         """Whether an agency is an active member, whatever the clock says."""

@@ -5,7 +5,7 @@ Refuses:  to let a node work with another's store: it would go on with its recor
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Column, Connection, String, Table, delete, insert, select
 
@@ -30,6 +30,11 @@ class Owner:
     agency: str
     federation: str  # its id; empty: not admitted yet
     signing_key: str  # its id
+    coming_key: str = field(default="", compare=False)  # id of the one that is to take its place
+
+    def to_row(self) -> dict[str, str]:
+        """What is kept of it."""
+        return {"agency": self.agency, "federation": self.federation, "signing_key": self.signing_key}
 
     def __str__(self) -> str:
         return f"agency {self.agency!r} in {self.federation or 'no federation yet'!r}, key {self.signing_key}"
@@ -42,8 +47,13 @@ def owner_of(conn: Connection) -> Owner | None:
 
 
 def is_owner(conn: Connection, who: Owner) -> bool:
-    """Tell whether a store is theirs or nobody's; a federation counts where both are in one."""
+    """Tell whether a store is theirs or nobody's; a federation counts where both are in one.
+
+    While a signing key takes the place of another, theirs is a store under either.
+    """
     found = owner_of(conn)
+    if found is not None and found.signing_key == who.coming_key:
+        found = replace(found, signing_key=who.signing_key)
     if found is None or not (found.federation and who.federation):
         found = replace(found, federation=who.federation) if found is not None else who
     return found == who
@@ -85,7 +95,7 @@ def claim(store: Store, who: Owner) -> None:
 def put_owner(conn: Connection, who: Owner) -> None:
     """Write down whose a store is, whosever it was."""
     conn.execute(delete(owner))
-    conn.execute(insert(owner).values(asdict(who)))
+    conn.execute(insert(owner).values(who.to_row()))
 
 
 def _has_all_of(conn: Connection, who: Owner) -> bool:

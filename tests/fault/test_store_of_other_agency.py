@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,7 +88,7 @@ def test_who_differs_in_anything_is_refused_and_changes_nothing(store_url: str, 
         assert not conn.execute(select(waiting.c.lookup_id)).all()
         assert not conn.execute(select(opening.c.lookup_id)).all()
     body = json.loads(entry.body)
-    assert (entry.kind, body["from"], body["to"]) == ("owner", asdict(OURS), asdict(other))
+    assert (entry.kind, body["from"], body["to"]) == ("owner", OURS.to_row(), other.to_row())
     with pytest.raises(StoreTaken):
         claim(store, OURS)
     store.close()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 from elsewhere.canonical import Json, canonical_json
 from elsewhere.fields import format_instant
 from elsewhere.freshness import fresh_at, sign_as_gateway, sign_as_member
 from elsewhere.receipt import attach_proof, open_receipt_proof, sign_receipt
+from elsewhere.rekeying import REKEYING_TYPE, RekeyingInvalid, open_rekeying, sign_rekeying
 from elsewhere.renewal import RENEWAL_TYPE, open_renewal
 from elsewhere.roster import Member
-from elsewhere.signing import enclose, sign_bytes
+from elsewhere.signing import SigningKey, enclose, sign_bytes
 from elsewhere.transparency.checkpoint import Checkpoint, log_origin, open_checkpoint, sign_checkpoint
 from elsewhere.transparency.merkle import check_consistency, check_inclusion, node_hash
 from elsewhere.transparency.note import Verifier, add_lines, cosign, only_by, open_note
@@ -25,6 +27,7 @@ from tests.fuzz.parser import Parser, message_of, wire
 ORIGIN = log_origin("northshire", "trust")
 ROSTER = replace(seeds.ROSTER, gateway_key=seeds.POLICE.public)
 WITNESS = Verifier("northshire/police/witness", seeds.POLICE.public, is_witness=True)
+COMING = SigningKey.from_seed(b"\x0b" * 32)
 LOG = Verifier(ORIGIN, seeds.TRUST.public)
 LEAF, BESIDE = bytes.fromhex(seeds.receipt().leaf), b"b" * 32
 ROOT = node_hash(LEAF, BESIDE)
@@ -45,7 +48,7 @@ def _checkpoint(data: bytes) -> None:
 
 def _proof(data: bytes) -> None:
     found = LogProof.from_text(data.decode("utf-8", "replace"))
-    assert open_proof(found, LEAF, ORIGIN, seeds.TRUST.public).checkpoint.root == ROOT
+    assert open_proof(found, LEAF, ORIGIN, [seeds.TRUST.public]).checkpoint.root == ROOT
 
 
 def _receipt(data: bytes) -> None:
@@ -87,6 +90,19 @@ def _renewal(data: bytes) -> None:
     open_renewal(envelope, seeds.POLICE.public, seeds.NOW)
 
 
+def _rekeying(data: bytes) -> None:
+    """A member's wish for another signing key as it is handed over; then with signatures that hold."""
+    for file in (data, _both_signed(data)):
+        with contextlib.suppress(RekeyingInvalid):
+            open_rekeying(file, ROSTER)
+
+
+def _both_signed(payload: bytes) -> bytes:
+    keys = (seeds.POLICE, COMING)
+    signatures = {key.public: sign_bytes(key, REKEYING_TYPE, payload) for key in keys}
+    return enclose(REKEYING_TYPE, payload, signatures)
+
+
 def log_parsers() -> tuple[Parser, ...]:
     """Everything that is read of others' logs."""
     note = _note()
@@ -107,6 +123,15 @@ def log_parsers() -> tuple[Parser, ...]:
         Parser("log_proof", _proof, (proof.to_text().encode(),)),
         Parser("receipt_proof", _receipt, (receipt,), as_json(canonical_json)),
         Parser("certificate_renewal", _renewal, (canonical_json(wish),), as_json(canonical_json)),
+        Parser(
+            "rekeying_request",
+            _rekeying,
+            (
+                sign_rekeying("police", seeds.POLICE, COMING),
+                canonical_json({"agency_id": "police", "signing_key": COMING.public.hex()}),
+            ),
+            as_json(canonical_json),
+        ),
         Parser("roster_freshness", _freshness, (fresh.encode(),)),
         Parser("draw_file", _draw, (draw.to_bytes(),), as_json(lambda v: canonical_json(v) + b"\n")),
         wire(

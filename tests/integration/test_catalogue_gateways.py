@@ -325,7 +325,7 @@ async def test_only_what_was_signed_here_shows_that_the_store_was_set_back(
     state = publisher._own[0].state
     assert state is not None
     newer = replace(state.newest, version=9, snapshot_version=9).to_json()
-    by = agencies["health" if is_ours else "police"].own_parts.signing
+    by = agencies["health" if is_ours else "police"].own_parts.signing()
     piece = catalogue_pb2.Piece(statement=sign_document([by], CATALOGUE_STATEMENT_TYPE, newer))
     gateway[0].scripts = [[catalogue_pb2.FetchResponse(piece=piece)]]
     publisher.take_notices(0, [notice(9, ("health", "involvement", 1))])

@@ -83,12 +83,17 @@ def fails(*found: Any, **named: Any) -> Any:
     raise KeyboardInterrupt
 
 
+def half_superseded(held: Path, successor: Path) -> Path:
+    os.link(held, held.with_name("local-before.key"))
+    raise KeyboardInterrupt
+
+
 STEPS: dict[str, Breaks] = {
     "the key is made": lambda patch: patch.setattr(local, "_reseal_openings", fails),
     "questions are encrypted": lambda patch: patch.setattr(local, "_rewrite_catalogues", fails),
     "catalogues are encrypted": lambda patch: patch.setattr(local, "_drop_copies", fails),
-    "copies are gone": lambda patch: patch.setattr(local, "_name_before", fails),
-    "the key before has two names": lambda patch: patch.setattr(local, "_put_in_force", fails),
+    "copies are gone": lambda patch: patch.setattr(local, "supersede", fails),
+    "the key before has two names": lambda patch: patch.setattr(local, "supersede", half_superseded),
     "the key is in force": lambda patch: patch.setattr(local, "destroy_secret", fails),
 }
 

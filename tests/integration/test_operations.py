@@ -30,6 +30,7 @@ HEARD = {  # by the word: whose fingerprint it is, in what is printed
     "SUCCESSOR": "Second steward of board",
     "POLICE_AGENCY": "keys are in police/keys",
     "SOCIAL_AGENCY": "keys are in social/keys",
+    "POLICE_NEXT_KEY": "read the stewards this fingerprint",
 }
 EXPORT = "id,given,family,dob,postcode\n1,Zofia,Hart,2015-03-02,AB1 2CD\n"
 MAPPING = """\

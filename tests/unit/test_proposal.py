@@ -86,8 +86,11 @@ NEWCOMER = Member("council", "Council", "SOCIAL_CARE", "Council", "active", b"\x
             ],
         ),
         (
-            {"members": (replace(POLICE, signing_key=b"\x06" * 32), SCHOOL)},
-            [f"member police: ANOTHER KEY in the place of {POLICE.fingerprint}"],
+            {"members": (replace(POLICE, signing_key=b"\x06" * 32, earlier_keys=POLICE.keys), SCHOOL)},
+            [
+                f"member police: ANOTHER KEY in the place of {POLICE.fingerprint}",
+                "  the one before counts for what it has signed and others have seen, and for nothing new",
+            ],
         ),
         (
             {"stewards": STEWARDS[:3], "quorum": 2, "stewards_since": 2},
@@ -193,7 +196,11 @@ def test_a_newcomer_is_known_by_what_is_heard_and_never_by_what_is_shown() -> No
     found = proposal(
         roster=replace(
             NEXT,
-            members=(replace(POLICE, signing_key=b"\x06" * 32), SCHOOL, NEWCOMER),
+            members=(
+                replace(POLICE, signing_key=b"\x06" * 32, earlier_keys=POLICE.keys),
+                SCHOOL,
+                NEWCOMER,
+            ),
             stewards=(*STEWARDS[:3], successor),
             stewards_since=2,
         )

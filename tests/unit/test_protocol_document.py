@@ -19,7 +19,18 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from elsewhere import enrolment, lookup, matching, question, receipt, roster, sealing, signing, statement
+from elsewhere import (
+    enrolment,
+    lookup,
+    matching,
+    question,
+    receipt,
+    rekeying,
+    roster,
+    sealing,
+    signing,
+    statement,
+)
 from elsewhere.agreement import document as agreement
 from elsewhere.canonical import canonical_json
 from elsewhere.catalogue import sealed as chunks
@@ -169,6 +180,7 @@ def _payload_types() -> dict[str, str]:
         "join request": enrolment.REQUEST_TYPE,
         "roster": roster.ROSTER_TYPE,
         "agreement": agreement.AGREEMENT_TYPE,
+        "wish for another signing key": rekeying.REKEYING_TYPE,
         "key statement": statement.STATEMENT_TYPE,
         "catalogue statement": statement.CATALOGUE_STATEMENT_TYPE,
         "receipt": receipt.RECEIPT_TYPE,

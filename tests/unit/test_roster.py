@@ -33,9 +33,11 @@ FIRST = first_roster(
     until=NOW + timedelta(days=90),
 )
 SECOND = replace(FIRST, version=2, previous_digest=FIRST.digest)
+OLD, OLDER = b"\xab" * 32, b"\x22" * 32
+REKEYED = replace(SECOND, members=(replace(member("police"), earlier_keys=(OLD, OLDER)), *FIRST.members[1:]))
 
 
-@pytest.mark.parametrize("roster", [FIRST, SECOND], ids=["first", "second"])
+@pytest.mark.parametrize("roster", [FIRST, SECOND, REKEYED], ids=["first", "second", "rekeyed"])
 def test_a_roster_comes_back_as_it_was_written(roster: Roster) -> None:
     assert Roster.from_json(roster.to_json()) == roster
     assert roster.digest == sha256(canonical_json(roster.to_json())).digest()
@@ -148,3 +150,32 @@ def test_a_spoken_fingerprint_is_twenty_digits_of_one_kind_of_thing() -> None:
     assert not is_same_spoken(said[:-1] + str((int(said[-1]) + 1) % 10), said)
     assert not is_same_spoken("", "")
     assert not is_same_spoken(said[:11], said[:11])
+
+
+def test_keys_before_are_said_only_where_there_are_any_and_each_once() -> None:
+    police = member("police")
+    assert "earlier_keys" not in police.to_json()
+    rekeyed = replace(police, earlier_keys=(OLD, OLDER))
+    assert rekeyed.to_json()["earlier_keys"] == [OLD.hex(), OLDER.hex()]
+    assert rekeyed.keys == (police.signing_key, OLD, OLDER)
+    payload: dict[str, Any] = REKEYED.to_json()
+    for keys in ([], [OLD.hex()] * 2, [OLD.hex().upper()], ["ab"], [b"x" * 32]):
+        payload["members"][0]["earlier_keys"] = keys
+        with pytest.raises(DocumentInvalid):
+            Roster.from_json(payload)
+    with pytest.raises(DocumentInvalid):
+        replace(police, earlier_keys=tuple(bytes([n]) * 32 for n in range(17)))
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        replace(member("school"), earlier_keys=(member("police").signing_key,)),
+        replace(member("school"), earlier_keys=(OLD,)),
+        replace(member("school"), signing_key=OLD),
+    ],
+    ids=["another's in force", "another's of before, both", "another's of before, in force"],
+)
+def test_no_key_is_two_agencies_at_any_time(strange: Member) -> None:
+    with pytest.raises(DocumentInvalid, match="signing_key"):
+        replace(REKEYED, members=(REKEYED.members[0], strange))

@@ -270,3 +270,49 @@ def test_a_successor_rises_and_names_the_one_before() -> None:
     check_successor(FIRST, SECOND)
     check_successor(FIRST, FIRST)
     check_successor(FIRST, replace(SECOND, version=5, previous_digest=bytes(32)))
+
+
+def test_a_member_is_given_another_key_beside_those_it_had() -> None:
+    second = after(FIRST, members=(replace(POLICE, signing_key=b"\x04" * 32, earlier_keys=POLICE.keys),))
+    held = HELD.follow(signed(second))
+    rekeyed = held.roster.members[0]
+    third = after(second, members=(replace(rekeyed, signing_key=b"\x05" * 32, earlier_keys=rekeyed.keys),))
+    assert held.follow(signed(third)).roster.members[0].keys == tuple(bytes([n]) * 32 for n in (5, 4, 3))
+    assert HELD.follow(signed(third)).roster == third, "also for who missed the second"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"signing_key": b"\x06" * 32},
+        {"signing_key": b"\x06" * 32, "earlier_keys": (b"\x03" * 32,)},
+        {"signing_key": b"\x03" * 32, "earlier_keys": (b"\x04" * 32,)},
+        {"signing_key": b"\x06" * 32, "earlier_keys": (b"\x03" * 32, b"\x04" * 32)},
+        {"earlier_keys": ()},
+        {"earlier_keys": (b"\x07" * 32, b"\x03" * 32)},
+        {"signing_key": b"\x06" * 32, "earlier_keys": (b"\x04" * 32, b"\x03" * 32, b"\x07" * 32)},
+    ],
+    ids=[
+        "the one before is not said",
+        "one is left out",
+        "one of before comes again",
+        "in another order",
+        "all are left out",
+        "one is swapped",
+        "an older one is made up",
+    ],
+)
+def test_a_key_that_was_replaced_stays_known_as_that(changes: dict[str, Any]) -> None:
+    second = after(FIRST, members=(replace(POLICE, signing_key=b"\x04" * 32, earlier_keys=POLICE.keys),))
+    held = HELD.follow(signed(second))
+    third = after(second, members=(replace(second.members[0], **changes),))
+    with pytest.raises(DocumentInvalid, match="earlier_keys"):
+        held.follow(signed(third))
+    assert held.roster == second
+
+
+def test_a_key_of_before_becomes_no_other_agencys() -> None:
+    second = after(FIRST, members=(replace(POLICE, signing_key=b"\x04" * 32, earlier_keys=POLICE.keys),))
+    strange = replace(POLICE, agency_id="school")
+    with pytest.raises(DocumentInvalid, match="another's"):
+        check_successor(second, after(second, members=(strange,)))

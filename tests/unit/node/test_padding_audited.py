@@ -27,7 +27,7 @@ def police(tmp_path: Path) -> Iterator[Agency]:
 
 
 def checked(agency: Agency) -> list[Sound]:
-    custody = Custody(agency.folder / "catalogues", agency.local, agency.signing.public)
+    custody = Custody(agency.folder / "catalogues", agency.local, (agency.signing.public,))
     with agency.store.read() as connection:
         return list(audit_catalogues(connection, custody))
 
