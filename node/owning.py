@@ -22,9 +22,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from elsewhere.database.owning import StoreTaken
 from elsewhere.errors import ElsewhereError, KeyFileMissing, NotAdmitted
+from elsewhere.signing import key_id
 from node.config import NodeConfig
 from node.errors import NodeRunning
-from node.keys.ring import read_coming, read_signing
+from node.keys.ring import read_coming, read_earlier, read_signing
 from node.ledger import book
 from node.membership.trust import read_anchor
 from node.processes.lead import LEASE_S
@@ -52,6 +53,7 @@ def whose(config: NodeConfig) -> Owner:
         federation,
         read_signing(config.dir).key_id,
         coming.key_id if coming is not None else "",
+        frozenset(map(key_id, read_earlier(config.dir))),
     )
 
 

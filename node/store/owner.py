@@ -31,6 +31,9 @@ class Owner:
     federation: str  # its id; empty: not admitted yet
     signing_key: str  # its id
     coming_key: str = field(default="", compare=False)  # id of the one that is to take its place
+    earlier_keys: frozenset[str] = field(
+        default=frozenset(), compare=False
+    )  # ids of those that it took it from
 
     def to_row(self) -> dict[str, str]:
         """What is kept of it."""
@@ -49,10 +52,11 @@ def owner_of(conn: Connection) -> Owner | None:
 def is_owner(conn: Connection, who: Owner) -> bool:
     """Tell whether a store is theirs or nobody's; a federation counts where both are in one.
 
-    While a signing key takes the place of another, theirs is a store under either.
+    While a signing key takes the place of another, theirs is a store under either; later so is a backup of it
+    from before.
     """
     found = owner_of(conn)
-    if found is not None and found.signing_key == who.coming_key:
+    if found is not None and found.signing_key in {who.coming_key, *who.earlier_keys}:
         found = replace(found, signing_key=who.signing_key)
     if found is None or not (found.federation and who.federation):
         found = replace(found, federation=who.federation) if found is not None else who
@@ -101,4 +105,6 @@ def put_owner(conn: Connection, who: Owner) -> None:
 def _has_all_of(conn: Connection, who: Owner) -> bool:
     """Whether all that is to be noted of its owner is noted."""
     found = owner_of(conn)
-    return found is not None and bool(found.federation or not who.federation)
+    if found is None or found.signing_key in who.earlier_keys:
+        return False
+    return bool(found.federation or not who.federation)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from elsewhere.database.owning import StoreTaken
 from elsewhere.signing import SigningKey
 from node.config import load_config
 from node.keys.identity import read_own
@@ -19,7 +20,7 @@ from node.keys.rotation import Rotation
 from node.keys.signing import ask_for_signing
 from node.owning import claim_own
 from node.store.exchange import log
-from node.store.owner import owner_of
+from node.store.owner import Owner, owner_of, put_owner
 from tests.changing import START, World, make_world
 from tests.fault.test_rotation_killed import _die_at
 
@@ -76,8 +77,7 @@ def check_over(world: World, before: SigningKey, after: SigningKey) -> None:
             told = conn.execute(select(log.c.body).where(log.c.kind == "signing")).scalars().all()
     finally:
         store.close()
-    assert owner is not None
-    assert owner.signing_key == after.key_id
+    assert owner == Owner("police", "", after.key_id)
     (body,) = told
     said = json.loads(body)
     assert (said["from"], said["to"]) == (before.key_id, after.key_id)
@@ -105,3 +105,22 @@ def test_killed_once_it_is_finished_by_the_next_run(world: World, dies_at: int) 
     survive(world, after.public, dies_at)
     assert survive(world, after.public, -1) == 0
     check_over(world, before, after)
+
+
+def test_a_store_from_before_is_still_the_nodes_own(world: World) -> None:
+    before, after = read_signing(world.folder), read_coming(world.folder)
+    assert after is not None
+    assert survive(world, after.public, -1) == 0
+    store = world.opened()
+    try:
+        with store.write() as conn:
+            put_owner(conn, Owner("police", "", before.key_id))  # as a backup has it
+        who = claim_own(store, load_config(world.folder))
+        with store.read() as conn:
+            assert owner_of(conn) == who() == Owner("police", "", after.key_id)
+        with store.write() as conn:
+            put_owner(conn, Owner("police", "", "0" * 16))
+        with pytest.raises(StoreTaken):
+            claim_own(store, load_config(world.folder))
+    finally:
+        store.close()
