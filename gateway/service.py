@@ -10,26 +10,22 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 
 import grpc
 import structlog
 
 from elsewhere.clock import Clock
-from elsewhere.errors import ConfigInvalid, ElsewhereError, GatewayDraining, NotActive, StoreUnavailable
+from elsewhere.errors import ConfigInvalid, ElsewhereError, GatewayDraining, NotActive
 from elsewhere.fields import format_instant
 from elsewhere.keyfiles import read_secret
-from elsewhere.pace import Pace
-from elsewhere.wire.channel import SERVER_OPTIONS, HasAuthContext, agency_of
+from elsewhere.wire.channel import SERVER_OPTIONS
 from elsewhere.wire.health import Health
 from elsewhere.wire.socket_path import SocketAddress
-from elsewhere.wire.status import StatementsTaken, to_status
 from elsewhere.wire.tls import certificate_end
 from elsewhere.wire.v1 import (
     catalogue_pb2_grpc,
-    directory_pb2,
     directory_pb2_grpc,
     enrolment_pb2_grpc,
     ledger_pb2_grpc,
@@ -39,23 +35,20 @@ from elsewhere.wire.v1 import (
     study_pb2_grpc,
 )
 from gateway.attach import LinkService
-from gateway.carried import take_documents
 from gateway.catalogues import Catalogues, CatalogueService
 from gateway.config import GatewayConfig
 from gateway.directory import Directory, Newest
+from gateway.directory_service import DirectoryService
 from gateway.ends import End, is_soon, nearest
-from gateway.finishing import to_its_end
 from gateway.folder import (
     CERTIFICATE_FILE,
     TLS_KEY,
     certificate,
     owner_id,
     read_anchor,
-    read_gateway_key,
     running_alone,
     serving_credentials,
 )
-from gateway.freshening import Freshening
 from gateway.joining import EnrolmentService
 from gateway.ledgers import Ledgers, LedgerService
 from gateway.links import Link, Links
@@ -70,85 +63,7 @@ TELL_END_S = 86_400.0
 HEALTH_SOCKET = "health.sock"
 SEEN_S = 60.0  # how often the attached agencies are written down, for a gateway that is killed
 
-# Calls with documents of one agency: each is verified, whoever signed it.
-CALLS, CALL_EVERY_S = 256, 0.25
-
 _log = structlog.get_logger("elsewhere.gateway")
-
-
-class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
-    """Serves `PublishStatement`, `PublishDocuments` and `Freshen`."""
-
-    def __init__(self, directory: Directory, catalogues: Catalogues, folder: Path) -> None:
-        self._directory, self._catalogues, self._folder = directory, catalogues, folder
-        self._freshening = Freshening(lambda: directory.roster, read_gateway_key(folder))
-        self._pace = Pace(CALLS, CALL_EVERY_S)
-        self._taking = asyncio.Lock()  # a hundred members may hand on the same document in one moment
-
-    async def PublishStatement(  # noqa: N802 - the name in directory.proto
-        self,
-        request: directory_pb2.PublishStatementRequest,
-        context: directory_pb2_grpc._ServicerContext,
-    ) -> directory_pb2.PublishStatementResponse:
-        """Keep the caller's own key statement and show it to all; drop the catalogues of keys that ended."""
-        try:
-            agency = self._paced(context)
-            self._directory.check_active(agency)
-            version = self._directory.publish_statement(agency, request.statement)
-            await to_its_end(self._drop_unstated(agency))
-        except ElsewhereError as err:
-            _log.warning("statement refused", code=err.code)
-            await context.abort(*to_status(err))
-        return directory_pb2.PublishStatementResponse(version=version)
-
-    async def _drop_unstated(self, agency: str) -> None:
-        """Drop the catalogues of keys that an agency states no longer, and tell nobody more of them."""
-        self._directory.hide_catalogues(await asyncio.to_thread(self._catalogues.drop_unstated, agency))
-
-    async def PublishDocuments(  # noqa: N802
-        self,
-        request: directory_pb2.PublishDocumentsRequest,
-        context: directory_pb2_grpc._ServicerContext,
-    ) -> directory_pb2.PublishDocumentsResponse:
-        """Take newer documents that somebody hands on, and show them to all.
-
-        Whoever the CA has certified may: if this gateway is far behind, it knows none of today's members.
-        """
-        try:
-            self._paced(context)
-            async with self._taking:
-                roster, agreement = await asyncio.to_thread(
-                    self._take, request.roster, request.agreement, request.stewards_rosters
-                )
-            self._directory.refresh()
-        except ElsewhereError as err:
-            _log.warning("documents refused", code=err.code)
-            await context.abort(*to_status(err))
-        return directory_pb2.PublishDocumentsResponse(roster_version=roster, agreement_version=agreement)
-
-    async def Freshen(  # noqa: N802
-        self, request: directory_pb2.FreshenRequest, context: directory_pb2_grpc._ServicerContext
-    ) -> directory_pb2.FreshenResponse:
-        """Take who has seen the roster in force just now, and tell who else has."""
-        try:
-            note = self._freshening.exchange(self._paced(context), request.line)
-        except ElsewhereError as err:
-            await context.abort(*to_status(err))
-        return directory_pb2.FreshenResponse(note=note.encode())
-
-    def _paced(self, context: HasAuthContext) -> str:
-        """Who is calling, unless it does so all the time."""
-        agency = agency_of(context)
-        if not self._pace.take(agency, asyncio.get_running_loop().time()):
-            raise StatementsTaken(f"expected at most {CALLS} calls of {agency} at once")
-        return agency
-
-    def _take(self, roster: bytes, agreement: bytes, chain: Sequence[bytes]) -> tuple[int, int]:
-        """Put them in the folder; a disk that fails is told without its own words."""
-        try:
-            return take_documents(self._folder, roster, agreement, chain)
-        except OSError:
-            raise StoreUnavailable("expected to write a document in the gateway's folder") from None
 
 
 class Gateway:

@@ -389,8 +389,8 @@ class Node:
         await Forgetting(*shared, self.peers.may_hold, self._clock).run()
 
     async def _freshen(self) -> None:
-        shared = (self.trust, lambda: self.keys.view.signing, self._sources(), self._clock)
-        await Freshness(FreshnessParts(*shared)).run()
+        kept = (lambda: self.keys.view, self._writer, self._sources(), self._clock)
+        await Freshness(FreshnessParts(self.trust, *kept)).run()
 
     def _ends(self) -> dict[str, datetime]:
         """What this node cannot work without, and when it runs out."""

@@ -20,10 +20,12 @@ import structlog
 from elsewhere.clock import Clock
 from elsewhere.errors import ElsewhereError
 from elsewhere.freshness import SOFT, sign_as_member
-from elsewhere.signing import SigningKey
 from elsewhere.wire.v1 import directory_pb2, directory_pb2_grpc
+from node.keys.live import KeyView
 from node.links.calls import CallBroke, breaking
+from node.membership.comparing import Comparing
 from node.membership.trust import Trust
+from node.store.writer import Writer
 
 TIMEOUT_S: Final = 10.0
 LOOK_S: Final = 1.0  # how soon a node that was asleep, or has taken a new roster, asks again
@@ -36,7 +38,8 @@ class FreshnessParts:
     """What asking takes."""
 
     trust: Trust
-    key: Callable[[], SigningKey]  # as it is now
+    keys: Callable[[], KeyView]  # as they are now
+    writer: Writer
     gateways: Sequence[Callable[[], grpc.aio.Channel | None]]  # for each, its channel while it is linked
     clock: Clock
 
@@ -46,6 +49,7 @@ class Freshness:
 
     def __init__(self, parts: FreshnessParts) -> None:
         self._parts = parts
+        self._comparing = Comparing(parts.trust, parts.keys, parts.writer, parts.clock)
         self._is_told = False
 
     async def run(self) -> None:
@@ -69,12 +73,14 @@ class Freshness:
                 continue
             trust = parts.trust
             try:
-                line = sign_as_member(trust.roster, trust.me, parts.key(), parts.clock())
+                line = sign_as_member(trust.roster, trust.me, parts.keys().signing, parts.clock())
+                request = directory_pb2.FreshenRequest(line=line, statements=self._comparing.notes())
                 with breaking():
                     found = await directory_pb2_grpc.DirectoryServiceStub(channel).Freshen(
-                        directory_pb2.FreshenRequest(line=line), timeout=TIMEOUT_S
+                        request, timeout=TIMEOUT_S
                     )
                 await asyncio.to_thread(trust.vouched.take, found.note, trust.roster, trust.me, parts.clock())
+                await self._comparing.take(found.statements)
             except (CallBroke, ElsewhereError) as err:
                 _log.warning("roster.not_freshened", code=err.code)
 

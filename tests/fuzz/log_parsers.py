@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import replace
 
 from elsewhere.canonical import Json, canonical_json
+from elsewhere.comparing import MAX_NOTE, compared_at, open_told, sign_held
 from elsewhere.fields import format_instant
 from elsewhere.freshness import fresh_at, sign_as_gateway, sign_as_member
 from elsewhere.receipt import attach_proof, open_receipt_proof, sign_receipt
@@ -14,10 +15,12 @@ from elsewhere.renewal import RENEWAL_TYPE, open_renewal
 from elsewhere.roster import Member
 from elsewhere.signing import SigningKey, enclose, sign_bytes
 from elsewhere.transparency.checkpoint import Checkpoint, log_origin, open_checkpoint, sign_checkpoint
+from elsewhere.transparency.errors import NoteInvalid
 from elsewhere.transparency.merkle import check_consistency, check_inclusion, node_hash
 from elsewhere.transparency.note import Verifier, add_lines, cosign, only_by, open_note
 from elsewhere.transparency.proof import LogProof, open_proof
 from elsewhere.wire.v1 import ledger_pb2
+from gateway.comparing import Comparing
 from gateway.freshening import Freshening
 from node.auditing.drawing import DRAW_TYPE, DrawFile, open_draw
 from tests.fuzz import seeds
@@ -83,6 +86,13 @@ def _freshness(data: bytes) -> None:
     Freshening(lambda: ROSTER, seeds.POLICE).exchange("police", data.decode("utf-8", "replace"))
 
 
+def _comparing(data: bytes) -> None:
+    """What a member says that it holds of another: a gateway takes it, and gives it to others."""
+    Comparing(lambda: ROSTER).exchange("police", [data[:MAX_NOTE]])
+    with contextlib.suppress(NoteInvalid):
+        compared_at([open_told(data, ROSTER)], seeds.STATEMENT, ROSTER, "trust", seeds.NOW)
+
+
 def _renewal(data: bytes) -> None:
     """A member's wish for a certificate: what it signed itself, as nothing else is read."""
     signature = sign_bytes(seeds.POLICE, RENEWAL_TYPE, data)
@@ -117,6 +127,7 @@ def log_parsers() -> tuple[Parser, ...]:
     fresh = add_lines(fresh, [sign_as_member(ROSTER, "police", seeds.POLICE, seeds.NOW)])
     notes = (add_lines(of_ours.decode(), [seen]),)
     draw = DrawFile("trust", "police", seeds.NOW.replace(microsecond=0), notes, bytes(64))
+    police = (ROSTER.federation, "police", seeds.POLICE)
     wish: dict[str, Json] = {"csr_pem": "x", "made_utc": format_instant(seeds.NOW)}
     return (
         Parser("checkpoint", _checkpoint, (note.encode(),)),
@@ -133,6 +144,7 @@ def log_parsers() -> tuple[Parser, ...]:
             as_json(canonical_json),
         ),
         Parser("roster_freshness", _freshness, (fresh.encode(),)),
+        Parser("statement_note", _comparing, (sign_held(seeds.STATEMENT, police, seeds.NOW),)),
         Parser("draw_file", _draw, (draw.to_bytes(),), as_json(lambda v: canonical_json(v) + b"\n")),
         wire(
             "cosignature",

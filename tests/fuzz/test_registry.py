@@ -32,7 +32,10 @@ CALLS = {
     "EnrolmentService.Standing": ({PLAIN}, {"admission"}),
     "EnrolmentService.JoinResearcher": ({"certificate_request"}, {"admission"}),
     "EnrolmentService.Renew": ({"certificate_renewal", "certificate_request"}, {"certificate"}),
-    "DirectoryService.Freshen": ({"roster_freshness"}, {"roster_freshness"}),
+    "DirectoryService.Freshen": (
+        {"roster_freshness", "statement_note"},
+        {"roster_freshness", "statement_note"},
+    ),
     "CatalogueService.Publish": ({"catalogue_publication", "catalogue_statement"}, {PLAIN}),
     "CatalogueService.Fetch": (
         {"catalogue_fetch"},

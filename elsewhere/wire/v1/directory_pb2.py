@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!elsewhere/wire/v1/directory.proto\x12\x11\x65lsewhere.wire.v1\"n\n\tDirectory\x12\x0e\n\x06roster\x18\x01 \x01(\x0c\x12\x11\n\tagreement\x18\x02 \x01(\x0c\x12\x12\n\nstatements\x18\x03 \x03(\x0c\x12\x18\n\x10stewards_rosters\x18\x05 \x03(\x0cJ\x04\x08\x04\x10\x05R\ncatalogues\"G\n\x10\x43\x61talogueNotices\x12\x33\n\x07notices\x18\x01 \x03(\x0b\x32\".elsewhere.wire.v1.CatalogueNotice\"X\n\x0f\x43\x61talogueNotice\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\r\x12\x0f\n\x07version\x18\x04 \x01(\x04\",\n\x17PublishStatementRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\"V\n\x17PublishDocumentsRequest\x12\x0e\n\x06roster\x18\x01 \x01(\x0c\x12\x11\n\tagreement\x18\x02 \x01(\x0c\x12\x18\n\x10stewards_rosters\x18\x03 \x03(\x0c\"M\n\x18PublishDocumentsResponse\x12\x16\n\x0eroster_version\x18\x01 \x01(\x04\x12\x19\n\x11\x61greement_version\x18\x02 \x01(\x04\"\x1e\n\x0e\x46reshenRequest\x12\x0c\n\x04line\x18\x01 \x01(\t\"\x1f\n\x0f\x46reshenResponse\x12\x0c\n\x04note\x18\x01 \x01(\x0c\"+\n\x18PublishStatementResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04\x32\xbe\x02\n\x10\x44irectoryService\x12k\n\x10PublishStatement\x12*.elsewhere.wire.v1.PublishStatementRequest\x1a+.elsewhere.wire.v1.PublishStatementResponse\x12k\n\x10PublishDocuments\x12*.elsewhere.wire.v1.PublishDocumentsRequest\x1a+.elsewhere.wire.v1.PublishDocumentsResponse\x12P\n\x07\x46reshen\x12!.elsewhere.wire.v1.FreshenRequest\x1a\".elsewhere.wire.v1.FreshenResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!elsewhere/wire/v1/directory.proto\x12\x11\x65lsewhere.wire.v1\"n\n\tDirectory\x12\x0e\n\x06roster\x18\x01 \x01(\x0c\x12\x11\n\tagreement\x18\x02 \x01(\x0c\x12\x12\n\nstatements\x18\x03 \x03(\x0c\x12\x18\n\x10stewards_rosters\x18\x05 \x03(\x0cJ\x04\x08\x04\x10\x05R\ncatalogues\"G\n\x10\x43\x61talogueNotices\x12\x33\n\x07notices\x18\x01 \x03(\x0b\x32\".elsewhere.wire.v1.CatalogueNotice\"X\n\x0f\x43\x61talogueNotice\x12\x11\n\tcustodian\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\r\x12\x0f\n\x07version\x18\x04 \x01(\x04\",\n\x17PublishStatementRequest\x12\x11\n\tstatement\x18\x01 \x01(\x0c\"V\n\x17PublishDocumentsRequest\x12\x0e\n\x06roster\x18\x01 \x01(\x0c\x12\x11\n\tagreement\x18\x02 \x01(\x0c\x12\x18\n\x10stewards_rosters\x18\x03 \x03(\x0c\"M\n\x18PublishDocumentsResponse\x12\x16\n\x0eroster_version\x18\x01 \x01(\x04\x12\x19\n\x11\x61greement_version\x18\x02 \x01(\x04\"2\n\x0e\x46reshenRequest\x12\x0c\n\x04line\x18\x01 \x01(\t\x12\x12\n\nstatements\x18\x02 \x03(\x0c\"3\n\x0f\x46reshenResponse\x12\x0c\n\x04note\x18\x01 \x01(\x0c\x12\x12\n\nstatements\x18\x02 \x03(\x0c\"+\n\x18PublishStatementResponse\x12\x0f\n\x07version\x18\x01 \x01(\x04\x32\xbe\x02\n\x10\x44irectoryService\x12k\n\x10PublishStatement\x12*.elsewhere.wire.v1.PublishStatementRequest\x1a+.elsewhere.wire.v1.PublishStatementResponse\x12k\n\x10PublishDocuments\x12*.elsewhere.wire.v1.PublishDocumentsRequest\x1a+.elsewhere.wire.v1.PublishDocumentsResponse\x12P\n\x07\x46reshen\x12!.elsewhere.wire.v1.FreshenRequest\x1a\".elsewhere.wire.v1.FreshenResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,11 +44,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUBLISHDOCUMENTSRESPONSE']._serialized_start=465
   _globals['_PUBLISHDOCUMENTSRESPONSE']._serialized_end=542
   _globals['_FRESHENREQUEST']._serialized_start=544
-  _globals['_FRESHENREQUEST']._serialized_end=574
-  _globals['_FRESHENRESPONSE']._serialized_start=576
-  _globals['_FRESHENRESPONSE']._serialized_end=607
-  _globals['_PUBLISHSTATEMENTRESPONSE']._serialized_start=609
-  _globals['_PUBLISHSTATEMENTRESPONSE']._serialized_end=652
-  _globals['_DIRECTORYSERVICE']._serialized_start=655
-  _globals['_DIRECTORYSERVICE']._serialized_end=973
+  _globals['_FRESHENREQUEST']._serialized_end=594
+  _globals['_FRESHENRESPONSE']._serialized_start=596
+  _globals['_FRESHENRESPONSE']._serialized_end=647
+  _globals['_PUBLISHSTATEMENTRESPONSE']._serialized_start=649
+  _globals['_PUBLISHSTATEMENTRESPONSE']._serialized_end=692
+  _globals['_DIRECTORYSERVICE']._serialized_start=695
+  _globals['_DIRECTORYSERVICE']._serialized_end=1013
 # @@protoc_insertion_point(module_scope)

@@ -74,7 +74,8 @@ class DirectoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Freshen(self, request, context):
-        """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one.
+        """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one; and
+        who holds which key statements, so that nobody is shown another one than the rest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

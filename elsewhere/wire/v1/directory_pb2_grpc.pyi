@@ -42,7 +42,9 @@ class DirectoryServiceStub:
     gateways cannot stay behind. Both are signed by the stewards: refused unless they follow the ones held.
     """
     Freshen: _grpc.UnaryUnaryMultiCallable[_directory_pb2.FreshenRequest, _directory_pb2.FreshenResponse]
-    """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one."""
+    """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one; and
+    who holds which key statements, so that nobody is shown another one than the rest.
+    """
 
 @_typing.type_check_only
 class DirectoryServiceAsyncStub(DirectoryServiceStub):
@@ -58,7 +60,9 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     gateways cannot stay behind. Both are signed by the stewards: refused unless they follow the ones held.
     """
     Freshen: _aio.UnaryUnaryMultiCallable[_directory_pb2.FreshenRequest, _directory_pb2.FreshenResponse]  # type: ignore[assignment]
-    """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one."""
+    """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one; and
+    who holds which key statements, so that nobody is shown another one than the rest.
+    """
 
 class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Signed documents that every node verifies for itself. The gateway only keeps and passes them on:
@@ -89,6 +93,8 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _directory_pb2.FreshenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_directory_pb2.FreshenResponse, _abc.Awaitable[_directory_pb2.FreshenResponse]]:
-        """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one."""
+        """Exchanges who has lately seen which roster in force, so that nobody goes on for long with an old one; and
+        who holds which key statements, so that nobody is shown another one than the rest.
+        """
 
 def add_DirectoryServiceServicer_to_server(servicer: DirectoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
