@@ -112,7 +112,9 @@ def admit(directory: Path, request: bytes, *, now: datetime, days: int = NODE_DA
                 f"{wish.agency_id} is in no roster; first 'elsewhere gateway propose --admit' it"
             )
         if member.signing_key != wish.signing_key:
-            raise EnrolmentRefused(f"{wish.agency_id} is a member with another key; this is not that agency")
+            is_earlier = wish.signing_key in member.earlier_keys
+            why = "it was changed since, so invite it again" if is_earlier else "this is not that agency"
+            raise EnrolmentRefused(f"{wish.agency_id} is a member with another key; {why}")
         if member.state in ("suspended", "revoked"):
             raise EnrolmentRefused(f"{wish.agency_id} is {member.state}; it takes no part")
         certificate = sign_node(keys.authority, wish.csr_pem, agency=wish.agency_id, now=now, days=days)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +39,7 @@ name = {name}
 # host:port of each gateway; filled in by `elsewhere node accept`.
 gateways = []
 """
-_GATEWAYS_LINE: Final = re.compile(r"^gateways = .*$", re.MULTILINE)
+_GATEWAYS: Final = re.compile(r"^gateways[ \t]*=[ \t]*\[[^\]]*\]", re.MULTILINE)  # on one line or on several
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def accept(directory: Path, file: bytes, *, now: datetime) -> Admission:
 
     Raises:
         EnrolmentRefused: it is not for this node, or does not hold. Nothing was changed.
+        ConfigInvalid: the gateways in the settings cannot be replaced by a program. Nothing was changed.
         CertificateInvalid: its certificate is for another key or agency, or not valid now.
     """
     config, keys = load_config(directory), KeyRing.load(directory)
@@ -116,6 +118,7 @@ def accept(directory: Path, file: bytes, *, now: datetime) -> Admission:
         raise
     except ElsewhereError as err:
         raise EnrolmentRefused(f"the admission's documents do not hold: {err}") from None
+    settings = _with_gateways((directory / FILE_NAME).read_text("utf-8"), admission.gateways)
     trust = directory / "trust"
     following = _following(trust, admission, succession)
     trust.mkdir(mode=0o700, exist_ok=True)
@@ -125,7 +128,7 @@ def accept(directory: Path, file: bytes, *, now: datetime) -> Admission:
     replace_file(trust / "roster.json", following.envelope)
     if admission.agreement is not None and not (trust / "agreement.json").exists():
         replace_file(trust / "agreement.json", admission.agreement)
-    _write_gateways(directory / FILE_NAME, admission.gateways)
+    replace_file(directory / FILE_NAME, settings.encode("utf-8"))
     # Last: without the anchor the node is not admitted, so a break before this line leaves it so.
     replace_file(trust / "federation.json", canonical_json(admission.anchor.to_json()))
     return admission
@@ -172,13 +175,23 @@ def _following(trust: Path, admission: Admission, brought: Succession) -> Succes
     return held.follow(brought.envelope, brought.chain)
 
 
-def _write_gateways(path: Path, gateways: tuple[str, ...]) -> None:
-    """Put the addresses into the settings and leave everything else as people wrote it."""
+def _with_gateways(text: str, gateways: tuple[str, ...]) -> str:
+    """Put the addresses into the settings and leave everything else as people wrote it.
+
+    Raises:
+        ConfigInvalid: they stand there in a way that only people can replace.
+    """
     line = f"gateways = {json.dumps(list(gateways))}"
-    text, found = _GATEWAYS_LINE.subn(lambda _: line, path.read_text("utf-8"), count=1)
+    made, found = _GATEWAYS.subn(lambda _: line, text, count=1)
     if not found:
-        text = f"{line}\n{text}"  # ahead of any table, where it belongs
-    replace_file(path, text.encode("utf-8"))
+        made = f"{line}\n{text}"  # ahead of any table, where it belongs
+    try:
+        before, after = tomllib.loads(text), tomllib.loads(made)
+    except tomllib.TOMLDecodeError:
+        before, after = {}, {}
+    if after != {**before, "gateways": list(gateways)}:
+        raise ConfigInvalid(f"expected to replace the gateways in {FILE_NAME}; write there yourself: {line}")
+    return made
 
 
 def _quoted(text: str) -> str:

@@ -78,7 +78,8 @@ log = Table(
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("time_ms", BigInteger, nullable=False),
-    # "answered", "unredeemed", "review"; "asked", "told", "late"; "catalogue", "keys"; "owner": whose it is
+    # "answered", "unredeemed", "review"; "asked", "told", "late"; "catalogue", "keys", "signing"; "owner":
+    # whose it is; "begun": a witness is to sign it; "statement": keys that others hold otherwise
     Column("kind", String(16), nullable=False),
     Column("call_reference", String(8), index=True),
     Column("digest", LargeBinary(32), nullable=False),  # leaf hash of body

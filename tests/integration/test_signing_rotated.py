@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from click.testing import CliRunner
 
 from elsewhere.asking import State
@@ -26,10 +28,13 @@ from elsewhere.signing import SigningKey, open_document
 from elsewhere.statement import CATALOGUE_STATEMENT_TYPE, check_newer_statement, sign_statement
 from elsewhere.transparency.witnesses import all_verifiers
 from gateway.inforce import read_succession
+from gateway.invitations import Invited, invite
 from gateway.proposing import Change, propose
 from node.auditing.drawing import open_draw, read_signed
 from node.keys.ring import KeyRing, read_coming, read_earlier
 from node.keys.signing import SigningUnlisted
+from node.membership.hop import read_hop
+from node.membership.joining import Contacts, ask, prepare
 from node.store.owner import owner_of
 from tests.fault.rig import until
 from tests.federation import PATIENCE_S, ZOE, Federation, ask_about, small_federation
@@ -246,3 +251,29 @@ async def test_a_node_whose_key_another_has_replaced_says_so(tmp_path: Path) -> 
         with pytest.raises(SigningUnlisted):
             node.rotation.step()
         assert node.keys.view.signing.key_id == held.key_id
+
+
+async def test_a_member_with_another_key_is_certified_anew_by_an_invitation(tmp_path: Path) -> None:
+    async with small_federation(tmp_path) as made:
+        file = wish(made, "police")
+        list_key(made, file)
+        await until(lambda: read_coming(made.folder / "police") is None)
+        await made.stop("police")
+        assert made.gateway is not None
+        settings = {"federation": "northshire", "listen": f"127.0.0.1:{made.gateway.port}"}
+        (made.folder / "gw" / "gateway.toml").write_text(tomli_w.dumps(settings))
+        token = invite(
+            made.folder / "gw",
+            Invited("police", "Agency police", "POLICE"),
+            now=datetime.now(UTC),
+            random=secrets.token_bytes,
+        ).to_text()
+        held = read_hop(made.folder / "police").cert_pem
+        contacts = Contacts("0000 000 001", "0000 000 002")
+        prepare(made.folder / "police", token, contacts, now=datetime.now(UTC), random=secrets.token_bytes)
+        told = await ask(made.folder / "police", {}, lambda: datetime.now(UTC))
+        assert told.state == "active"
+        assert read_hop(made.folder / "police").cert_pem != held
+        await made.begin("police")
+        await made.settle()
+        await askable(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -161,6 +162,28 @@ def test_a_second_admission_renews_and_never_goes_back(gateway: Path, tmp_path: 
     assert Trust.load(folder, "police").roster.version == 3
     assert "in_flight = 2  # ours" in settings.read_text()
     assert load_config(folder).gateways == ["127.0.0.1:7443"]
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ('gateways = []\nname = "P"\n', 'name = "P"'),
+        ('gateways = [\n    "one:1", # the first\n    "two:2",\n]\n[log]\nshow_s = 5\n', "[log]\nshow_s = 5"),
+        ('gateways=["one:1"] # ours\n', "# ours"),
+        ('name = "P" # gateways = []\n[log]\n', 'name = "P" # gateways = []'),
+    ],
+    ids=["none", "several lines", "close together", "not there"],
+)
+def test_gateways_are_replaced_however_people_wrote_them(written: str, left: str) -> None:
+    made = enrol._with_gateways(written, ("three:3",))
+    assert left in made
+    assert tomllib.loads(made) == {**tomllib.loads(written), "gateways": ["three:3"]}
+
+
+@pytest.mark.parametrize("written", ['gateways = [ # ]\n  "one:1"]\n', '"gateways" = []\n', "gateways = [\n"])
+def test_settings_that_a_program_would_break_are_left_to_people(written: str) -> None:
+    with pytest.raises(ConfigInvalid, match="yourself"):
+        enrol._with_gateways(written, ("three:3",))
 
 
 def test_a_node_belongs_to_one_federation(gateway: Path, tmp_path: Path) -> None:
