@@ -57,17 +57,19 @@ def sign_held(statement: KeyStatement, by: tuple[str, str, SigningKey], now: dat
     return f"{text}\n{cosign_text(text, witness_name(federation, me), key, to_ms(now) // 1000)}".encode()
 
 
-def open_told(note: bytes, roster: Roster) -> Told:
+def open_told(note: bytes, roster: Roster, by: str = "") -> Told:
     """Read what members say that they hold.
 
     Args:
         note: as it came.
         roster: in force; lines of others than its active members count for nothing.
+        by: the one member whose line counts; empty for all.
 
     Raises:
         NoteInvalid: not over a member's statement, not signed by an active member, or a line fails.
     """
     by_name = {witness_name(roster.federation, m.agency_id): m for m in roster.active_members()}
+    by_name = {name: m for name, m in by_name.items() if m.agency_id == by} if by else by_name
     verifiers = [Verifier(name, member.signing_key, is_witness=True) for name, member in by_name.items()]
     found = open_note(note, verifiers)
     checkpoint = stated_in(note.decode("utf-8"))

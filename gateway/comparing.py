@@ -16,11 +16,15 @@ import structlog
 
 from elsewhere.comparing import MAX_NOTE, MAX_NOTES, open_told
 from elsewhere.errors import FrameMalformed
+from elsewhere.pace import Pace
 from elsewhere.roster import Roster
 from elsewhere.transparency.checkpoint import Checkpoint
 from elsewhere.transparency.errors import NoteInvalid
+from elsewhere.transparency.note import Verifier, only_by
+from elsewhere.transparency.witnesses import witness_name
 
 SHOWN: Final = 8  # lines of others under one statement: more than anybody needs
+EXCHANGES, EXCHANGE_EVERY_S = 8, 10.0  # of one member; ours make one an hour
 OTHERS: Final = 4  # statements of one version shown at most: two prove that somebody lies
 
 _log = structlog.get_logger("elsewhere.gateway.comparing")
@@ -37,10 +41,17 @@ class _Line(NamedTuple):
 class Comparing:
     """What all members say. All calls on the event loop."""
 
-    def __init__(self, roster: Callable[[], Roster]) -> None:
-        self._roster = roster
+    def __init__(self, roster: Callable[[], Roster], steady_s: Callable[[], float]) -> None:
+        """Begin with nothing.
+
+        Args:
+            roster: in force.
+            steady_s: a clock that never goes back.
+        """
+        self._roster, self._steady_s = roster, steady_s
+        self._pace = Pace(EXCHANGES, EXCHANGE_EVERY_S)
         self._lines: defaultdict[str, dict[str, _Line]] = defaultdict(dict)  # by agency, then by who says so
-        self._differing: set[tuple[str, int]] = set()  # agency and version: said already
+        self._differing: set[str] = set()  # agencies of which it was said, since the start
 
     def exchange(self, caller: str, notes: Sequence[bytes]) -> list[bytes]:
         """Take a member's word on every statement that it holds, and give others' on the same versions.
@@ -52,6 +63,8 @@ class Comparing:
         """
         if len(notes) > MAX_NOTES or any(len(note) > MAX_NOTE for note in notes):
             raise FrameMalformed("statements", f"expected at most {MAX_NOTES} of {MAX_NOTE} bytes")
+        if not self._pace.take(caller, self._steady_s()):
+            return []  # it costs a gateway more than anything else that a member may ask of it
         active = {member.agency_id for member in self._roster().active_members()}
         shown: list[bytes] = []
         for note in notes:
@@ -66,27 +79,30 @@ class Comparing:
     def _take(self, caller: str, note: bytes) -> str | None:
         """Keep a note if it is the caller's and no older than the one held; gives the agency it is about."""
         try:
-            told = open_told(note, self._roster())
+            told = open_told(note, self._roster(), by=caller)
         except NoteInvalid:
-            return (
-                None  # under a key that the roster in force here does not list, as when one was just replaced
-            )
-        if told.times.keys() != {caller}:
-            return None
+            return None  # under a key that the roster in force here does not list: one was just replaced
         lines = self._lines[told.agency]
-        line = _Line(told.times[caller], told.checkpoint, note.decode("utf-8").rpartition("\n\n")[2])
+        line = _Line(told.times[caller], told.checkpoint, self._own_lines(caller, note))
         if caller not in lines or line.at_s >= lines[caller].at_s:
             lines[caller] = line
         self._tell(told.agency, line.checkpoint)
         return told.agency
 
+    def _own_lines(self, caller: str, note: bytes) -> str:
+        """The caller's alone: one that it made up under another's name would void all that it is put with."""
+        roster = self._roster()
+        name = witness_name(roster.federation, caller)
+        own = Verifier(name, roster.active(caller).signing_key, is_witness=True)
+        return only_by(note.decode("utf-8"), [own]).rpartition("\n\n")[2]
+
     def _tell(self, agency: str, stated: Checkpoint) -> None:
-        """Say once that members hold two statements of one version."""
+        """Say once of an agency that members hold two statements of one version."""
         same = {
             line.checkpoint for line in self._lines[agency].values() if line.checkpoint.size == stated.size
         }
-        if len(same) > 1 and (agency, stated.size) not in self._differing:
-            self._differing.add((agency, stated.size))
+        if len(same) > 1 and agency not in self._differing:
+            self._differing.add(agency)
             _log.error("statements differ", agency=agency, version=stated.size)
 
 

@@ -7,6 +7,7 @@ Refuses:  what does not hold, and whoever calls all the time.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class DirectoryService(directory_pb2_grpc.DirectoryServiceServicer):
     def __init__(self, directory: Directory, catalogues: Catalogues, folder: Path) -> None:
         self._directory, self._catalogues, self._folder = directory, catalogues, folder
         self._freshening = Freshening(lambda: directory.roster, read_gateway_key(folder))
-        self._comparing = Comparing(lambda: directory.roster)
+        self._comparing = Comparing(lambda: directory.roster, time.monotonic)
         self._pace = Pace(CALLS, CALL_EVERY_S)
         self._taking = asyncio.Lock()  # a hundred members may hand on the same document in one moment
 

@@ -389,7 +389,7 @@ class Node:
         await Forgetting(*shared, self.peers.may_hold, self._clock).run()
 
     async def _freshen(self) -> None:
-        kept = (lambda: self.keys.view, self._writer, self._sources(), self._clock)
+        kept = (self.keys.newest, self._writer, self._sources(), self._clock)
         await Freshness(FreshnessParts(self.trust, *kept)).run()
 
     def _ends(self) -> dict[str, datetime]:

@@ -85,6 +85,11 @@ class LiveKeys:
             raise RuntimeError("open_keys makes a holder that has a view")
         return self._view
 
+    def newest(self) -> KeyView:
+        """The keys as they are in the folder, which another process of this node may just have changed."""
+        self.look()
+        return self.view
+
     def refresh(self) -> bool:
         """Look whether the keys have changed, and take them up; True if they have.
 

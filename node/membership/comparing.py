@@ -10,6 +10,8 @@ Source:   docs/keys.md, "Statements are compared".
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
@@ -39,7 +41,7 @@ class Comparing:
     def __init__(self, trust: Trust, keys: Callable[[], KeyView], writer: Writer, clock: Clock) -> None:
         self._trust, self._keys, self._writer, self._clock = trust, keys, writer, clock
         self._since: dict[tuple[str, bytes], datetime] = {}  # by agency and digest: held, or compared last
-        self._told: set[tuple[str, int, bytes]] = set()  # agency, version and digest that was told of
+        self._told: set[tuple[str, bytes]] = set()  # the same, of which it was told that others hold another
         self._is_late: set[tuple[str, bytes]] = set()
 
     def notes(self) -> list[bytes]:
@@ -53,13 +55,12 @@ class Comparing:
         Raises:
             LogUnavailable, StoreUnavailable: what differs is not in the log yet; it is told again.
         """
-        roster, found = self._trust.roster, list[tuple[Told, bytes]]()
-        for note in notes[:MAX_TOLD]:
-            try:
-                found.append((open_told(note, roster), note))
-            except NoteInvalid:
-                continue  # by a key that was replaced, or a gateway made it up
-        for agency, held in self._held().items():
+        roster = self._trust.roster
+        found = await asyncio.to_thread(_opened, notes[:MAX_TOLD], roster)
+        every = self._held()
+        current = {(agency, held.digest) for agency, held in every.items()}
+        self._since = {key: at for key, at in self._since.items() if key in current}
+        for agency, held in every.items():
             about = [(told, note) for told, note in found if told.agency == agency]
             for told, note in about:
                 if self._is_other(told, held):
@@ -80,7 +81,7 @@ class Comparing:
 
     async def _keep_aside(self, told: Told, held: KeyStatement, note: bytes) -> None:
         """Tell once that two statements of one version are about, or one that this agency never made."""
-        key = (told.agency, told.checkpoint.size, told.checkpoint.root)
+        key = (held.agency, held.digest)  # once for each statement held: else a member could fill our log
         if key in self._told:
             return
         is_ours = told.agency == self._trust.me
@@ -114,3 +115,12 @@ class Comparing:
         if now - since >= SOFT and key not in self._is_late:
             self._is_late.add(key)
             _log.warning("statement.not_compared", agency=held.agency, version=held.version)
+
+
+def _opened(notes: Sequence[bytes], roster: Roster) -> list[tuple[Told, bytes]]:
+    """Read what holds up, with its note. Blocks: a gateway may have made thousands of signatures up."""
+    found = []
+    for note in notes:
+        with contextlib.suppress(NoteInvalid):  # by a key that was replaced, as well
+            found.append((open_told(note, roster), note))
+    return found

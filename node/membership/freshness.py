@@ -38,7 +38,7 @@ class FreshnessParts:
     """What asking takes."""
 
     trust: Trust
-    keys: Callable[[], KeyView]  # as they are now
+    keys: Callable[[], KeyView]  # as they are in the folder now
     writer: Writer
     gateways: Sequence[Callable[[], grpc.aio.Channel | None]]  # for each, its channel while it is linked
     clock: Clock

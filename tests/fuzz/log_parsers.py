@@ -88,7 +88,7 @@ def _freshness(data: bytes) -> None:
 
 def _comparing(data: bytes) -> None:
     """What a member says that it holds of another: a gateway takes it, and gives it to others."""
-    Comparing(lambda: ROSTER).exchange("police", [data[:MAX_NOTE]])
+    Comparing(lambda: ROSTER, lambda: 0.0).exchange("police", [data[:MAX_NOTE]])
     with contextlib.suppress(NoteInvalid):
         compared_at([open_told(data, ROSTER)], seeds.STATEMENT, ROSTER, "trust", seeds.NOW)
 

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from elsewhere.comparing import open_told
 from elsewhere.statement import KeyStatement, sign_statement
+from node.keys.identity import write_own
 from node.membership.freshness import Freshness, FreshnessParts
 from node.program import Node
 from node.store.exchange import log
@@ -21,7 +22,7 @@ from tests.federation import Federation, small_federation
 
 
 def freshness(node: Node) -> Freshness:
-    kept = (lambda: node.keys.view, node._writer, node._sources(), node._clock)
+    kept = (node.keys.newest, node._writer, node._sources(), node._clock)
     return Freshness(FreshnessParts(node.trust, *kept))
 
 
@@ -98,3 +99,17 @@ async def test_where_nobody_says_what_they_hold_for_a_day_that_is_told(
         late = {e["agency"] for e in logs if e["event"] == "statement.not_compared"}
         assert late == ({"social", "police", "hospital"} if is_withheld else set())
         assert not any(entries(node) for node in made.nodes.values())
+
+
+async def test_what_another_process_of_the_node_has_just_stated_is_its_own(tmp_path: Path) -> None:
+    async with small_federation(tmp_path) as made:
+        police, social = made.nodes["police"], made.nodes["social"]
+        held = police.keys.view.own.statement
+        newer = replace(held, version=held.version + 1)
+        write_own(made.folder / "police", police.keys.view.signing, newer)
+        social.trust.take_statement(sign_statement(police.keys.view.signing, newer))
+        with capture_logs() as logs:
+            await freshness(social).step()
+            await freshness(police).step()
+        assert not [e for e in logs if e["event"].startswith("statement.")]
+        assert not entries(police)

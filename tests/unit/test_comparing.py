@@ -87,7 +87,7 @@ def test_any_other_note_is_refused(strange: bytes) -> None:
 
 
 def test_a_gateway_passes_on_others_word_on_the_version_that_is_asked_about() -> None:
-    at = Comparing(lambda: ROSTER)
+    at = Comparing(lambda: ROSTER, lambda: 0.0)
     for by, held in (("hospital", HELD), ("schools", OTHER), ("police", HELD)):
         assert at.exchange(by, [note(by, held, NOW - timedelta(hours=1))]) is not None
     at.exchange("hospital", [note("hospital", HELD)])
@@ -111,15 +111,30 @@ def test_a_gateway_passes_on_others_word_on_the_version_that_is_asked_about() ->
 
 
 def test_a_gateway_keeps_nobody_elses_word_and_none_of_who_has_left() -> None:
-    now = [ROSTER]
-    at = Comparing(lambda: now[0])
+    now, at_s = [ROSTER], [0.0]
+    at = Comparing(lambda: now[0], lambda: at_s[0])
     at.exchange("hospital", [note("schools")])
     assert at.exchange("social", [note("social")]) == []
     at.exchange("schools", [note("schools")])
     assert len(at.exchange("social", [note("social")])) == 1
     now[0] = roster("social", "police", "hospital")
     assert at.exchange("social", [note("social")]) == []
+    at.exchange("hospital", [note("hospital")])
+    counts = [len(at.exchange("social", [note("social")])) for _ in range(10)]
+    assert counts == [1] * 5 + [0] * 5, "three were asked before; eight at once are enough"
+    at_s[0] = 10.0
+    assert len(at.exchange("social", [note("social")])) == 1
     with pytest.raises(FrameMalformed):
         at.exchange("social", [note("social")] * (MAX_NOTES + 1))
     with pytest.raises(FrameMalformed):
         at.exchange("social", [b"x" * (MAX_NOTE + 1)])
+
+
+def test_a_line_made_up_under_anothers_name_is_not_passed_on() -> None:
+    at = Comparing(lambda: ROSTER, lambda: 0.0)
+    line = note("schools").splitlines(keepends=True)[-1]
+    broken = line[:60] + (b"A" if line[60:61] != b"A" else b"B") + line[61:]
+    assert at.exchange("hospital", [note("hospital") + broken]) == []
+    (found,) = at.exchange("social", [note("social")])
+    assert open_told(found, ROSTER).times.keys() == {"hospital"}
+    assert b"schools" not in found
