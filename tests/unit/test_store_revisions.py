@@ -20,6 +20,7 @@ import node.store.owner
 import node.store.processes
 import node.store.reviewing
 import node.store.schema
+import node.store.studies
 from elsewhere.database.engine import Database, open_database
 from elsewhere.database.revisions import FIRST, Schema, StoreVersionWrong, prepare, read_version, revise
 from elsewhere.errors import StoreBusy, StoreUnavailable
