@@ -229,8 +229,8 @@ async def test_one_agency_cannot_have_all_others_read_its_statements_all_the_tim
 async def test_one_agency_cannot_have_its_documents_verified_all_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.service.CALLS", 4)
-    monkeypatch.setattr("gateway.service.CALL_EVERY_S", 60.0)
+    monkeypatch.setattr("gateway.directory_service.CALLS", 4)
+    monkeypatch.setattr("gateway.directory_service.CALL_EVERY_S", 60.0)
     found(tmp_path)
     police, social = join(tmp_path, "police"), join(tmp_path, "social")
     async with running(tmp_path) as gateway, channel_to(gateway, police) as channel:
