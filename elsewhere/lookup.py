@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from elsewhere.clock import MAX_MS
 from elsewhere.errors import LookupMalformed
 from elsewhere.statement import MAX_EPOCH
 
@@ -138,7 +139,7 @@ class EvaluateRequest:
             _expect_words(getattr(self, name), WORD_CHARACTERS, name)
         _expect(1 <= self.epoch <= MAX_EPOCH, "epoch")
         _expect(len(self.commitment) == DIGEST_BYTES, "commitment")
-        _expect(0 < self.issued_ms < 2**53, "issued time")
+        _expect(0 < self.issued_ms <= MAX_MS, "issued time")
         _expect(len(self.nonce) == ID_BYTES, "nonce")
         _expect(len(self.reply_key) == REPLY_KEY_BYTES, "reply key")
         _expect_elements(self.elements)
@@ -166,7 +167,7 @@ class Ruling:
         _expect(len(self.code) <= WORD_CHARACTERS, "code")
         _expect(len(self.clause) <= SENTENCE_CHARACTERS, "clause")
         _expect(len(self.remedy) <= REMEDY_CHARACTERS, "remedy")
-        _expect(0 <= self.expected_by_ms < 2**53, "expected time")
+        _expect(0 <= self.expected_by_ms <= MAX_MS, "expected time")
 
 
 @dataclass(frozen=True, slots=True)

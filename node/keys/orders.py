@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import select
 
-from elsewhere.clock import from_ms, to_ms
+from elsewhere.clock import MAX_MS, from_ms, to_ms
 from elsewhere.keyfiles import replace_file
 from elsewhere.random import RandomBytes
 from node.errors import RotationRunning
@@ -70,7 +70,7 @@ def _parse(found: Mapping[str, Any]) -> Order:
     overlap = timedelta(seconds=found["overlap_s"])
     if not timedelta(0) <= overlap <= timedelta(days=3660):
         raise ValueError
-    return Order(epochs, overlap, from_ms(whole(found["ordered_ms"], 0, 2**45)))
+    return Order(epochs, overlap, from_ms(whole(found["ordered_ms"], 0, MAX_MS)))
 
 
 def order_epochs(directory: Path, store: Store, wish: Wish, now: datetime) -> Order:

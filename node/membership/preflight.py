@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from elsewhere.clock import CLOCK_TOLERANCE, from_ms
+from elsewhere.clock import CLOCK_TOLERANCE, MAX_MS, from_ms
 from elsewhere.errors import CertificateInvalid, GatewayUnreachable
 from elsewhere.matchkeys import question_keys
 from elsewhere.oprf.group import library
@@ -92,7 +92,7 @@ def proxy_for(host: str, environment: Mapping[str, str]) -> SplitResult | None:
 
 def check_clock(gateway_ms: int, now: datetime) -> None:
     """Return only if this machine's clock is near the gateway's; raises ClockApart."""
-    apart = now - from_ms(gateway_ms)
+    apart = now - from_ms(min(gateway_ms, MAX_MS))
     if abs(apart) > CLOCK_TOLERANCE:
         way = "ahead of" if apart > type(apart)() else "behind"
         raise ClockApart(

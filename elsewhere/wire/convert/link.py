@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from elsewhere.clock import MAX_MS
 from elsewhere.errors import FrameMalformed
 from elsewhere.roster import AGENCY_ID
 from elsewhere.sealing import EVALUATE_REPLY, EVALUATE_REQUEST, REDEEM_REPLY, REDEEM_REQUEST, sealed_size
@@ -159,6 +160,7 @@ def check_outcome(outcome: link_pb2.Outcome) -> None:
             raise FrameMalformed("non_answer", f"expected a known non-answer, got {outcome.non_answer}")
     if outcome.since_ms and outcome.non_answer not in _DATED:
         raise FrameMalformed("since_ms", "expected a time only with UNREACHABLE or MAINTENANCE")
+    _check_range("since_ms", outcome.since_ms, 0, MAX_MS)
 
 
 def check_notices(notices: directory_pb2.CatalogueNotices) -> None:

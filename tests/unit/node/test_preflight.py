@@ -70,6 +70,11 @@ def test_a_clock_is_off_in_either_direction(apart: timedelta) -> None:
         check_clock(to_ms(NOW), NOW + apart)
 
 
+def test_a_gateway_that_states_a_time_beyond_all_calendars_is_apart() -> None:
+    with pytest.raises(ClockApart, match="behind"):
+        check_clock(2**64 - 1, NOW)
+
+
 def test_an_installation_that_makes_other_match_keys_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

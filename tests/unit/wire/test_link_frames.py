@@ -140,6 +140,7 @@ def test_a_frame_of_the_gateway_within_the_rules_passes(frame: link_pb2.AttachRe
         (outcome(sealed=REPLY, non_answer=common_pb2.NON_ANSWER_TIMED_OUT), "sealed"),
         (outcome(non_answer=99), "non_answer"),
         (outcome(sealed=REPLY, since_ms=1), "since_ms"),
+        (outcome(non_answer=common_pb2.NON_ANSWER_UNREACHABLE, since_ms=2**45 + 1), "since_ms"),
         (outcome(non_answer=common_pb2.NON_ANSWER_TIMED_OUT, since_ms=1), "since_ms"),
         (link_pb2.AttachResponse(welcome=link_pb2.Welcome(protocol_version=1, beat_ms=499)), "beat_ms"),
         (link_pb2.AttachResponse(welcome=link_pb2.Welcome(beat_ms=500)), "protocol_version"),
